@@ -1,0 +1,10 @@
+/* The recording commands. Each parses its own arguments (argv[0] is the command's name), logs, and returns an exit status. */
+#ifndef COLLECTOR_COMMANDS_H
+#define COLLECTOR_COMMANDS_H
+
+/* Called when a trace has been closed: the verdict lines, by whoever sees the viewer too. */
+typedef void (*trace_done_fn)(const char *path);
+
+int run_main(int argc, char **argv, trace_done_fn done);
+
+#endif

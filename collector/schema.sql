@@ -1,0 +1,313 @@
+-- The trace: what the collector writes and the viewer reads. Times are ns since the trace's t0 (meta.t0_ns on
+-- CLOCK_MONOTONIC), durations ns. Secondary indexes are made when the trace is closed (schema_close.sql).
+
+CREATE TABLE meta(		-- one row a fact: t0_ns, started_at (ISO 8601, UTC), duration_ns, mode (run, attach,
+	key TEXT PRIMARY KEY,	-- inline), version, stall_ns, min_block_ns, min_step_ns, complete (1: closed in good order),
+	value ANY		-- committed_ns (age of the last commit), notebook, command, sensor
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE process(
+	id INTEGER PRIMARY KEY,
+	pid INTEGER NOT NULL,
+	ppid INTEGER NOT NULL,
+	argv TEXT NOT NULL,		-- JSON array of strings
+	executable TEXT NOT NULL,
+	python TEXT NOT NULL,		-- "3.11.2"
+	stdlib TEXT NOT NULL,
+	began_ns INTEGER NOT NULL,
+	ended_ns INTEGER,		-- null: not known to have ended
+	is_kernel INTEGER NOT NULL DEFAULT 0	-- 1: it ran notebook cells
+) STRICT;
+
+CREATE TABLE thread(
+	id INTEGER PRIMARY KEY,
+	process INTEGER NOT NULL REFERENCES process,
+	tid INTEGER NOT NULL,
+	name TEXT NOT NULL,
+	seen_ns INTEGER NOT NULL
+) STRICT;
+
+CREATE TABLE loop(
+	id INTEGER PRIMARY KEY,
+	process INTEGER NOT NULL REFERENCES process,
+	thread INTEGER NOT NULL REFERENCES thread,	-- the last one that ran it
+	kind TEXT NOT NULL,		-- asyncio, uvloop
+	type TEXT NOT NULL,		-- the class
+	coarse INTEGER NOT NULL DEFAULT 0,	-- 1: its selector cannot be timed
+	began_ns INTEGER NOT NULL,	-- first run_forever
+	ended_ns INTEGER,		-- last return of run_forever; null: still running at the end
+	stack INTEGER REFERENCES stack,	-- who started it first
+	iterations INTEGER NOT NULL DEFAULT 0,	-- all of them, folded ones too
+	busy_ns INTEGER NOT NULL DEFAULT 0,
+	select_ns INTEGER NOT NULL DEFAULT 0,
+	max_busy_ns INTEGER NOT NULL DEFAULT 0
+) STRICT;
+
+CREATE TABLE cell(			-- one execution of one notebook cell
+	id INTEGER PRIMARY KEY,
+	process INTEGER NOT NULL REFERENCES process,
+	thread INTEGER NOT NULL REFERENCES thread,
+	loop INTEGER REFERENCES loop,
+	idx INTEGER NOT NULL,		-- 0-based, in order of execution in its process
+	execution_count INTEGER,
+	source TEXT NOT NULL,
+	filename TEXT,			-- of its code objects: /tmp/ipykernel_PID/HASH.py
+	began_ns INTEGER NOT NULL,
+	ended_ns INTEGER,		-- null: it was still running
+	status TEXT NOT NULL,		-- running, ok, error
+	error TEXT,			-- type of the exception
+	synchronous INTEGER NOT NULL DEFAULT 0,	-- 1: it ran inside one step, without giving the loop back
+	tasks INTEGER NOT NULL DEFAULT 0,	-- tasks its code created, directly or through tasks
+	steps INTEGER NOT NULL DEFAULT 0	-- steps of those
+) STRICT;
+
+CREATE TABLE task(
+	id INTEGER PRIMARY KEY,
+	process INTEGER NOT NULL REFERENCES process,
+	loop INTEGER REFERENCES loop,
+	thread INTEGER NOT NULL REFERENCES thread,	-- that created it
+	parent INTEGER REFERENCES task,	-- the task whose step created it
+	cell INTEGER REFERENCES cell,	-- whose code created it, directly or through parents
+	runs_cell INTEGER NOT NULL DEFAULT 0,	-- 1: the kernel's task that runs cells
+	name TEXT NOT NULL,
+	coro TEXT NOT NULL,
+	user INTEGER NOT NULL,		-- 1: user code in the creation stack
+	created_ns INTEGER NOT NULL,
+	stack INTEGER REFERENCES stack,	-- of the creation
+	file TEXT, line INTEGER, function TEXT,	-- innermost user frame of it, else innermost frame outside asyncio
+	ended_ns INTEGER,		-- null: pending when the trace ended
+	state TEXT NOT NULL,		-- pending, done, cancelled, failed, destroyed
+	exception TEXT,			-- "ValueError: row 1", for failed
+	retrieved INTEGER NOT NULL DEFAULT 1,	-- 0: failed and finalized without anybody looking
+	cancelled_by TEXT,		-- user, shutdown (the loop's own shutdown), task
+	steps INTEGER NOT NULL DEFAULT 0,
+	busy_ns INTEGER NOT NULL DEFAULT 0,	-- sum of its steps
+	max_step_ns INTEGER NOT NULL DEFAULT 0,
+	last_ns INTEGER,		-- end of its last step
+	awaiting TEXT,			-- what it waits for, while pending: asyncio.sleep, Queue.get, Future, Task 'name'
+	await_stack INTEGER REFERENCES stack,
+	await_file TEXT, await_line INTEGER, await_function TEXT,	-- innermost user await
+	await_task INTEGER REFERENCES task,	-- if it waits for a task
+	leaked TEXT			-- null; pending, destroyed, cancelled_at_shutdown: DESIGN "leaked task"
+) STRICT;
+
+CREATE TABLE task_step(			-- steps of at least min_step_ns; shorter ones are in step_total
+	id INTEGER PRIMARY KEY,
+	task INTEGER NOT NULL REFERENCES task,
+	cell INTEGER REFERENCES cell,
+	thread INTEGER NOT NULL REFERENCES thread,
+	begin_ns INTEGER NOT NULL,
+	duration_ns INTEGER NOT NULL
+) STRICT;
+
+CREATE TABLE step_total(		-- exact totals of shorter steps
+	loop INTEGER NOT NULL,		-- 0: unknown
+	cell INTEGER NOT NULL,		-- 0: none
+	second INTEGER NOT NULL,	-- since t0
+	bucket INTEGER NOT NULL,	-- floor(log2(duration in ns))
+	count INTEGER NOT NULL,
+	duration_ns INTEGER NOT NULL,
+	PRIMARY KEY(loop, cell, second, bucket)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE "await"(			-- waits of at least min_step_ns that have ended
+	id INTEGER PRIMARY KEY,
+	task INTEGER NOT NULL REFERENCES task,
+	begin_ns INTEGER NOT NULL,
+	duration_ns INTEGER NOT NULL,
+	what TEXT NOT NULL,
+	stack INTEGER REFERENCES stack,	-- chain of coroutines, innermost first
+	on_task INTEGER REFERENCES task	-- if it was a task
+) STRICT;
+
+CREATE TABLE iteration(			-- iterations of at least min_step_ns; the causes sum to busy_ns
+	id INTEGER PRIMARY KEY,
+	loop INTEGER NOT NULL REFERENCES loop,
+	cell INTEGER REFERENCES cell,	-- the cell with the larger part of it; null: none
+	begin_ns INTEGER NOT NULL,
+	busy_ns INTEGER NOT NULL,
+	select_ns INTEGER NOT NULL,	-- the wait before it
+	ready INTEGER NOT NULL,		-- events the selector returned
+	cpu_ns INTEGER NOT NULL,	-- agent: user and kernel together, outside gc
+	cpu_user_ns INTEGER NOT NULL DEFAULT 0,
+	cpu_kernel_ns INTEGER NOT NULL DEFAULT 0,
+	gc_ns INTEGER NOT NULL,
+	gil_ns INTEGER NOT NULL,
+	runq_ns INTEGER NOT NULL,
+	blocked_sleep_ns INTEGER NOT NULL,
+	blocked_network_ns INTEGER NOT NULL,
+	blocked_file_ns INTEGER NOT NULL,
+	blocked_subprocess_ns INTEGER NOT NULL,
+	blocked_dns_ns INTEGER NOT NULL,
+	blocked_database_ns INTEGER NOT NULL,
+	blocked_lock_ns INTEGER NOT NULL,
+	blocked_fault_ns INTEGER NOT NULL,
+	blocked_other_ns INTEGER NOT NULL,
+	unknown_ns INTEGER NOT NULL,
+	file TEXT, line INTEGER, function TEXT	-- of the longest thing seen in it; null: nothing seen
+) STRICT;
+
+CREATE TABLE iteration_total(		-- exact totals of shorter iterations
+	loop INTEGER NOT NULL,
+	cell INTEGER NOT NULL,		-- 0: none; the cell whose window holds the larger part
+	second INTEGER NOT NULL,
+	bucket INTEGER NOT NULL,	-- floor(log2(busy in ns))
+	count INTEGER NOT NULL,
+	busy_ns INTEGER NOT NULL,
+	select_ns INTEGER NOT NULL,
+	PRIMARY KEY(loop, cell, second, bucket)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE blocking_call(		-- calls of at least min_block_ns on loop threads
+	id INTEGER PRIMARY KEY,
+	process INTEGER NOT NULL REFERENCES process,
+	thread INTEGER NOT NULL REFERENCES thread,
+	loop INTEGER REFERENCES loop,
+	task INTEGER REFERENCES task,
+	cell INTEGER REFERENCES cell,
+	begin_ns INTEGER NOT NULL,
+	duration_ns INTEGER NOT NULL,	-- off CPU: wall time less cpu_ns
+	cpu_ns INTEGER NOT NULL,
+	call TEXT NOT NULL,		-- as the user knows it: requests.get, time.sleep(0.2)
+	syscall TEXT NOT NULL,		-- the C call or syscall
+	class TEXT NOT NULL,		-- sleep, network, file, subprocess, dns, database, lock, fault, other
+	target TEXT NOT NULL,
+	stack INTEGER REFERENCES stack,
+	file TEXT, line INTEGER, function TEXT	-- innermost user frame, else innermost frame
+) STRICT;
+
+CREATE TABLE gc(
+	id INTEGER PRIMARY KEY,
+	process INTEGER NOT NULL REFERENCES process,
+	thread INTEGER NOT NULL REFERENCES thread,
+	cell INTEGER REFERENCES cell,
+	begin_ns INTEGER NOT NULL,
+	duration_ns INTEGER NOT NULL,
+	cpu_ns INTEGER NOT NULL,
+	generation INTEGER NOT NULL,
+	collected INTEGER NOT NULL
+) STRICT;
+
+CREATE TABLE audit_event(
+	id INTEGER PRIMARY KEY,
+	process INTEGER NOT NULL REFERENCES process,
+	thread INTEGER NOT NULL REFERENCES thread,
+	task INTEGER REFERENCES task,
+	cell INTEGER REFERENCES cell,
+	time_ns INTEGER NOT NULL,
+	event TEXT NOT NULL,
+	detail TEXT NOT NULL,
+	stack INTEGER REFERENCES stack
+) STRICT;
+
+CREATE TABLE sample(
+	id INTEGER PRIMARY KEY,
+	process INTEGER NOT NULL REFERENCES process,
+	thread INTEGER NOT NULL REFERENCES thread,
+	cell INTEGER REFERENCES cell,
+	time_ns INTEGER NOT NULL,
+	kind TEXT NOT NULL,		-- python, native
+	stack INTEGER REFERENCES stack
+) STRICT;
+
+CREATE TABLE anomaly(
+	id INTEGER PRIMARY KEY,
+	process INTEGER NOT NULL REFERENCES process,
+	time_ns INTEGER NOT NULL,
+	kind TEXT NOT NULL,		-- never_awaited, never_retrieved, destroyed_pending
+	task INTEGER REFERENCES task,
+	cell INTEGER REFERENCES cell,
+	coro TEXT NOT NULL,
+	message TEXT NOT NULL,
+	stack INTEGER REFERENCES stack,
+	file TEXT, line INTEGER, function TEXT
+) STRICT;
+
+CREATE TABLE frame(
+	id INTEGER PRIMARY KEY,
+	file TEXT NOT NULL,
+	line INTEGER NOT NULL,		-- 0: unknown
+	end_line INTEGER,		-- columns are 0-based UTF-8 byte offsets, 3.11+; null: unknown
+	col INTEGER,
+	end_col INTEGER,
+	function TEXT NOT NULL,
+	user INTEGER NOT NULL		-- 1: neither standard library, site-packages nor IPython machinery
+) STRICT;
+
+CREATE TABLE stack(			-- a tree: a stack is its innermost frame and the stack that called it
+	id INTEGER PRIMARY KEY,
+	parent INTEGER REFERENCES stack,	-- the caller; null: outermost
+	frame INTEGER NOT NULL REFERENCES frame
+) STRICT;
+
+CREATE TABLE lost(			-- what was not recorded, or cut by a bound
+	process INTEGER,		-- null: the recorder's own
+	what TEXT NOT NULL,
+	count INTEGER NOT NULL
+) STRICT;
+
+CREATE TABLE coverage(			-- what each sensor saw, and what it did not
+	process INTEGER REFERENCES process,	-- null: the whole trace
+	what TEXT NOT NULL,		-- tasks, syscalls, causes, cells, hook:<name>, note
+	sensor TEXT NOT NULL,		-- agent, bpf, none, ipython, exact, coarse, placed, refused
+	detail TEXT NOT NULL DEFAULT ''
+) STRICT;
+
+CREATE TABLE finding(			-- the verdict with default thresholds, stored when the trace is closed
+	rule TEXT NOT NULL,
+	name TEXT NOT NULL,
+	severity TEXT NOT NULL,
+	process INTEGER REFERENCES process,
+	cell INTEGER REFERENCES cell,
+	file TEXT, line INTEGER,
+	count INTEGER NOT NULL,
+	cost_ns INTEGER,
+	message TEXT NOT NULL
+) STRICT;
+
+-- Views for people. Durations in ms.
+
+CREATE VIEW cell_summary AS
+SELECT c.idx AS cell, c.execution_count AS "In", c.status,
+	round((coalesce(c.ended_ns, (SELECT value FROM meta WHERE key = 'duration_ns')) - c.began_ns) / 1e6, 1) AS wall_ms,
+	round((SELECT coalesce(sum(busy_ns), 0) FROM iteration i WHERE i.cell = c.id) / 1e6, 1) AS busy_ms,
+	round((SELECT coalesce(max(busy_ns), 0) FROM iteration i WHERE i.cell = c.id) / 1e6, 1) AS longest_busy_ms,
+	round((SELECT coalesce(sum(duration_ns), 0) FROM blocking_call b WHERE b.cell = c.id) / 1e6, 1) AS blocking_ms,
+	c.tasks AS tasks_created,
+	(SELECT count(*) FROM task t WHERE t.cell = c.id AND t.leaked IS NOT NULL AND t.user) AS tasks_leaked,
+	substr(c.source, 1, instr(c.source || char(10), char(10)) - 1) AS first_line
+FROM cell c ORDER BY c.process, c.idx;
+
+CREATE VIEW loop_lag AS
+SELECT l.id AS loop, t.name AS thread, l.kind, l.iterations,
+	round(l.busy_ns / 1e6, 1) AS busy_ms, round(l.max_busy_ns / 1e6, 1) AS max_ms,
+	(SELECT count(*) FROM iteration i WHERE i.loop = l.id
+	 AND i.busy_ns >= (SELECT value FROM meta WHERE key = 'stall_ns')) AS stalls,
+	round((SELECT coalesce(sum(busy_ns), 0) FROM iteration i WHERE i.loop = l.id
+	 AND i.busy_ns >= (SELECT value FROM meta WHERE key = 'stall_ns')) / 1e6, 1) AS stall_ms
+FROM loop l JOIN thread t ON t.id = l.thread ORDER BY stall_ms DESC;
+
+CREATE VIEW leaked_tasks AS
+SELECT t.name, t.coro, c.idx AS cell, t.file, t.line, t.leaked AS reason,
+	round((coalesce(t.ended_ns, (SELECT value FROM meta WHERE key = 'duration_ns')) - t.created_ns) / 1e6, 1) AS age_ms,
+	t.awaiting, t.await_file, t.await_line
+FROM task t LEFT JOIN cell c ON c.id = t.cell
+WHERE t.leaked IS NOT NULL AND t.user ORDER BY t.created_ns;
+
+CREATE VIEW blocking_sites AS
+SELECT c.idx AS cell, b.class, b.call, b.file, b.line, b.function, count(*) AS count,
+	round(sum(b.duration_ns) / 1e6, 1) AS total_ms, round(max(b.duration_ns) / 1e6, 1) AS max_ms, max(b.target) AS target
+FROM blocking_call b LEFT JOIN cell c ON c.id = b.cell
+GROUP BY b.process, b.cell, b.file, b.line, b.call, b.class ORDER BY sum(b.duration_ns) DESC;
+
+CREATE VIEW lag_causes AS
+SELECT l.id AS loop, c.idx AS cell, round(sum(i.busy_ns) / 1e6, 1) AS busy_ms,
+	round(sum(i.cpu_ns + i.cpu_user_ns + i.cpu_kernel_ns) / 1e6, 1) AS cpu_ms, round(sum(i.gc_ns) / 1e6, 1) AS gc_ms,
+	round(sum(i.gil_ns) / 1e6, 1) AS gil_ms, round(sum(i.runq_ns) / 1e6, 1) AS runq_ms,
+	round(sum(i.blocked_sleep_ns) / 1e6, 1) AS sleep_ms, round(sum(i.blocked_network_ns) / 1e6, 1) AS network_ms,
+	round(sum(i.blocked_file_ns) / 1e6, 1) AS file_ms, round(sum(i.blocked_subprocess_ns) / 1e6, 1) AS subprocess_ms,
+	round(sum(i.blocked_dns_ns) / 1e6, 1) AS dns_ms, round(sum(i.blocked_database_ns) / 1e6, 1) AS database_ms,
+	round(sum(i.blocked_lock_ns) / 1e6, 1) AS lock_ms, round(sum(i.blocked_fault_ns + i.blocked_other_ns) / 1e6, 1) AS other_ms,
+	round(sum(i.unknown_ns) / 1e6, 1) AS unknown_ms
+FROM iteration i JOIN loop l ON l.id = i.loop LEFT JOIN cell c ON c.id = i.cell
+GROUP BY l.id, c.id ORDER BY sum(i.busy_ns) DESC;

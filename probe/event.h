@@ -1,0 +1,107 @@
+/*
+ * Wire structs of the events in event.def, and what both sides say about their values.
+ * Included by sensors and collector; no Python, no libc beyond <stdint.h>.
+ */
+#ifndef PROBE_EVENT_H
+#define PROBE_EVENT_H
+
+#include <linux/types.h>
+#include <stddef.h>
+#include <stdint.h>
+
+typedef __u64 ev_u64;
+typedef __s64 ev_s64;
+typedef __u32 ev_u32;
+typedef __s32 ev_s32;
+
+/* Every record: 8-byte aligned, size_words * 8 bytes long including this head and the tails' padding. */
+struct ev_head {
+	__u64 time_ns;	  /* CLOCK_MONOTONIC */
+	__u32 tid;	  /* kernel thread id as the target's pid namespace sees it */
+	__u16 kind;	  /* enum ev_kind */
+	__u16 size_words; /* of 8 bytes */
+};
+_Static_assert(sizeof(struct ev_head) == 16, "ev_head has padding");
+
+#define EV_SIZE_MAX (0xffffu * 8) /* bytes of one record; longer texts are cut and say so */
+
+enum ev_kind {
+#define EVENT(name, id, doc) EV_##name = id,
+#define FIELD(type, name, doc)
+#define TEXT(name, doc)
+#define BYTES(name, doc)
+#define PAIRS(name, doc)
+#define END(name)
+#include "probe/event.def"
+#undef EVENT
+#undef FIELD
+#undef TEXT
+#undef BYTES
+#undef PAIRS
+#undef END
+	EV_KINDS, /* one more than the last id */
+};
+
+#define EVENT(name, id, doc) struct ev_##name { struct ev_head head;
+#define FIELD(type, name, doc) ev_##type name;
+#define TEXT(name, doc) ev_u32 name##_len;
+#define BYTES(name, doc) ev_u32 name##_len;
+#define PAIRS(name, doc) ev_u32 name##_len;
+#define END(name) };
+#include "probe/event.def"
+#undef EVENT
+#undef FIELD
+#undef TEXT
+#undef BYTES
+#undef PAIRS
+#undef END
+
+/* Members are packed by their order alone; the struct may end in 4 bytes of padding, which writers zero. */
+#define EVENT(name, id, doc) _Static_assert(sizeof(struct ev_##name) == ((sizeof(struct ev_head)
+#define FIELD(type, name, doc) + sizeof(ev_##type)
+#define TEXT(name, doc) + sizeof(ev_u32)
+#define BYTES(name, doc) + sizeof(ev_u32)
+#define PAIRS(name, doc) + sizeof(ev_u32)
+#define END(name) + 7) & ~(size_t)7), "ev_" #name " has padding inside");
+#include "probe/event.def"
+#undef EVENT
+#undef FIELD
+#undef TEXT
+#undef BYTES
+#undef PAIRS
+#undef END
+
+/* Tails begin right after sizeof(struct ev_<kind>), one after the other, unpadded; the record is padded to 8. */
+
+enum task_state { /* ev_step.state; 0 to 2 are CPython's fut_state */
+	TASK_PENDING = 0,
+	TASK_CANCELLED = 1,
+	TASK_FINISHED = 2,
+	TASK_FAILED = 3,
+};
+
+enum { /* ev_task_new.flags */
+	TASK_EAGER = 1u << 0,  /* first step ran inside __init__ (3.12+) */
+	TASK_PYTHON = 1u << 1, /* asyncio's pure-Python Task */
+	TASK_LATE = 1u << 2,   /* existed before the agent; creation unknown */
+};
+
+enum { /* ev_task_gone.flags */
+	GONE_PENDING = 1u << 0,
+	GONE_UNRETRIEVED = 1u << 1,
+	GONE_AT_EXIT = 1u << 2, /* the interpreter was finalizing */
+};
+
+enum { /* ev_loop_start.flags */
+	LOOP_UVLOOP = 1u << 0,
+	LOOP_COARSE = 1u << 1, /* its selector cannot be timed: no iterations */
+};
+
+enum line_format {	/* ev_code.line_format: what a frame's position is */
+	LINE_DIRECT = 0,   /* the line itself */
+	LINE_LNOTAB = 1,   /* 3.8, 3.9: byte offset into co_code, co_lnotab */
+	LINE_TABLE310 = 2, /* 3.10: byte offset into co_code, PEP 626 co_linetable */
+	LINE_TABLE311 = 3, /* 3.11+: byte offset into co_code_adaptive, location table with columns */
+};
+
+#endif
