@@ -1,0 +1,110 @@
+/*
+ * What the agent's files share. All of it runs inside somebody else's program: nothing here may exit, abort, print, block,
+ * allocate without bound or leave a Python error set that was not set before. "GIL" after a prototype: the caller holds the GIL of
+ * our interpreter. "any" : also without it, in GOT wrappers, on the calling thread.
+ */
+#ifndef PROBE_AGENT_H
+#define PROBE_AGENT_H
+
+#include <Python.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "probe/event.h"
+#include "probe/ring.h"
+
+/* ---- the calling thread: initial-exec TLS, so 64 bytes at most (FACTS F10) -------------------------------------- */
+
+struct ring;	    /* ring.c */
+struct loop_thread; /* loop.c: what a thread that runs a loop keeps */
+
+struct thread_state {
+	struct ring *ring;	  /* its own; NULL: none, ring 0 serves under the GIL */
+	struct loop_thread *loop; /* NULL: runs no loop, GOT wrappers pass straight through */
+	uint64_t task;		  /* address of the task whose step is open; 0 = none */
+	uint64_t step_begin_ns;
+	uint32_t tid;	 /* kernel id; 0 = not asked yet */
+	uint32_t pid;	 /* of the process that set this up: differs in a vfork child */
+	uint32_t writing; /* > 0: a record is being written (a signal handler must not) */
+	uint32_t depth;	 /* > 0: inside a GOT wrapper; only the outermost call is recorded */
+};
+extern __thread struct thread_state agent_thread;
+
+struct agent_state {
+	bool on;	   /* hooks record; off: straight to the original (at exit, in a child before its ring) */
+	bool finalizing;   /* set at interpreter shutdown */
+	int minor;	   /* Python 3.minor */
+	uint64_t min_block_ns;
+	uint64_t min_step_ns;
+	uint32_t pid;
+	void *interp;	   /* PyInterpreterState* of the interpreter we serve */
+};
+extern struct agent_state agent;
+
+/* First line of each hook: record here? any */
+static inline bool agent_active(void);
+
+uint64_t clock_now_ns(void);	    /* CLOCK_MONOTONIC; any */
+uint64_t clock_thread_cpu_ns(void); /* CLOCK_THREAD_CPUTIME_ID, 114 ns; any */
+
+/* Say that a hook was placed (reason NULL) or refused. GIL */
+void hook_report(const char *name, const char *reason);
+
+/* ---- ring.c (H1): records out ------------------------------------------------------------------------------------- */
+
+int ring_open(void);		/* the ring file with ring 0. GIL */
+int ring_acquire(void);		/* a ring of its own for the calling thread, released when the thread ends. GIL */
+void ring_forked(void);		/* in the child: forget the parent's rings; the next ring_open() makes new ones */
+void ring_close(void);		/* mark the file closed */
+/*
+ * Room for a record with `tails` bytes after its fixed part. Head and tail padding are filled in, time_ns 0 means now.
+ * NULL: dropped and counted (ring full, no ring, in a signal handler). Between begin and end: no call into Python and no other
+ * begin. any; without an own ring only under the GIL.
+ */
+void *ring_begin(unsigned int kind, size_t fixed, size_t tails, uint64_t time_ns);
+void ring_end(void *record);
+#define ring_new(name, tails, time_ns) \
+	((struct ev_##name *)ring_begin(EV_##name, sizeof(struct ev_##name), (tails), (time_ns)))
+
+/* ---- frame.c, intern.c (H2): stacks, codes, names ------------------------------------------------------------------ */
+
+int frame_open(void);			      /* choose the layout of this version and prove it on the live stack. GIL */
+/* Stack id of the calling thread's Python frames, read raw; 0 = none or not taken. any, on the thread itself */
+uint32_t stack_here(void);
+/* Chain of suspended coroutines from the task's root coroutine down, as a stack id (innermost first). GIL */
+uint32_t stack_of_coroutine(PyObject *coro);
+/* Stack id of a traceback object, innermost first. GIL */
+uint32_t stack_of_traceback(PyObject *tb);
+uint32_t code_id(PyObject *code);	      /* GIL */
+uint32_t code_of_coroutine(PyObject *coro);   /* 0: not a native coroutine, generator or async generator. GIL */
+uint32_t name_id(const char *text);	      /* interned by content. any */
+void intern_forked(void);		      /* in the child: announce everything anew */
+
+/* ---- got.c, call.c (H2): C calls on loop threads -------------------------------------------------------------------- */
+
+int got_open(void);   /* patch what is loaded. GIL */
+void got_rescan(void); /* objects were loaded since (an "import" audit event with a file name). GIL */
+
+/* ---- loop.c (H2): loops and their selectors --------------------------------------------------------------------------- */
+
+int loop_open(void);						 /* hooks on select.epoll.poll. GIL */
+void loop_audit(const char *event, PyObject *args);		 /* sys.set_asyncgen_hook_*: a loop begins or ends. GIL */
+uint64_t loop_id(PyObject *loop);				 /* of a loop object; 0 = has not run yet. GIL */
+/* The calling thread takes steps of this loop, so it runs it, even if its start was not seen (late agent, uvloop). Cheap. GIL */
+void loop_seen(PyObject *loop);
+
+/* ---- task.c, pytask.c, cell.c, gc.c, anomaly.c, audit.c (H1) ------------------------------------------------------------ */
+
+int task_open(void);	/* slot hooks on _asyncio.Task and its hidden types. GIL */
+int pytask_open(void);	/* C descriptors on asyncio.tasks._PyTask. GIL */
+int anomaly_open(void); /* warnings._warn_unawaited_coroutine. GIL */
+int gc_open(void);	/* gc.callbacks. GIL */
+void cell_try(void);	/* IPython's events, once InteractiveShell is there. GIL */
+void audit_event(const char *event, PyObject *args); /* the ones that matter. GIL */
+
+static inline bool agent_active(void)
+{
+	return __builtin_expect(agent.on, 1);
+}
+
+#endif
