@@ -23,6 +23,7 @@ struct kind {
 	const char *doc;
 	size_t size; /* of the fixed part, head included */
 	size_t fields;
+	size_t tails; /* how many of the fields, the last ones, are TEXT, BYTES or PAIRS */
 	const struct field *field;
 };
 
@@ -33,10 +34,11 @@ int record_kind_id(const char *name);
 
 /*
  * -EPROTO unless `avail` bytes at p begin with a whole, well-formed record: a known kind other than pad, the
- * size its lengths add up to, PAIRS a multiple of 8 bytes, valid enums in no way assumed. Reads p only within avail.
+ * size its lengths add up to, PAIRS a multiple of 8 bytes, valid enums in no way assumed. Reads p, which must be 8-byte aligned,
+ * only within avail.
  */
 int record_check(const void *p, size_t avail);
-/* The n-th tail (0-based) of a checked record; not NUL-terminated. */
+/* The n-th tail (0-based, n < tails) of a checked record; not NUL-terminated. */
 const void *record_tail(const struct ev_head *r, unsigned int n, size_t *ret_len);
 
 #endif
