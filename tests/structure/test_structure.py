@@ -1,0 +1,130 @@
+"""What ARCHITECTURE.md promises about the tree and what is built from it, checked on the files themselves.
+
+AWAITSCOPE_BUILD names the build folder (default: build); ctest sets it."""
+import os
+import re
+import subprocess
+import sysconfig
+from pathlib import Path
+
+import pytest
+
+TOP = Path(__file__).resolve().parents[2]
+BUILD = Path(os.environ.get("AWAITSCOPE_BUILD", TOP / "build"))
+AGENT = BUILD / "lib/awaitscope/agent.so"
+PRELOAD = BUILD / "lib/awaitscope/preload.so"
+PROGRAM = BUILD / "bin/awaitscope"
+FOLDERS = "probe", "collector", "viewer"
+SOURCES = sorted(p for folder in FOLDERS for p in (TOP / folder).rglob("*") if p.suffix in (".c", ".h", ".def"))
+HEADERS = [p for p in SOURCES if p.suffix == ".h"]
+
+# A file whose path begins so may include "project" headers whose path begins so; the longest match counts.
+MAY_INCLUDE = {
+    "probe/base/": ["probe/base/"],
+    "probe/preload/": ["probe/preload/", "probe/ring.h"],
+    "probe/agent/": ["probe/agent/", "probe/target/layout.def", "probe/event.", "probe/ring.h", "probe/calls.def"],
+    "probe/": ["probe/"],
+    "collector/": ["collector/", "probe/"],
+    "viewer/": ["viewer/", "probe/base/", "collector/schema.h"],
+}
+
+
+def name(path):
+    return str(path.relative_to(TOP))
+
+
+def output_of(*argv):
+    return subprocess.run([str(a) for a in argv], check=True, capture_output=True, text=True).stdout
+
+
+def symbols(path, *options):
+    """{(letter, name)} as nm tells them; @VERSION stays on the name."""
+    lines = (line.split() for line in output_of("nm", *options, path).splitlines())
+    return {(words[-2], words[-1]) for words in lines if len(words) >= 2 and len(words[-2]) == 1}
+
+
+@pytest.mark.parametrize("source", SOURCES, ids=name)
+def test_arrows_only_go_right(source):
+    folder = max((f for f in MAY_INCLUDE if name(source).startswith(f)), key=len)
+    for included in re.findall(r'^\s*#\s*include\s+"([^"]+)"', source.read_text(), re.M):
+        beside = source.parent / included
+        wanted = name(beside) if "/" not in included and beside.exists() else included
+        assert any(wanted.startswith(allowed) for allowed in MAY_INCLUDE[folder]), \
+            f"{name(source)} may not include {included}: {folder} sees only {MAY_INCLUDE[folder]}"
+
+
+@pytest.mark.parametrize("header", HEADERS, ids=name)
+def test_header_compiles_alone(header):
+    argv = ["cc", "-std=gnu11", "-D_GNU_SOURCE", "-Wall", "-Wextra", "-Wno-unused-parameter", "-Wno-unused-function",
+            "-fsyntax-only", "-x", "c", "-I", TOP, "-I", BUILD / "generated",
+            "-DPy_LIMITED_API=0x03080000", "-I", sysconfig.get_path("include"), "-include", header, os.devnull]
+    done = subprocess.run([str(a) for a in argv], capture_output=True, text=True)
+    assert done.returncode == 0 and not done.stderr, done.stderr
+
+
+@pytest.mark.parametrize("left, right", [("probe/libbase.a", "collector/libcollector.a"), ("probe/libbase.a", "viewer/libviewer.a"),
+                                         ("collector/libcollector.a", "viewer/libviewer.a"),
+                                         ("viewer/libviewer.a", "collector/libcollector.a")])
+def test_library_needs_nothing_of(left, right):
+    needs = {symbol for letter, symbol in symbols(BUILD / left) if letter == "U"}
+    offers = {symbol for letter, symbol in symbols(BUILD / right, "--defined-only", "--extern-only")}
+    assert not needs & offers
+
+
+def test_agent_imports_limited_api_only():
+    allowed = set((Path(__file__).parent / "limited_api_3_8.txt").read_text().split("\n"))
+    imports = {symbol.split("@")[0] for letter, symbol in symbols(AGENT, "-D") if letter == "U"}
+    assert {symbol for symbol in imports if re.match(r"_?Py", symbol)} <= allowed
+
+
+def test_agent_links_no_python():
+    needed = re.findall(r"\(NEEDED\).*\[(.*)\]", output_of("readelf", "-dW", AGENT))
+    assert set(needed) <= {"libc.so.6", "libdl.so.2", "libpthread.so.0", "librt.so.1", "libm.so.6"}
+
+
+def test_agent_exports_its_doors_only():
+    exports = {symbol for letter, symbol in symbols(AGENT, "-D", "--defined-only")}
+    assert exports <= {"awaitscope_agent_open", "awaitscope_agent_audit", "PyInit_awaitscope"}
+
+
+@pytest.mark.parametrize("guest", [AGENT, PRELOAD], ids=lambda path: path.name)
+def test_guest_needs_no_new_glibc(guest):
+    versions = re.findall(r"\bGLIBC_(\d+)\.(\d+)", output_of("readelf", "-VW", guest))
+    assert all((int(major), int(minor)) <= (2, 17) for major, minor in versions), sorted(set(versions))
+
+
+@pytest.mark.parametrize("guest", [AGENT, PRELOAD], ids=lambda path: path.name)
+def test_guest_has_no_executable_stack(guest):
+    header = [line for line in output_of("readelf", "-lW", guest).splitlines() if "GNU_STACK" in line]
+    assert header and " RWE " not in header[0]
+
+
+def test_agent_keeps_its_thread_data_small():
+    """Initial-exec TLS of an object loaded late comes out of a small reserve that all such objects share."""
+    header = [line.split() for line in output_of("readelf", "-lW", AGENT).splitlines() if line.split()[:1] == ["TLS"]]
+    assert sum(int(words[5], 16) for words in header) <= 64
+
+
+def test_preload_needs_no_library():
+    assert "(NEEDED)" not in output_of("readelf", "-dW", PRELOAD)
+    assert {letter for letter, symbol in symbols(PRELOAD, "-D", "--undefined-only")} <= {"w", "v"}
+
+
+@pytest.mark.parametrize("built", [PROGRAM, AGENT, PRELOAD], ids=lambda path: path.name)
+def test_no_path_is_compiled_in(built, tmp_path):
+    """Debug sections name the source; what the program itself can read must not."""
+    stripped = tmp_path / "stripped"
+    output_of("objcopy", "--strip-all", built, stripped)
+    data = stripped.read_bytes()
+    assert str(TOP).encode() + b"/" not in data
+    assert str(BUILD).encode() + b"/" not in data
+
+
+def test_tree_names_no_place_outside():
+    if not (TOP / ".git").exists():
+        pytest.skip("not a git clone, so there is no list of the tree's files")
+    files = output_of("git", "-C", TOP, "ls-files", "-z").split("\0")
+    for file in filter(None, files):
+        path = TOP / file
+        if path.is_file():
+            assert f"{TOP}/".encode() not in path.read_bytes(), file
