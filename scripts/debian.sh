@@ -27,10 +27,15 @@ command -v debootstrap >/dev/null || skip "debootstrap is not installed"
 # Mounts and processes made below end with their namespace, however this script ends.
 unshare --mount --pid --fork true 2>/dev/null || skip "no mount and pid namespaces here (a container without CAP_SYS_ADMIN)"
 
+# One try at a time; what a killed one left behind goes first.
+mkdir -p "$store"
+exec 9>"$store/lock"
+flock 9
+rm -rf --one-file-system "$store"/.try.*
+
 bare=$store/$suite
 if [ ! -d "$bare" ]; then
 	say "making a bare $suite in $bare"
-	mkdir -p "$store"
 	half=$(mktemp -d "$store/.$suite.XXXXXX")
 	if ! debootstrap --variant=minbase "$suite" "$half" "$mirror" >"$half.log" 2>&1; then
 		tail -n 3 "$half.log" >&2
@@ -80,7 +85,7 @@ clone='/home/author/a clone'
 timed 900 "the first deps.sh, with downloads," "$clone/scripts/deps.sh"
 timed 300 "the first quickstart.sh" "$clone/scripts/quickstart.sh"
 timed 30 "the second quickstart.sh" "$clone/scripts/quickstart.sh"
-timed 1500 test.sh "$clone/scripts/test.sh" "$@"
+timed 1500 test.sh "$clone/scripts/test.sh" "$@" -LE debian13
 TRY
 
 say "trying $(git -C "$top" log -1 --format=%h) on a bare $suite"
@@ -93,4 +98,4 @@ unshare --mount --propagation private --pid --fork --kill-child bash -euc '
 	mount -t devpts -o newinstance,ptmxmode=666 devpts "$root/dev/pts"
 	mount --bind "$packages" "$root/var/cache/apt/archives"
 	exec chroot "$root" bash /try.sh "$@"
-' debian "$root" "$store/$suite-packages" "${@--LE debian13}"
+' debian "$root" "$store/$suite-packages" "$@"
