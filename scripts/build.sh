@@ -1,7 +1,7 @@
 #!/bin/sh
 # Configures and builds one preset of CMakePresets.json, quietly unless something goes wrong.
 #
-#   scripts/build.sh default|sanitize|clang
+#   scripts/build.sh default|test|sanitize|clang
 set -eu
 
 top=$(CDPATH='' cd -- "$(dirname -- "$0")/.." && pwd)

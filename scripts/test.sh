@@ -9,15 +9,15 @@ top=$(CDPATH='' cd -- "$(dirname -- "$0")/.." && pwd)
 say() { printf 'test: %s\n' "$*" >&2; }
 
 "$top/scripts/deps.sh" test
-for preset in default sanitize clang; do
+for preset in test sanitize clang; do
 	say "building $preset"
 	"$top/scripts/build.sh" "$preset"
 done
 
 # One ctest over both builds that have tests: the sanitized one holds those that bring no code into another program.
-all=$top/build/all
+all=$top/build-test/all
 mkdir -p "$all"
-printf 'subdirs("%s" "%s")\n' "$top/build" "$top/build-sanitize" >"$all/CTestTestfile.cmake"
+printf 'subdirs("%s" "%s")\n' "$top/build-test" "$top/build-sanitize" >"$all/CTestTestfile.cmake"
 
 # Live tests are one ctest a file; what was skipped inside one is listed above the summary.
 AWAITSCOPE_SKIPS=$all/skips

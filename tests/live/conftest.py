@@ -1,6 +1,6 @@
 """What live tests share: the built program, a way to run it, notebooks made on the spot, and honest skips.
 
-AWAITSCOPE names the program (default: build/bin/awaitscope of this tree); ctest sets it."""
+AWAITSCOPE names the program (default: build-test/bin/awaitscope); ctest sets it."""
 import json
 import os
 import signal
@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 TOP = Path(__file__).resolve().parents[2]
-PROGRAM = Path(os.environ.get("AWAITSCOPE", TOP / "build/bin/awaitscope"))
+PROGRAM = Path(os.environ.get("AWAITSCOPE", TOP / "build-test/bin/awaitscope"))
 SKIPPED = 77  # ctest's SKIP_RETURN_CODE
 
 sys.path.insert(0, str(TOP / "tests/corpus"))

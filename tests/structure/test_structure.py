@@ -1,6 +1,6 @@
 """What ARCHITECTURE.md promises about the tree and what is built from it, checked on the files themselves.
 
-AWAITSCOPE_BUILD names the build folder (default: build); ctest sets it."""
+AWAITSCOPE_BUILD names the build folder (default: build-test); ctest sets it."""
 import os
 import re
 import subprocess
@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 TOP = Path(__file__).resolve().parents[2]
-BUILD = Path(os.environ.get("AWAITSCOPE_BUILD", TOP / "build"))
+BUILD = Path(os.environ.get("AWAITSCOPE_BUILD", TOP / "build-test"))
 AGENT = BUILD / "lib/awaitscope/agent.so"
 PRELOAD = BUILD / "lib/awaitscope/preload.so"
 PROGRAM = BUILD / "bin/awaitscope"
