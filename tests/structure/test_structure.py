@@ -3,6 +3,7 @@
 AWAITSCOPE_BUILD names the build folder (default: build-test); ctest sets it."""
 import os
 import re
+import sqlite3
 import subprocess
 import sysconfig
 from pathlib import Path
@@ -128,3 +129,17 @@ def test_tree_names_no_place_outside():
         path = TOP / file
         if path.is_file():
             assert f"{TOP}/".encode() not in path.read_bytes(), file
+
+
+def test_trace_page_tells_the_schema():
+    subprocess.run([TOP / "scripts/trace_doc.py", "--check"], check=True)
+
+
+@pytest.mark.parametrize("page", ["docs/trace.md", "README.md"])
+def test_queries_in_the_pages_work(page):
+    sql = sqlite3.connect(":memory:")
+    sql.executescript((TOP / "collector/schema.sql").read_text())
+    sql.executescript((TOP / "collector/schema_close.sql").read_text())
+    for block in re.findall(r"^```sql\n(.*?)^```", (TOP / page).read_text(), re.M | re.S):
+        for statement in filter(str.strip, block.split(";")):
+            sql.execute(statement)
