@@ -1,0 +1,304 @@
+/* The drain loop: rings to model, with the processes they belong to. See recorder.h. */
+#include "collector/recorder.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdbool.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <time.h>
+
+#include "collector/log.h"
+#include "collector/rings.h"
+#include "collector/tape.h"
+#include "probe/base/cleanup.h"
+#include "probe/base/units.h"
+
+/* A 4 MiB ring holds 100 ms of the fastest known program: turns are a fifth of that, half while records come. */
+#define TURN_IDLE_MS 20
+#define TURN_BUSY_MS 10
+/* rings hold young records back for a few ms: an end is told when all records before it have come out. */
+#define END_SETTLES_NS 100000000ull
+#define UNKNOWN_STATUS (-1)
+#define NS_PER_S 1000000000ull
+/* After an error of the disk: how often it is tried again. */
+#define RETRY_NS NS_PER_S
+
+struct watched { /* a traced process */
+	uint32_t pid;
+	int pidfd; /* -1: none, its end is looked for in /proc */
+	bool ended, told;
+	uint64_t ended_ns;
+	int status;
+};
+
+struct recorder {
+	struct rings *rings;
+	struct model *model;
+	struct tape_writer tape;
+	struct watched *watched;
+	size_t watched_count;
+	uint64_t began_ns;
+	uint64_t retry_ns;  /* > 0: the disk failed, next try then */
+	uint64_t discarded; /* records since it failed */
+	int error;	    /* the first error */
+	bool busy;	    /* the last turn brought records */
+	bool tape_failed;
+};
+
+static uint64_t now_ns(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return (uint64_t)t.tv_sec * NS_PER_S + (uint64_t)t.tv_nsec;
+}
+
+static int process_fd(uint32_t pid)
+{
+	/* by number: glibc has a wrapper only from 2.36 */
+	return (int)syscall(SYS_pidfd_open, (pid_t)pid, 0);
+}
+
+static struct watched *watched_find(const struct recorder *r, uint32_t pid)
+{
+	for (size_t i = r->watched_count; i > 0; i--)
+		if (r->watched[i - 1].pid == pid)
+			return &r->watched[i - 1];
+	return NULL;
+}
+
+static void watched_add(struct recorder *r, uint32_t pid)
+{
+	struct watched *w = watched_find(r, pid);
+	struct watched *more;
+
+	if (w && !w->ended)
+		return; /* the same process in another program: exec keeps the pid */
+	more = reallocarray(r->watched, r->watched_count + 1, sizeof(*more));
+	if (!more)
+		return;
+	r->watched = more;
+	w = &more[r->watched_count++];
+	*w = (struct watched){ .pid = pid, .status = UNKNOWN_STATUS };
+	w->pidfd = process_fd(pid);
+	if (w->pidfd < 0 && errno == ESRCH) {
+		w->ended = true;
+		w->ended_ns = now_ns();
+	}
+}
+
+/* One line, once: what happened to the trace, and that the program goes on. */
+static void disk_failed(struct recorder *r, int rc)
+{
+	char age[32];
+
+	r->retry_ns = now_ns() + RETRY_NS;
+	if (r->error)
+		return;
+	r->error = rc;
+	log_error("%s: nothing more is recorded after %s; the trace keeps what it has and the program goes on",
+		rc == -ENOSPC ? "the disk is full" : strerror(-rc),
+		duration_format(now_ns() - r->began_ns, age, sizeof(age)));
+}
+
+/* A record_fn. Never stops the source: what cannot be kept is counted. */
+static int take(void *ctx, uint32_t pid, const struct ev_head *record)
+{
+	struct recorder *r = ctx;
+	int rc;
+
+	if (record->kind == EV_process)
+		watched_add(r, pid);
+	if (r->tape.file && !r->tape_failed && tape_write(&r->tape, pid, record)) {
+		r->tape_failed = true;
+		log_error("the tape cannot be written: it ends here");
+	}
+	if (r->retry_ns) {
+		r->discarded++;
+		return 0;
+	}
+	rc = model_record(r->model, pid, record);
+	if (rc) {
+		r->discarded++;
+		disk_failed(r, rc);
+	}
+	return 0;
+}
+
+static void ends_notice(struct recorder *r, uint64_t now)
+{
+	for (size_t i = 0; i < r->watched_count; i++) {
+		struct watched *w = &r->watched[i];
+		struct pollfd fd = { .fd = w->pidfd, .events = POLLIN };
+
+		if (w->ended)
+			continue;
+		w->ended = w->pidfd >= 0 ? poll(&fd, 1, 0) > 0 :
+					   kill((pid_t)w->pid, 0) && errno == ESRCH;
+		if (!w->ended)
+			continue;
+		w->ended_ns = now;
+		if (w->pidfd >= 0)
+			close(w->pidfd);
+		w->pidfd = -1;
+	}
+}
+
+static void ends_tell(struct recorder *r, uint64_t before_ns)
+{
+	for (size_t i = 0; i < r->watched_count; i++) {
+		struct watched *w = &r->watched[i];
+		int rc;
+
+		if (!w->ended || w->told || w->ended_ns > before_ns)
+			continue;
+		w->told = true;
+		rc = model_process_end(r->model, w->pid, w->ended_ns, w->status);
+		if (rc)
+			disk_failed(r, rc);
+	}
+}
+
+static void turn(struct recorder *r)
+{
+	uint64_t now = now_ns();
+	int rc;
+
+	if (!r->model)
+		return;
+	ends_notice(r, now);
+	r->busy = rings_drain(r->rings, 0, take, r) > 0;
+	ends_tell(r, now - END_SETTLES_NS);
+	if (r->retry_ns && now < r->retry_ns)
+		return;
+	rc = model_tick(r->model, now);
+	r->retry_ns = 0;
+	if (rc)
+		disk_failed(r, rc);
+}
+
+static void recorder_freep(struct recorder **r)
+{
+	recorder_free(*r);
+}
+
+int recorder_open(const char *dir, FILE *tape, struct recorder **ret)
+{
+	cleanup(recorder_freep) struct recorder *r = calloc(1, sizeof(*r));
+	int rc;
+
+	if (!r)
+		return -ENOMEM;
+	r->tape.file = tape;
+	rc = rings_open(dir, &r->rings);
+	if (rc)
+		return rc;
+	*ret = TAKE(r);
+	return 0;
+}
+
+void recorder_free(struct recorder *r)
+{
+	if (!r)
+		return;
+	for (size_t i = 0; i < r->watched_count; i++)
+		if (r->watched[i].pidfd >= 0)
+			close(r->watched[i].pidfd);
+	free(r->watched);
+	model_free(r->model);
+	rings_free(r->rings);
+	free(r);
+}
+
+int recorder_begin(struct recorder *r, const char *path, const struct model_options *options)
+{
+	struct model_options o = *options;
+	struct model *model;
+	int rc;
+
+	r->began_ns = now_ns();
+	o.t0_ns = r->began_ns;
+	rc = model_open(path, &o, &model);
+	if (!rc)
+		r->model = model;
+	return rc;
+}
+
+struct model *recorder_model(struct recorder *r)
+{
+	return r->model;
+}
+
+int recorder_poll(struct recorder *r, struct pollfd *fds, size_t count)
+{
+	cleanup(freep) struct pollfd *all = calloc(count + r->watched_count + 1, sizeof(*all));
+	size_t n = count;
+	int ready = 0;
+
+	if (!all)
+		return -ENOMEM;
+	for (size_t i = 0; i < count; i++)
+		all[i] = fds[i];
+	for (size_t i = 0; i < r->watched_count; i++)
+		if (r->watched[i].pidfd >= 0)
+			all[n++] = (struct pollfd){ .fd = r->watched[i].pidfd, .events = POLLIN };
+	if (poll(all, n, r->busy ? TURN_BUSY_MS : TURN_IDLE_MS) < 0 && errno != EINTR)
+		return -errno;
+	for (size_t i = 0; i < count; i++) {
+		fds[i].revents = all[i].revents;
+		ready += fds[i].revents != 0;
+	}
+	turn(r);
+	return ready;
+}
+
+void recorder_process_end(struct recorder *r, uint32_t pid, int wait_status)
+{
+	struct watched *w = watched_find(r, pid);
+
+	if (!w || w->told)
+		return;
+	w->status = wait_status;
+	if (!w->ended)
+		w->ended_ns = now_ns();
+	w->ended = true;
+}
+
+int recorder_has(const struct recorder *r, uint32_t pid)
+{
+	return rings_has(r->rings, pid);
+}
+
+unsigned int recorder_processes(const struct recorder *r)
+{
+	return rings_processes(r->rings);
+}
+
+unsigned int recorder_running(const struct recorder *r)
+{
+	unsigned int running = 0;
+
+	for (size_t i = 0; i < r->watched_count; i++)
+		running += !r->watched[i].ended;
+	return running;
+}
+
+int recorder_finish(struct recorder *r)
+{
+	uint64_t end = now_ns();
+	int rc;
+
+	if (!r->model)
+		return 0;
+	rings_drain(r->rings, 1, take, r);
+	ends_notice(r, end);
+	ends_tell(r, UINT64_MAX);
+	if (r->discarded)
+		model_lost(r->model, "disk full", r->discarded);
+	rc = model_close(r->model, end);
+	if (rc && !r->error)
+		disk_failed(r, rc);
+	return r->error;
+}

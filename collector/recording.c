@@ -1,0 +1,143 @@
+/* One recording of `run`: checks before anything runs, the trace's beginning, its end and what is said about it. */
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+
+#include "collector/log.h"
+#include "collector/run.h"
+#include "collector/trace_path.h"
+#include "probe/base/cleanup.h"
+
+#define AGENT_ALONE "without eBPF (agent alone): causes are coarse, calls in C code that makes its own system calls are not seen"
+
+/* The one sentence about a file that cannot be made. */
+static int refuse(const char *what, const char *path, int rc)
+{
+	if (rc == -EEXIST)
+		log_error("%s %s exists already; --force writes over it", what, path);
+	else if (rc == -EISDIR)
+		log_error("%s %s is a folder", what, path);
+	else if (rc == -EINVAL)
+		log_error("%s %s is no regular file, so it is not written over", what, path);
+	else
+		log_error("cannot write %s %s: %s", what, path, strerror(-rc));
+	return rc == -ENOSPC || rc == -EIO || rc == -ENOMEM ? STATUS_OURS : STATUS_USAGE;
+}
+
+static int check_files(const struct run_options *o)
+{
+	cleanup(freep) char *folder = NULL;
+	int rc;
+
+	rc = o->trace ? path_check_new(o->trace, o->force) : 0;
+	if (rc)
+		return refuse("trace", o->trace, rc);
+	rc = o->output ? path_check_new(o->output, o->force) : 0;
+	if (rc)
+		return refuse("notebook", o->output, rc);
+	rc = o->trace ? 0 : folder_check(".");
+	if (!rc)
+		return 0;
+	folder = realpath(".", NULL);
+	log_error("cannot write the trace into %s: %s; -o TRACE puts it elsewhere", folder ? folder : "the current folder",
+		strerror(-rc));
+	return STATUS_USAGE;
+}
+
+int recording_prepare(struct recording *r, const struct run_options *o)
+{
+	cleanup(freep) char *looked = NULL;
+	int status = check_files(o);
+	int rc;
+
+	r->options = o;
+	if (status)
+		return status;
+	rc = library_find(&r->library, &looked);
+	if (rc) {
+		log_error("agent.so is not in %s; set AWAITSCOPE_LIB to the folder that has it",
+			looked ? looked : "its folder");
+		return STATUS_OURS;
+	}
+	if (o->tape && !(r->tape = fopen(o->tape, "we")))
+		return refuse("tape", o->tape, -errno);
+	rc = session_open(r->library, o->min_block_ns, o->min_step_ns, &r->session);
+	if (rc) {
+		log_error("cannot make a folder for the recording in /dev/shm or /tmp: %s", strerror(-rc));
+		return STATUS_OURS;
+	}
+	rc = recorder_open(session_dir(r->session), r->tape, &r->recorder);
+	if (rc) {
+		log_error("cannot record: %s", strerror(-rc));
+		return STATUS_OURS;
+	}
+	return 0;
+}
+
+int recording_begin(struct recording *r, const char *name, pid_t pid, const char *what, const char *value)
+{
+	const struct run_options *o = r->options;
+	const struct model_options model = {
+		.stall_ns = o->stall_ns,
+		.min_step_ns = o->min_step_ns,
+		.min_block_ns = o->min_block_ns,
+		.max_bytes = o->max_bytes,
+		.mode = "run",
+		.sensor = o->sensor,
+	};
+	cleanup(freep) char *path = o->trace ? strdup(o->trace) : trace_path_default(name, pid);
+	int rc = path ? path_check_new(path, o->force) : -ENOMEM;
+
+	if (!rc && o->force)
+		trace_remove(path);
+	if (!rc)
+		rc = recorder_begin(r->recorder, path, &model);
+	if (rc)
+		return refuse("trace", path ? path : name, rc);
+	trace_give(path);
+	model_meta(recorder_model(r->recorder), what, value);
+	model_coverage(recorder_model(r->recorder), "note", "agent", AGENT_ALONE);
+	r->path = TAKE(path);
+	return 0;
+}
+
+void recording_drop(struct recording *r)
+{
+	if (!r->path)
+		return;
+	recorder_free(TAKE(r->recorder));
+	trace_remove(r->path);
+	free(TAKE(r->path));
+}
+
+void recording_end(struct recording *r)
+{
+	unsigned int running, processes;
+
+	if (!r->path)
+		return;
+	processes = recorder_processes(r->recorder);
+	recorder_finish(r->recorder);
+	running = recorder_running(r->recorder);
+	trace_give(r->path);
+	if (running)
+		log_error("%u traced process%s still running; recording has stopped", running,
+			running == 1 ? " is" : "es are");
+	if (!processes)
+		processes = recorder_processes(r->recorder);
+	if (!processes)
+		log_error("no Python process with an event loop was seen; the trace is empty");
+	log_progress_end();
+	if (log_level() > LOG_QUIET)
+		r->options->done(r->path);
+}
+
+void recording_free(struct recording *r)
+{
+	recorder_free(r->recorder);
+	session_free(r->session);
+	if (r->tape)
+		fclose(r->tape);
+	free(r->path);
+	free(r->library);
+}
