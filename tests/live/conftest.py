@@ -14,6 +14,19 @@ TOP = Path(__file__).resolve().parents[2]
 PROGRAM = Path(os.environ.get("AWAITSCOPE", TOP / "build-test/bin/awaitscope"))
 SKIPPED = 77  # ctest's SKIP_RETURN_CODE
 
+# python3 -c PLAIN SOURCE RESULT allow|stop: a notebook executed as awaitscope does it, without awaitscope
+PLAIN = """
+import sys
+import nbformat
+from nbclient import NotebookClient
+source, result, errors = sys.argv[1:]
+nb = nbformat.read(source, as_version=4)
+try:
+    NotebookClient(nb, kernel_name="python3", timeout=120, allow_errors=errors == "allow").execute()
+finally:
+    nbformat.write(nb, result)
+"""
+
 sys.path.insert(0, str(TOP / "tests/corpus"))
 from to_ipynb import notebook  # noqa: E402
 
