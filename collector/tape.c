@@ -241,6 +241,8 @@ static int scratch_put(struct parser *p, const void *bytes, size_t n)
 {
 	if (n > EV_SIZE_MAX - p->scratch_used)
 		return refuse(p, "longer than a record can be");
+	if (!n)
+		return 0;
 	if (p->scratch_used + n > p->scratch_size) {
 		size_t size = (p->scratch_used + n) * 2;
 		void *grown = realloc(p->scratch, size);

@@ -1,7 +1,7 @@
 /*
- * Layout of a ring file: how records get from the target to the recorder. One file per process, named
- * ring-PID, in the session folder (0700, made by the recorder). The target writes, the recorder reads; neither ever
- * waits for the other, and neither trusts what the other wrote beyond what it checks.
+ * Layout of a ring file: how records get from the target to the recorder. One file per process, named ring-PID (where an exec kept
+ * the pid: ring-PID.1 and on), in the session folder (0700, made by the recorder). The target writes, the recorder reads; neither
+ * ever waits for the other, and neither trusts what the other wrote beyond what it checks.
  *
  *   page 0: struct ring_file; then RING_SLOTS times { page: struct ring_control; ring_bytes of data }
  *
@@ -49,7 +49,11 @@ struct ring_control { /* first page of a ring */
 };
 _Static_assert(sizeof(struct ring_control) == 128, "producer and consumer on lines of their own");
 
-/* A record never wraps: where it does not fit before the end of the ring, an ev_pad fills the rest. */
+/*
+ * A record never wraps: where it does not fit before the end of the ring, an ev_pad fills the rest; where even an ev_head does not
+ * fit (8 bytes are left), they are skipped as they are. A record's time may be earlier than its forerunner's in the same ring (a
+ * task_new after its stack): the order within a ring holds. No time is later than the moment of publishing.
+ */
 #define RING_OFFSET(slot, ring_bytes) \
 	(RING_PAGE + (__u64)(slot) * (RING_PAGE + (ring_bytes)))
 
