@@ -27,28 +27,47 @@ struct thread_state {
 	uint32_t pid;	 /* of the process that set this up: differs in a vfork child */
 	uint32_t writing; /* > 0: a record is being written (a signal handler must not) */
 	uint32_t depth;	 /* > 0: inside a GOT wrapper; only the outermost call is recorded */
+	uint32_t known;	 /* 1: its thread record is written */
+	uint32_t cells;	 /* > 0: inside so many nested run_cell() of IPython */
 };
+_Static_assert(sizeof(struct thread_state) <= 64, "initial-exec TLS of a dlopened object is scarce");
 extern __thread struct thread_state agent_thread;
 
 struct agent_state {
 	bool on;	   /* hooks record; off: straight to the original (at exit, in a child before its ring) */
-	bool finalizing;   /* set at interpreter shutdown */
+	bool finalizing;   /* set when the interpreter is gone: nothing records any more */
+	bool forked;	   /* off since fork(): the next task makes this process rings of its own */
+	bool many;	   /* a subinterpreter was made: hooks must ask whose they are */
+	bool rescan;	   /* objects were loaded since got_open() or got_rescan() */
 	int minor;	   /* Python 3.minor */
 	uint64_t min_block_ns;
 	uint64_t min_step_ns;
 	uint32_t pid;
+	uint64_t since_ns; /* when this process began to record: a step that began before belongs to the parent's */
 	void *interp;	   /* PyInterpreterState* of the interpreter we serve */
 };
 extern struct agent_state agent;
 
-/* First line of each hook: record here? any */
+/* First line of each hook that may run without the GIL: record here? any */
 static inline bool agent_active(void);
+/* The same where the GIL of some interpreter is held: is it ours? PyMethodDefs and static types are shared by all. GIL */
+static inline bool agent_ours(void);
+bool agent_interp_ours(void);
+/* Off since a fork? Then make this process rings of its own. True if recording goes on. GIL */
+bool agent_resume(void);
+/* The interpreter is finalizing: objects may be half torn down. any */
+bool agent_finalizing(void);
 
 uint64_t clock_now_ns(void);	    /* CLOCK_MONOTONIC; any */
 uint64_t clock_thread_cpu_ns(void); /* CLOCK_THREAD_CPUTIME_ID, 114 ns; any */
 
 /* Say that a hook was placed (reason NULL) or refused. GIL */
 void hook_report(const char *name, const char *reason);
+void hook_forked(void); /* in the child: say it all again. GIL */
+
+/* The thread record of the calling thread, once; every hook that holds the GIL calls it before its first record. GIL */
+static inline void thread_seen(void);
+void thread_announce(void);
 
 /* ---- ring.c (H1): records out ------------------------------------------------------------------------------------- */
 
@@ -57,7 +76,8 @@ int ring_acquire(void);		/* a ring of its own for the calling thread, released w
 void ring_forked(void);		/* in the child: forget the parent's rings; the next ring_open() makes new ones */
 void ring_close(void);		/* mark the file closed */
 /*
- * Room for a record with `tails` bytes after its fixed part. Head and tail padding are filled in, time_ns 0 means now.
+ * Room for a record with `tails` bytes after its fixed part. Head and tail padding are filled in, time_ns 0 means now. Times in
+ * one ring never go back: an earlier time_ns than the last record's becomes that.
  * NULL: dropped and counted (ring full, no ring, in a signal handler). Between begin and end: no call into Python and no other
  * begin. any; without an own ring only under the GIL.
  */
@@ -99,12 +119,24 @@ int task_open(void);	/* slot hooks on _asyncio.Task and its hidden types. GIL */
 int pytask_open(void);	/* C descriptors on asyncio.tasks._PyTask. GIL */
 int anomaly_open(void); /* warnings._warn_unawaited_coroutine. GIL */
 int gc_open(void);	/* gc.callbacks. GIL */
+void cell_expect(void); /* IPython is being imported. GIL */
 void cell_try(void);	/* IPython's events, once InteractiveShell is there. GIL */
 void audit_event(const char *event, PyObject *args); /* the ones that matter. GIL */
 
 static inline bool agent_active(void)
 {
 	return __builtin_expect(agent.on, 1);
+}
+
+static inline bool agent_ours(void)
+{
+	return agent_active() && (__builtin_expect(!agent.many, 1) || agent_interp_ours());
+}
+
+static inline void thread_seen(void)
+{
+	if (__builtin_expect(!agent_thread.known, 0))
+		thread_announce();
 }
 
 #endif

@@ -1,0 +1,168 @@
+/*
+ * Cells: two C callables among IPython's events. The shell is looked for when tasks are made, since a kernel makes some before its
+ * first cell; appended to the lists themselves, because EventManager.register() compiles a signature in some releases.
+ */
+#include "probe/agent/task.h"
+
+#define SOURCE_MAX (256u << 10)
+#define CELL_ID_MAX 256
+#define ERROR_NAME_MAX 256
+
+static enum { CELL_NO_IPYTHON, CELL_NO_SHELL, CELL_PLACED } cell_state;
+static PyObject *shell; /* owned: IPython keeps its one shell as long */
+
+void cell_expect(void)
+{
+	if (cell_state == CELL_NO_IPYTHON)
+		cell_state = CELL_NO_SHELL;
+}
+
+/* New reference; NULL: not there. Errors are dropped. */
+static PyObject *attr_get(PyObject *o, const char *name)
+{
+	PyObject *value = o ? PyObject_GetAttrString(o, name) : NULL;
+
+	if (!value)
+		PyErr_Clear();
+	return value;
+}
+
+static int32_t count_of(PyObject *o)
+{
+	PyObject *value = attr_get(o, "execution_count");
+	long count = value && PyLong_Check(value) ? PyLong_AsLong(value) : -1;
+
+	PyErr_Clear();
+	Py_DecRef(value);
+	return (int32_t)count;
+}
+
+static void begin_write(PyObject *info)
+{
+	PyObject *source = attr_get(info, "raw_cell"), *cell_id = attr_get(info, "cell_id");
+	int32_t count = count_of(shell);
+	struct text source_utf8, id_utf8;
+	struct ev_cell_begin *e;
+	char *at;
+
+	text_of(source, SOURCE_MAX, &source_utf8);
+	text_of(cell_id, CELL_ID_MAX, &id_utf8);
+	e = ring_new(cell_begin, source_utf8.size + id_utf8.size, 0);
+	if (e) {
+		e->task = agent_thread.task;
+		e->execution_count = count;
+		e->cut = (uint32_t)source_utf8.cut;
+		e->source_len = (uint32_t)source_utf8.size;
+		e->cell_id_len = (uint32_t)id_utf8.size;
+		at = tail_put((char *)(e + 1), source_utf8.data, source_utf8.size);
+		tail_put(at, id_utf8.data, id_utf8.size);
+		ring_end(e);
+	}
+	text_free(&id_utf8);
+	text_free(&source_utf8);
+	Py_DecRef(cell_id);
+	Py_DecRef(source);
+}
+
+/* The exception of a result, before or in the cell's code; NULL: none. New reference. */
+static PyObject *error_of(PyObject *result)
+{
+	PyObject *error = attr_get(result, "error_before_exec");
+
+	if (error && error != Py_None)
+		return error;
+	Py_DecRef(error);
+	error = attr_get(result, "error_in_exec");
+	if (error && error != Py_None)
+		return error;
+	Py_DecRef(error);
+	return NULL;
+}
+
+/* result None: ipykernel's coroutine was cancelled, there is no result. */
+static void end_write(PyObject *result)
+{
+	PyObject *error = error_of(result);
+	const char *name = error ? object_type_name(error) : "";
+	size_t size = strnlen(name, ERROR_NAME_MAX);
+	int32_t count = count_of(result);
+	struct ev_cell_end *e = ring_new(cell_end, size, 0);
+
+	if (e) {
+		e->execution_count = count;
+		e->failed = error || result == Py_None;
+		e->error_len = (uint32_t)size;
+		tail_put((char *)(e + 1), name, size);
+		ring_end(e);
+	}
+	Py_DecRef(error);
+}
+
+static PyObject *on_pre_run_cell(PyObject *self, PyObject *info)
+{
+	if (agent_ours() && agent_thread.cells++ == 0) { /* run_cell() inside a cell is no cell of its own */
+		thread_seen();
+		begin_write(info);
+	}
+	Py_IncRef(Py_None);
+	return Py_None;
+}
+
+static PyObject *on_post_run_cell(PyObject *self, PyObject *result)
+{
+	if (agent_ours() && agent_thread.cells > 0 && --agent_thread.cells == 0)
+		end_write(result);
+	Py_IncRef(Py_None);
+	return Py_None;
+}
+
+static PyMethodDef pre_def = { "awaitscope_pre_run_cell", on_pre_run_cell, METH_O, NULL };
+static PyMethodDef post_def = { "awaitscope_post_run_cell", on_post_run_cell, METH_O, NULL };
+
+static int callback_insert(PyObject *lists, PyMethodDef *def, const char *event, Py_ssize_t at)
+{
+	PyObject *list = PyDict_GetItemString(lists, event);
+	PyObject *function = list && PyList_Check(list) ? PyCFunction_NewEx(def, NULL, NULL) : NULL;
+	int rc = function ? PyList_Insert(list, at < 0 ? PyList_Size(list) : at, function) : -1;
+
+	Py_DecRef(function);
+	return rc;
+}
+
+/* Before the first callback, after the last: what others do for the cell belongs to it. */
+static void callbacks_place(PyObject *lists)
+{
+	int rc = -1;
+
+	if (PyDict_Check(lists) && PyDict_GetItemString(lists, "post_run_cell")) {
+		rc = callback_insert(lists, &pre_def, "pre_run_cell", 0);
+		if (rc == 0)
+			rc = callback_insert(lists, &post_def, "post_run_cell", -1);
+	}
+	PyErr_Clear();
+	hook_report("IPython cells", rc ? "its events have no lists" : NULL);
+	cell_state = CELL_PLACED; /* placed or refused: not looked for again */
+}
+
+void cell_try(void)
+{
+	PyObject *type, *events, *lists;
+	struct error_aside error;
+
+	if (__builtin_expect(cell_state != CELL_NO_SHELL, 1))
+		return;
+	error_put_aside(&error);
+	type = module_attr("IPython.core.interactiveshell", "InteractiveShell");
+	shell = type && PyType_Check(type) ? attr_get(type, "_instance") : NULL;
+	events = shell && shell != Py_None ? attr_get(shell, "events") : NULL;
+	lists = attr_get(events, "callbacks");
+	if (lists)
+		callbacks_place(lists);
+	Py_DecRef(lists);
+	Py_DecRef(events);
+	if (cell_state != CELL_PLACED) {
+		Py_DecRef(shell);
+		shell = NULL;
+	}
+	error_restore(&error);
+}

@@ -1,0 +1,325 @@
+/*
+ * Slot hooks on _asyncio.Task and its two callback types: every task of the C module, however made, and every step of it. Each hook
+ * calls the original exactly once, adds no frame and changes no result.
+ */
+#include "probe/agent/boot.h"
+#include "probe/agent/slot.h"
+#include "probe/agent/task.h"
+
+typedef PyObject *(*call_fn)(PyObject *, PyObject *, PyObject *);
+typedef int (*init_fn)(PyObject *, PyObject *, PyObject *);
+typedef void (*finalize_fn)(PyObject *);
+typedef PyObject *(*fast_fn)(PyObject *, PyObject *const *, Py_ssize_t, PyObject *);
+typedef PyObject *(*class_fn)(PyObject *, PyTypeObject *, PyObject *const *, size_t, PyObject *);
+
+/* Calling conventions of PyMethodDef, Include/methodobject.h; FASTCALL and METHOD are not in the limited API of 3.8. */
+#define CALL_FASTCALL_KEYWORDS (0x0080 | METH_KEYWORDS)
+#define CALL_METHOD (0x0200 | CALL_FASTCALL_KEYWORDS)
+
+static struct task_layout layout;
+static union original {
+	void *pointer;
+	call_fn call;
+	init_fn init;
+	finalize_fn finalize;
+	PyCFunction method;
+	fast_fn fast;
+	class_fn in_class;
+} task_init, task_finalize, step_call, wakeup_call, wakeup_method, task_cancel, task_set_name;
+
+static PyObject *str_eager_start, *str_loop, *str_cr_suspended;
+
+/* ---- creation ----------------------------------------------------------------------------------------------------- */
+
+static bool eager_asked(PyObject *kwargs)
+{
+	PyObject *value;
+
+	if (agent.minor < 12 || !kwargs || !str_eager_start)
+		return false;
+	value = PyDict_GetItemWithError(kwargs, str_eager_start);
+	return value == Py_True;
+}
+
+/* Whether an eager task took its first step: it is done, waits, or its coroutine has begun. Without a running loop it does not. */
+static bool eager_stepped(PyObject *task)
+{
+	PyObject *coro = object_at(task, layout.coro), *suspended;
+	bool begun;
+
+	if (object_int_at(task, layout.state) != TASK_PENDING || object_at(task, layout.waiter) || !coro || !str_cr_suspended)
+		return true;
+	if (strcmp(object_type_name(coro), "coroutine") != 0)
+		return true;
+	suspended = object_get(coro, str_cr_suspended);
+	begun = suspended == Py_True;
+	Py_DecRef(suspended);
+	return begun;
+}
+
+static struct task_after after_of(PyObject *task)
+{
+	return (struct task_after){
+		.coro = object_at(task, layout.coro),
+		.waiter = object_at(task, layout.waiter),
+		.exception = object_at(task, layout.exception),
+		.state = (uint32_t)object_int_at(task, layout.state),
+	};
+}
+
+/* An eager task's first step runs inside its __init__, so it is announced before, still without the name it will get. */
+static int init_eager(PyObject *self, PyObject *args, PyObject *kwargs, struct task_birth *birth)
+{
+	PyObject *loop = kwargs && str_loop ? PyDict_GetItemWithError(kwargs, str_loop) : NULL;
+	struct error_aside error;
+	struct task_after after;
+	struct task_step step;
+	uint64_t end_ns;
+	int rc;
+
+	birth->flags |= TASK_EAGER;
+	task_birth_write(birth, self, loop, NULL);
+	task_step_begin(self, NULL, &step);
+	rc = task_init.init(self, args, kwargs);
+	end_ns = task_step_end(&step);
+	if (!agent.on)
+		return rc;
+	error_put_aside(&error);
+	task_name_write(self, object_at(self, layout.name));
+	if (rc == 0 && eager_stepped(self)) {
+		after = after_of(self);
+		task_step_write(self, &step, end_ns, &after);
+	}
+	error_restore(&error);
+	return rc;
+}
+
+static int on_init(PyObject *self, PyObject *args, PyObject *kwargs)
+{
+	struct task_birth birth;
+	int rc;
+
+	if (!task_due())
+		return task_init.init(self, args, kwargs);
+	cell_try();
+	task_birth_take(task_coro_arg(args, 0, kwargs), 0, &birth);
+	if (eager_asked(kwargs))
+		return init_eager(self, args, kwargs, &birth);
+	rc = task_init.init(self, args, kwargs);
+	if (rc == 0 && agent.on) {
+		birth.coro = object_at(self, layout.coro);
+		task_birth_write(&birth, self, object_at(self, layout.loop), object_at(self, layout.name));
+	}
+	return rc;
+}
+
+/* ---- steps -------------------------------------------------------------------------------------------------------- */
+
+/* After the original has returned: NULL means that an error is on its way, KeyboardInterrupt or SystemExit. */
+static void step_done(PyObject *task, const struct task_step *step, PyObject *result)
+{
+	uint64_t end_ns = task_step_end(step);
+	struct error_aside error;
+	struct task_after after;
+
+	if (!agent.on || step->begin_ns < agent.since_ns)
+		return;
+	if (!result)
+		error_put_aside(&error);
+	after = after_of(task);
+	task_step_write(task, step, end_ns, &after);
+	if (!result)
+		error_restore(&error);
+}
+
+static PyObject *on_wrapper(call_fn original, PyObject *self, PyObject *args, PyObject *kwargs)
+{
+	PyObject *task = object_at(self, WRAPPER_TASK_OFF);
+	struct task_step step;
+	PyObject *result;
+
+	if (!task || !task_due())
+		return original(self, args, kwargs);
+	Py_IncRef(task); /* the wrapper may lose it inside the call */
+	task_step_begin(task, object_at(task, layout.loop), &step);
+	result = original(self, args, kwargs);
+	step_done(task, &step, result);
+	Py_DecRef(task);
+	return result;
+}
+
+static PyObject *on_step(PyObject *self, PyObject *args, PyObject *kwargs)
+{
+	return on_wrapper(step_call.call, self, args, kwargs);
+}
+
+static PyObject *on_wakeup_call(PyObject *self, PyObject *args, PyObject *kwargs)
+{
+	return on_wrapper(wakeup_call.call, self, args, kwargs);
+}
+
+static PyObject *on_wakeup_method(PyObject *task, PyObject *future)
+{
+	struct task_step step;
+	PyObject *result;
+
+	if (!task_due())
+		return wakeup_method.method(task, future);
+	Py_IncRef(task);
+	task_step_begin(task, object_at(task, layout.loop), &step);
+	result = wakeup_method.method(task, future);
+	step_done(task, &step, result);
+	Py_DecRef(task);
+	return result;
+}
+
+/* ---- cancel, set_name, finalize ------------------------------------------------------------------------------------ */
+
+static PyObject *cancelled(PyObject *task, uint32_t stack, PyObject *result)
+{
+	if (result && agent.on)
+		task_cancel_write(task, agent_thread.task, stack, result);
+	return result;
+}
+
+static PyObject *on_cancel(PyObject *self, PyObject *none)
+{
+	uint32_t stack;
+
+	if (!agent_ours())
+		return task_cancel.method(self, none);
+	thread_seen();
+	stack = stack_here();
+	return cancelled(self, stack, task_cancel.method(self, none));
+}
+
+static PyObject *on_cancel_fast(PyObject *self, PyObject *const *args, Py_ssize_t count, PyObject *names)
+{
+	uint32_t stack;
+
+	if (!agent_ours())
+		return task_cancel.fast(self, args, count, names);
+	thread_seen();
+	stack = stack_here();
+	return cancelled(self, stack, task_cancel.fast(self, args, count, names));
+}
+
+static PyObject *on_cancel_class(PyObject *self, PyTypeObject *type, PyObject *const *args, size_t count, PyObject *names)
+{
+	uint32_t stack;
+
+	if (!agent_ours())
+		return task_cancel.in_class(self, type, args, count, names);
+	thread_seen();
+	stack = stack_here();
+	return cancelled(self, stack, task_cancel.in_class(self, type, args, count, names));
+}
+
+static PyObject *on_set_name(PyObject *self, PyObject *value)
+{
+	PyObject *result = task_set_name.method(self, value);
+
+	if (result && agent_ours()) {
+		thread_seen();
+		task_name_write(self, object_at(self, layout.name));
+	}
+	return result;
+}
+
+static void on_finalize(PyObject *self)
+{
+	struct error_aside error;
+	uint32_t flags = 0;
+
+	if (agent_ours() && object_at(self, layout.coro)) {
+		error_put_aside(&error);
+		if (object_int_at(self, layout.state) == TASK_PENDING) {
+			if (object_described_true(layout.log_destroy_pending, self))
+				flags = GONE_PENDING;
+		} else if (object_at(self, layout.exception) && object_described_true(layout.log_traceback, self)) {
+			flags = GONE_UNRETRIEVED;
+		}
+		if (flags) {
+			thread_seen();
+			task_gone_write(self, flags);
+		}
+		error_restore(&error);
+	}
+	task_finalize.finalize(self);
+}
+
+/* ---- installation -------------------------------------------------------------------------------------------------- */
+
+static void wakeup_place(void)
+{
+	static const char name[] = "_asyncio task wakeup";
+	struct method_def *def = layout.wakeup_def;
+
+	if (layout.wakeup) {
+		slot_place(layout.wakeup, SLOT_CALL, "__call__", on_wakeup_call, &wakeup_call.pointer, name);
+		return;
+	}
+	wakeup_method.pointer = def->function;
+	method_place(def, on_wakeup_method, name);
+}
+
+static void cancel_place(void)
+{
+	static const char name[] = "_asyncio.Task.cancel";
+	struct method_def *def = method_find(layout.task, "cancel");
+	void *hook = NULL;
+
+	if (def && def->flags == METH_NOARGS)
+		hook = on_cancel;
+	else if (def && def->flags == CALL_FASTCALL_KEYWORDS)
+		hook = on_cancel_fast;
+	else if (def && def->flags == CALL_METHOD)
+		hook = on_cancel_class;
+	if (!hook) {
+		hook_report(name, "not a method of a known kind");
+		return;
+	}
+	task_cancel.pointer = def->function;
+	method_place(def, hook, name);
+}
+
+static void set_name_place(void)
+{
+	static const char name[] = "_asyncio.Task.set_name";
+	struct method_def *def = method_find(layout.task, "set_name");
+
+	if (!def || def->flags != METH_O) {
+		hook_report(name, "not a method of a known kind");
+		return;
+	}
+	task_set_name.pointer = def->function;
+	method_place(def, on_set_name, name);
+}
+
+int task_open(void)
+{
+	static const char init[] = "_asyncio.Task.__init__";
+	const char *reason = NULL;
+	int rc = boot_task(&layout, &reason);
+
+	if (rc) {
+		hook_report(init, reason);
+		return rc;
+	}
+	str_eager_start = PyUnicode_InternFromString("eager_start");
+	str_loop = PyUnicode_InternFromString("loop");
+	str_cr_suspended = PyUnicode_InternFromString("cr_suspended");
+	rc = slot_place(layout.step, SLOT_CALL, "__call__", on_step, &step_call.pointer, "_asyncio task step");
+	if (rc)
+		return rc;
+	wakeup_place();
+	rc = slot_place(layout.task, SLOT_INIT, "__init__", on_init, &task_init.pointer, init);
+	if (rc == 0)
+		slot_inherit(layout.task, SLOT_INIT, task_init.pointer, on_init);
+	rc = slot_place(layout.task, SLOT_FINALIZE, "__del__", on_finalize, &task_finalize.pointer, "_asyncio.Task.__del__");
+	if (rc == 0)
+		slot_inherit(layout.task, SLOT_FINALIZE, task_finalize.pointer, on_finalize);
+	cancel_place();
+	set_name_place();
+	return 0;
+}

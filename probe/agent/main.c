@@ -1,0 +1,289 @@
+/*
+ * The agent's entry points, called by the preload object: open once, then every audit event. Installs the hooks when asyncio has
+ * been imported by the program, and ends with the interpreter.
+ */
+#include "probe/agent/object.h"
+#include "probe/agent/process.h"
+
+#include <dlfcn.h>
+#include <errno.h>
+#include <pthread.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "probe/agent/symver.h"
+
+#define MINOR_MIN 8
+#define MINOR_MAX 14
+#define MIN_BLOCK_NS 1000000u /* DESIGN: --min-block 1ms */
+#define MIN_STEP_NS 100000u   /* --min-step 100us */
+
+#define EXPORT __attribute__((visibility("default")))
+EXPORT int awaitscope_agent_open(int abi);
+EXPORT int awaitscope_agent_audit(const char *event, void *args);
+
+struct agent_state agent;
+
+static enum {
+	AGENT_WAITING,	  /* asyncio is not there */
+	AGENT_NEAR,	  /* asyncio is being imported */
+	AGENT_INSTALLING, /* what we do now raises audit events of its own */
+	AGENT_INSTALLED,
+	AGENT_OFF, /* refused, or the interpreter has ended */
+} state;
+
+/* What 3.8's limited API lacks; any may be NULL. */
+static struct {
+	void *(*thread_state)(void); /* NULL where this thread has none */
+	void *(*interp)(void);
+	int (*finalizing)(void);
+} python;
+
+static void *symbol_either(const char *name, const char *older)
+{
+	void *symbol = dlsym(RTLD_DEFAULT, name);
+
+	return symbol ? symbol : dlsym(RTLD_DEFAULT, older);
+}
+
+bool agent_interp_ours(void)
+{
+	return python.thread_state() && python.interp() == agent.interp;
+}
+
+bool agent_finalizing(void)
+{
+	return python.finalizing && python.finalizing();
+}
+
+/* Decimal ns from the environment. */
+static uint64_t env_ns(const char *name, uint64_t otherwise)
+{
+	const char *p = getenv(name);
+	uint64_t value = 0;
+
+	if (!p || !*p)
+		return otherwise;
+	for (; *p; p++) {
+		if (*p < '0' || *p > '9' || value > UINT64_MAX / 10 - 9)
+			return otherwise;
+		value = value * 10 + (uint64_t)(*p - '0');
+	}
+	return value;
+}
+
+/* "3.11.2 (main, ...)": the minor version; -1 where this is not a CPython 3 with a GIL. */
+static int python_minor(void)
+{
+	const char *version = Py_GetVersion();
+	int minor = 0;
+
+	if (strncmp(version, "3.", 2) != 0 || strstr(version, "free-threading") || strstr(version, "PyPy"))
+		return -1;
+	for (version += 2; *version >= '0' && *version <= '9'; version++)
+		minor = minor * 10 + (*version - '0');
+	return minor >= MINOR_MIN && minor <= MINOR_MAX ? minor : -1;
+}
+
+/* ---- fork ------------------------------------------------------------------------------------------------------- */
+
+/* In the child, between fork() and Python's own handlers: only memory of ours. */
+static void on_fork_child(void)
+{
+	agent.on = false;
+	agent.forked = state == AGENT_INSTALLED;
+	ring_forked();
+}
+
+static int rings_begin(void)
+{
+	int rc;
+
+	agent.pid = (uint32_t)getpid();
+	rc = ring_open();
+	if (rc)
+		return rc;
+	agent.since_ns = clock_now_ns();
+	process_announce();
+	thread_announce();
+	return 0;
+}
+
+bool agent_resume(void)
+{
+	struct error_aside error;
+	int err = errno;
+
+	if (!agent.forked || agent.finalizing || !agent_interp_ours())
+		return false;
+	agent.forked = false;
+	error_put_aside(&error);
+	if (rings_begin() == 0) {
+		intern_forked();
+		hook_forked();
+		agent.on = true;
+	}
+	error_restore(&error);
+	errno = err;
+	return agent.on;
+}
+
+/* ---- installation ----------------------------------------------------------------------------------------------- */
+
+/* asyncio is in sys.modules and its import is over. */
+static bool asyncio_ready(void)
+{
+	PyObject *spec = module_attr("asyncio", "__spec__"), *initializing;
+	bool ready;
+
+	if (!spec || spec == Py_None || !module_find("asyncio.tasks"))
+		return false;
+	initializing = PyObject_GetAttrString(spec, "_initializing");
+	ready = initializing == Py_False;
+	if (!initializing) { /* no longer there once the import is over */
+		PyErr_Clear();
+		ready = true;
+	}
+	Py_DecRef(initializing);
+	return ready;
+}
+
+static void hooks_place(void)
+{
+	frame_open();
+	task_open();
+	pytask_open();
+	anomaly_open();
+	gc_open();
+	loop_open();
+	got_open();
+	if (module_find("IPython.core.interactiveshell"))
+		cell_expect();
+}
+
+static void install(void)
+{
+	struct error_aside error;
+	int err = errno;
+
+	state = AGENT_INSTALLING;
+	error_put_aside(&error);
+	if (object_open() || pthread_atfork(NULL, NULL, on_fork_child) || rings_begin()) {
+		state = AGENT_OFF; /* without a place for records there is nothing to do; the recorder sees no ring file */
+	} else {
+		hooks_place();
+		state = AGENT_INSTALLED;
+		agent.on = true;
+	}
+	error_restore(&error);
+	errno = err;
+}
+
+/* Events raised where the interpreter is in good order; not within a look at an object, a collection or a teardown. */
+static bool event_is_calm(const char *event)
+{
+	static const char *const calm[] = { "import", "exec", "compile", "open", "socket.", "sys.", "os.", "subprocess." };
+	size_t i;
+
+	for (i = 0; i < sizeof(calm) / sizeof(calm[0]); i++)
+		if (strncmp(event, calm[i], strlen(calm[i])) == 0)
+			return true;
+	return false;
+}
+
+static bool import_named(PyObject *args, const char *name)
+{
+	PyObject *module = PyTuple_Check(args) && PyTuple_Size(args) > 0 ? PyTuple_GetItem(args, 0) : NULL;
+
+	return module && PyUnicode_Check(module) && PyUnicode_CompareWithASCIIString(module, name) == 0;
+}
+
+static void audit_before(const char *event, PyObject *args)
+{
+	if (state == AGENT_WAITING) {
+		if (strcmp(event, "import") == 0 ? import_named(args, "asyncio") || import_named(args, "asyncio.base_events")
+						 : strncmp(event, "sys.set_asyncgen_hook", 21) == 0)
+			state = AGENT_NEAR;
+		return;
+	}
+	if (event_is_calm(event) && asyncio_ready() && !agent_finalizing())
+		install();
+}
+
+/* "import" names the file only where one is opened for it: a shared object about to be loaded. */
+static void audit_import(PyObject *args)
+{
+	PyObject *file = PyTuple_Check(args) && PyTuple_Size(args) > 1 ? PyTuple_GetItem(args, 1) : NULL;
+
+	if (file && file != Py_None)
+		agent.rescan = true;
+	else if (import_named(args, "IPython.core.interactiveshell"))
+		cell_expect();
+}
+
+static void audit_after(const char *event, PyObject *args)
+{
+	if (!agent.on)
+		return;
+	if (strcmp(event, "import") == 0) {
+		audit_import(args);
+	} else if (strcmp(event, "ctypes.dlopen") == 0) {
+		agent.rescan = true;
+	} else if (strncmp(event, "sys.set_asyncgen_hook", 21) == 0) {
+		thread_seen();
+		loop_audit(event, args);
+	} else if (agent_thread.loop) {
+		audit_event(event, args);
+	}
+}
+
+/* The interpreter's last words: after them no hook may touch an object. */
+static void end(void)
+{
+	agent.on = false;
+	agent.forked = false;
+	agent.finalizing = true;
+	state = AGENT_OFF;
+	ring_close();
+}
+
+EXPORT int awaitscope_agent_open(int abi)
+{
+	if (abi != (int)RING_ABI || state != AGENT_WAITING || agent.interp || !getenv(ENV_SESSION))
+		return -1;
+	agent.minor = python_minor();
+	if (agent.minor < 0)
+		return -1;
+	python.thread_state = symbol_either("PyThreadState_GetUnchecked", "_PyThreadState_UncheckedGet");
+	python.interp = symbol_either("PyInterpreterState_Get", "_PyInterpreterState_Get");
+	python.finalizing = symbol_either("Py_IsFinalizing", "_Py_IsFinalizing");
+	if (!python.thread_state || !python.interp || !python.thread_state())
+		return -1;
+	agent.interp = python.interp();
+	agent.min_block_ns = env_ns(ENV_MIN_BLOCK, MIN_BLOCK_NS);
+	agent.min_step_ns = env_ns(ENV_MIN_STEP, MIN_STEP_NS);
+	if (module_find("asyncio"))
+		state = AGENT_NEAR;
+	return 0;
+}
+
+/* Always 0: an audit hook that returns something else aborts what the program does. */
+EXPORT int awaitscope_agent_audit(const char *event, void *args)
+{
+	if (state == AGENT_OFF || state == AGENT_INSTALLING || !event)
+		return 0;
+	if (event[0] == 'c' && strncmp(event, "cpython.", 8) == 0) {
+		if (strcmp(event, "cpython._PySys_ClearAuditHooks") == 0 && (!agent.many || agent_interp_ours()))
+			end();
+		else if (strcmp(event, "cpython.PyInterpreterState_New") == 0)
+			agent.many = true;
+		return 0;
+	}
+	if (!args || (agent.many && !agent_interp_ours()))
+		return 0;
+	if (state == AGENT_INSTALLED)
+		audit_after(event, args);
+	else
+		audit_before(event, args);
+	return 0;
+}

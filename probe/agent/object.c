@@ -1,0 +1,112 @@
+/* See object.h. Called by every file of the agent that reads what the target owns; keeps nothing. */
+#include "probe/agent/object.h"
+
+#include <errno.h>
+
+int object_open(void)
+{
+	const char *name = object_at(&PyLong_Type, TYPE_NAME_OFF);
+	PyObject *shown = PyObject_GetAttrString((PyObject *)&PyUnicode_Type, "__name__");
+	int same = shown && PyUnicode_CompareWithASCIIString(shown, object_at(&PyUnicode_Type, TYPE_NAME_OFF)) == 0;
+
+	Py_DecRef(shown);
+	PyErr_Clear();
+	return same && strcmp(name, "int") == 0 ? 0 : -EPROTO;
+}
+
+const char *object_type_name(PyObject *o)
+{
+	return object_at(Py_TYPE(o), TYPE_NAME_OFF);
+}
+
+PyObject *module_find(const char *module)
+{
+	PyObject *modules = PyImport_GetModuleDict();
+
+	return modules && PyDict_Check(modules) ? PyDict_GetItemString(modules, module) : NULL;
+}
+
+PyObject *module_attr(const char *module, const char *name)
+{
+	PyObject *m = module_find(module);
+
+	if (!m || !PyModule_Check(m))
+		return NULL;
+	return PyDict_GetItemString(PyModule_GetDict(m), name);
+}
+
+PyObject *object_get(PyObject *o, PyObject *name)
+{
+	PyObject *value = PyObject_GenericGetAttr(o, name);
+
+	if (!value)
+		PyErr_Clear();
+	return value;
+}
+
+PyObject *object_described(PyObject *descriptor, PyObject *o)
+{
+	PyObject *value = descriptor ? PyObject_CallMethod(descriptor, "__get__", "O", o) : NULL;
+
+	if (!value)
+		PyErr_Clear();
+	return value;
+}
+
+bool object_described_true(PyObject *descriptor, PyObject *o)
+{
+	PyObject *value = object_described(descriptor, o);
+	bool truth = value == Py_True;
+
+	Py_DecRef(value);
+	return truth;
+}
+
+size_t text_fit(const char *data, size_t size, size_t max)
+{
+	if (size <= max)
+		return size;
+	while (max > 0 && ((unsigned char)data[max] & 0xc0) == 0x80)
+		max--;
+	return max;
+}
+
+void text_of(PyObject *o, size_t max, struct text *ret)
+{
+	Py_ssize_t size = 0;
+	char *data = NULL;
+
+	*ret = (struct text){ .data = "" };
+	if (!o || !PyUnicode_Check(o))
+		return;
+	ret->bytes = PyUnicode_AsEncodedString(o, "utf-8", "backslashreplace"); /* lone surrogates have no UTF-8 */
+	if (!ret->bytes || PyBytes_AsStringAndSize(ret->bytes, &data, &size)) {
+		PyErr_Clear();
+		return;
+	}
+	ret->data = data;
+	ret->size = text_fit(data, (size_t)size, max);
+	ret->cut = (size_t)size - ret->size;
+}
+
+void text_free(struct text *text)
+{
+	Py_DecRef(text->bytes);
+	*text = (struct text){ .data = "" };
+}
+
+char *tail_put(char *at, const char *data, size_t size)
+{
+	memcpy(at, data, size);
+	return at + size;
+}
+
+void error_put_aside(struct error_aside *ret)
+{
+	PyErr_Fetch(&ret->type, &ret->value, &ret->traceback);
+}
+
+void error_restore(struct error_aside *error)
+{
+	PyErr_Restore(error->type, error->value, error->traceback);
+}

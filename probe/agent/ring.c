@@ -1,0 +1,308 @@
+/*
+ * The producer's side of the ring file (probe/ring.h): makes it, grows it ring by ring, hands out room for records. A full ring
+ * drops the new record and counts it; nobody ever waits. Never keeps a file descriptor: the program's own numbers stay.
+ */
+#include "probe/agent/agent.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/resource.h>
+#include <sys/syscall.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "probe/agent/symver.h"
+
+#define RING_FILES_MAX 16 /* images that one pid may exec one after the other, each with its own file */
+#define PATH_BYTES 4096
+
+struct ring {
+	struct ring_control *control;
+	char *data;
+	uint64_t head;	       /* bytes ever written; control->head follows at ring_end() */
+	uint64_t last_time_ns; /* of the newest record */
+	uint32_t owned;	       /* 1: a thread has it. Set under the GIL, cleared by the thread's end */
+};
+
+static struct {
+	struct ring_file *file; /* NULL: no rings, everything is dropped */
+	unsigned int count;
+	struct ring ring[RING_SLOTS];
+	char path[PATH_BYTES];
+	pthread_key_t key;
+	bool key_made;
+} rings;
+
+__thread struct thread_state agent_thread __attribute__((tls_model("initial-exec")));
+
+uint64_t clock_now_ns(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return (uint64_t)ts.tv_sec * 1000000000u + (uint64_t)ts.tv_nsec;
+}
+
+uint64_t clock_thread_cpu_ns(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_THREAD_CPUTIME_ID, &ts);
+	return (uint64_t)ts.tv_sec * 1000000000u + (uint64_t)ts.tv_nsec;
+}
+
+static uint32_t thread_tid(void)
+{
+	if (!agent_thread.tid) {
+		agent_thread.tid = (uint32_t)syscall(SYS_gettid);
+		agent_thread.pid = agent.pid;
+	}
+	return agent_thread.tid;
+}
+
+/* ---- the file ---------------------------------------------------------------------------------------------------- */
+
+/* Make the file's bytes [off, off + size) exist and map them. Never a hole: on a full tmpfs a hole is a SIGBUS later. */
+static int range_map(int fd, uint64_t off, size_t size, void **ret)
+{
+	struct rlimit limit;
+	void *map;
+	int rc;
+
+	/* Growing past RLIMIT_FSIZE sends SIGXFSZ, which kills by default (mm/shmem.c, inode_newsize_ok). */
+	if (getrlimit(RLIMIT_FSIZE, &limit) || (limit.rlim_cur != RLIM_INFINITY && off + size > limit.rlim_cur))
+		return -EFBIG;
+	do
+		rc = posix_fallocate(fd, (off_t)off, (off_t)size);
+	while (rc == EINTR);
+	if (rc)
+		return -rc;
+	map = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, (off_t)off);
+	if (map == MAP_FAILED)
+		return -errno;
+	*ret = map;
+	return 0;
+}
+
+/* A process that execs another program keeps its pid, so the plain name may be taken: ring-PID.1, ring-PID.2, ... */
+static int file_create(const char *folder, int *ret_fd)
+{
+	unsigned int i;
+	int fd, n;
+
+	for (i = 0; i < RING_FILES_MAX; i++) {
+		n = i ? snprintf(rings.path, PATH_BYTES, "%s/ring-%u.%u", folder, agent.pid, i)
+		      : snprintf(rings.path, PATH_BYTES, "%s/ring-%u", folder, agent.pid);
+		if (n < 0 || n >= PATH_BYTES)
+			return -ENAMETOOLONG;
+		fd = open(rings.path, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
+		if (fd >= 0) {
+			*ret_fd = fd;
+			return 0;
+		}
+		if (errno != EEXIST)
+			return -errno;
+	}
+	return -EEXIST;
+}
+
+static void ring_init(struct ring *r, void *control, uint32_t tid)
+{
+	r->control = control;
+	r->data = (char *)control + RING_PAGE;
+	r->head = 0;
+	r->last_time_ns = 0;
+	r->owned = 1;
+	r->control->tid = tid;
+}
+
+/* The thread that had a ring has ended, or is about to; what it wrote stays for the recorder. */
+static void ring_release(void *p)
+{
+	struct ring *r = p;
+
+	agent_thread.ring = NULL;
+	agent_thread.loop = NULL;
+	__atomic_store_n(&r->control->tid, 0, __ATOMIC_RELEASE);
+	__atomic_store_n(&r->owned, 0, __ATOMIC_RELEASE);
+}
+
+int ring_open(void)
+{
+	const char *folder = getenv(ENV_SESSION);
+	void *map = NULL;
+	int fd = -1, rc;
+
+	if (!folder || folder[0] != '/')
+		return -ENOENT;
+	if (!rings.key_made) {
+		rc = pthread_key_create(&rings.key, ring_release);
+		if (rc)
+			return -rc;
+		rings.key_made = true;
+	}
+	rc = file_create(folder, &fd);
+	if (rc)
+		return rc;
+	rc = range_map(fd, 0, RING_OFFSET(1, RING_BYTES), &map);
+	close(fd);
+	if (rc) {
+		unlink(rings.path);
+		return rc;
+	}
+	ring_init(&rings.ring[0], (char *)map + RING_OFFSET(0, RING_BYTES), 0);
+	rings.file = map;
+	rings.count = 1;
+	rings.file->abi = RING_ABI;
+	rings.file->pid = agent.pid;
+	rings.file->ring_bytes = RING_BYTES;
+	rings.file->slots = RING_SLOTS;
+	rings.file->rings = 1;
+	__atomic_store_n(&rings.file->magic, RING_MAGIC, __ATOMIC_RELEASE);
+	return 0;
+}
+
+static struct ring *ring_grow(uint32_t tid)
+{
+	struct ring *r = &rings.ring[rings.count];
+	void *map = NULL;
+	int fd, rc;
+
+	if (rings.count >= RING_SLOTS)
+		return NULL;
+	fd = open(rings.path, O_RDWR | O_NOFOLLOW | O_CLOEXEC);
+	if (fd < 0)
+		return NULL;
+	rc = range_map(fd, RING_OFFSET(rings.count, RING_BYTES), RING_PAGE + RING_BYTES, &map);
+	close(fd);
+	if (rc)
+		return NULL;
+	ring_init(r, map, tid);
+	rings.count++;
+	__atomic_store_n(&rings.file->rings, rings.count, __ATOMIC_RELEASE);
+	return r;
+}
+
+int ring_acquire(void)
+{
+	struct ring *r = NULL;
+	int err = errno;
+	unsigned int i;
+
+	if (agent_thread.ring || !rings.file)
+		return agent_thread.ring ? 0 : -ENODEV;
+	for (i = 1; i < rings.count && !r; i++)
+		if (!__atomic_load_n(&rings.ring[i].owned, __ATOMIC_ACQUIRE))
+			r = &rings.ring[i];
+	if (r) {
+		r->owned = 1;
+		__atomic_store_n(&r->control->tid, thread_tid(), __ATOMIC_RELEASE);
+	} else {
+		r = ring_grow(thread_tid());
+	}
+	if (r && pthread_setspecific(rings.key, r)) { /* without it nobody would give the ring back */
+		ring_release(r);
+		r = NULL;
+	}
+	agent_thread.ring = r;
+	errno = err;
+	if (!r)
+		return -ENOSPC;
+	thread_seen();
+	return 0;
+}
+
+/* Only this thread lives on in the child. Its mappings stay: a signal handler that forked may return into a half-written record. */
+void ring_forked(void)
+{
+	if (rings.key_made)
+		pthread_setspecific(rings.key, NULL);
+	rings.file = NULL;
+	rings.count = 0;
+	agent_thread = (struct thread_state){ 0 };
+}
+
+void ring_close(void)
+{
+	struct ring_file *file = rings.file;
+
+	rings.file = NULL;
+	if (file)
+		__atomic_store_n(&file->closed, 1, __ATOMIC_RELEASE);
+}
+
+/* ---- records ----------------------------------------------------------------------------------------------------- */
+
+/* Where the next `size` bytes go, after a pad where they would wrap; NULL: the ring is full. size <= EV_SIZE_MAX, so is a pad. */
+static char *ring_reserve(struct ring *r, size_t size)
+{
+	uint64_t tail = __atomic_load_n(&r->control->tail, __ATOMIC_ACQUIRE);
+	uint64_t at = r->head & (RING_BYTES - 1);
+	uint64_t pad = RING_BYTES - at < size ? RING_BYTES - at : 0;
+
+	if (r->head - tail > RING_BYTES || RING_BYTES - (r->head - tail) < pad + size)
+		return NULL;
+	if (pad) {
+		*(struct ev_head *)(r->data + at) = (struct ev_head){
+			.time_ns = r->last_time_ns,
+			.kind = EV_pad,
+			.size_words = (__u16)(pad / 8),
+		};
+		r->head += pad;
+	}
+	return r->data + (r->head & (RING_BYTES - 1));
+}
+
+void *ring_begin(unsigned int kind, size_t fixed, size_t tails, uint64_t time_ns)
+{
+	struct ring *r = agent_thread.ring ? agent_thread.ring : &rings.ring[0];
+	size_t size = (fixed + tails + 7) & ~(size_t)7;
+	struct ev_head *head;
+	char *at;
+
+	if (!rings.file)
+		return NULL;
+	if (agent_thread.writing) {
+		__atomic_fetch_add(&rings.file->in_signal, 1, __ATOMIC_RELAXED);
+		return NULL;
+	}
+	agent_thread.writing = 1;
+	__atomic_signal_fence(__ATOMIC_SEQ_CST);
+	at = size <= EV_SIZE_MAX ? ring_reserve(r, size) : NULL;
+	if (!at) {
+		__atomic_fetch_add(&r->control->dropped, 1, __ATOMIC_RELAXED);
+		agent_thread.writing = 0;
+		return NULL;
+	}
+	if (!time_ns)
+		time_ns = clock_now_ns();
+	if (time_ns < r->last_time_ns)
+		time_ns = r->last_time_ns;
+	r->last_time_ns = time_ns;
+	memset(at + fixed - 8, 0, 8); /* the struct's end may be padding */
+	memset(at + size - 8, 0, 8);
+	head = (struct ev_head *)at;
+	head->time_ns = time_ns;
+	head->tid = thread_tid();
+	head->kind = (__u16)kind;
+	head->size_words = (__u16)(size / 8);
+	return at;
+}
+
+void ring_end(void *record)
+{
+	struct ring *r = agent_thread.ring ? agent_thread.ring : &rings.ring[0];
+	const struct ev_head *head = record;
+
+	if (rings.file) { /* else a signal handler forked in between */
+		r->head += (uint64_t)head->size_words * 8;
+		__atomic_store_n(&r->control->head, r->head, __ATOMIC_RELEASE);
+	}
+	__atomic_signal_fence(__ATOMIC_SEQ_CST);
+	agent_thread.writing = 0;
+}
