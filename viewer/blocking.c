@@ -1,0 +1,195 @@
+/* Blocking calls on loop threads, summed by where they were made, and what they did to the stalls they were part of. */
+#include "viewer/report.h"
+
+#include <errno.h>
+
+#include "probe/base/cleanup.h"
+
+struct site_table { /* open addressing; a slot holds a site's index + 1 */
+	size_t *slot;
+	size_t room;
+};
+
+static size_t site_hash(const struct site *s)
+{
+	const uint64_t parts[] = {
+		(uint64_t)s->process, (uint64_t)s->loop, (uint64_t)s->cell, (uint64_t)s->place.line, (uintptr_t)s->place.file,
+		(uintptr_t)s->place.function, (uintptr_t)s->call, (uintptr_t)s->class,
+	};
+	uint64_t h = 0;
+
+	for (size_t i = 0; i < sizeof(parts) / sizeof(*parts); i++)
+		h = (h ^ parts[i]) * 0x9e3779b97f4a7c15;
+	return (size_t)(h ^ h >> 32);
+}
+
+/* Texts are kept once, so equal texts are equal pointers. */
+static bool site_equal(const struct site *a, const struct site *b)
+{
+	return a->process == b->process && a->loop == b->loop && a->cell == b->cell && a->place.file == b->place.file &&
+	       a->place.line == b->place.line && a->place.function == b->place.function && a->call == b->call &&
+	       a->class == b->class;
+}
+
+static size_t *slot_find(const struct report *report, const struct site_table *table, const struct site *site)
+{
+	size_t i = site_hash(site) & (table->room - 1);
+
+	while (table->slot[i] && !site_equal(&report->sites.at[table->slot[i] - 1], site))
+		i = (i + 1) & (table->room - 1);
+	return &table->slot[i];
+}
+
+static int table_grow(const struct report *report, struct site_table *table)
+{
+	struct site_table more = {.room = table->room ? table->room * 2 : 64};
+
+	more.slot = calloc(more.room, sizeof(*more.slot));
+	if (!more.slot)
+		return -ENOMEM;
+	for (size_t i = 0; i < report->sites.n; i++)
+		*slot_find(report, &more, &report->sites.at[i]) = i + 1;
+	free(table->slot);
+	*table = more;
+	return 0;
+}
+
+/* The site like `key`, made where there is none. */
+static int site_find(struct report *report, struct site_table *table, const struct site *key, size_t *ret)
+{
+	size_t *slot;
+	struct site *site;
+
+	if (report->sites.n * 2 >= table->room && table_grow(report, table))
+		return -ENOMEM;
+	slot = slot_find(report, table, key);
+	if (!*slot) {
+		site = list_add(&report->sites);
+		if (!site)
+			return -ENOMEM;
+		*site = *key;
+		*slot = report->sites.n;
+	}
+	*ret = *slot - 1;
+	return 0;
+}
+
+/* Index of an id column that may be NULL. */
+static int column_index(
+	const struct report *report, sqlite3_stmt *rows, int column, int (*find)(const struct report *, int64_t))
+{
+	return sqlite3_column_type(rows, column) == SQLITE_NULL ? NONE : find(report, sqlite3_column_int64(rows, column));
+}
+
+static int call_take(struct report *report, struct site_table *table, sqlite3_stmt *rows)
+{
+	struct site key = {.last_stall = NONE}, *site;
+	uint64_t off_ns = column_ns(rows, 4);
+	struct call *call;
+	size_t at;
+
+	if (off_ns < report->min_block_ns)
+		return 0;
+	key.process = column_index(report, rows, 0, process_index);
+	key.loop = column_index(report, rows, 1, loop_index);
+	key.cell = column_index(report, rows, 2, cell_index);
+	key.call = keep_column(report, rows, 6);
+	key.class = keep_column(report, rows, 8);
+	if (!key.call || !key.class || keep_place(report, rows, 11, &key.place) || site_find(report, table, &key, &at))
+		return -ENOMEM;
+	site = &report->sites.at[at];
+	if (off_ns > site->max_ns || !site->count) {
+		site->max_ns = off_ns;
+		site->syscall = keep_column(report, rows, 7);
+		site->target = keep_column(report, rows, 9);
+		site->stack = sqlite3_column_int64(rows, 10);
+		if (!site->syscall || !site->target)
+			return -ENOMEM;
+	}
+	site->count++;
+	site->total_ns += off_ns;
+	if (site->cell != NONE)
+		report->cells.at[site->cell].blocking_ns += off_ns;
+	call = site->loop == NONE ? NULL : list_add(&report->calls);
+	if (site->loop != NONE && !call)
+		return -ENOMEM;
+	if (call) {
+		uint64_t begin = column_ns(rows, 3);
+
+		*call = (struct call){site->loop, begin, begin + off_ns + column_ns(rows, 5), off_ns, cause_of_class(key.class), at};
+	}
+	return 0;
+}
+
+static int calls_compare(const void *a, const void *b)
+{
+	const struct call *x = a, *y = b;
+
+	if (x->loop != y->loop)
+		return x->loop - y->loop;
+	return x->begin_ns < y->begin_ns ? -1 : x->begin_ns > y->begin_ns;
+}
+
+int blocking_read(struct report *report)
+{
+	cleanup(rows_freep) sqlite3_stmt *rows = NULL;
+	struct site_table table = {0};
+	int rc = trace_rows(report->trace, QUERY_blocking_call, &rows);
+
+	while (!rc && (rc = trace_next(report->trace, rows)) == 1)
+		rc = call_take(report, &table, rows);
+	free(table.slot);
+	if (report->calls.n)
+		qsort(report->calls.at, report->calls.n, sizeof(*report->calls.at), calls_compare);
+	return rc;
+}
+
+static int sites_compare(const void *a, const void *b)
+{
+	const struct site *x = a, *y = b;
+
+	if (x->total_ns != y->total_ns)
+		return x->total_ns > y->total_ns ? -1 : 1;
+	if (x->cell != y->cell)
+		return x->cell - y->cell;
+	return x->place.line - y->place.line;
+}
+
+static void site_stall(struct site *site, const struct stall *stall, int index, uint64_t off_ns)
+{
+	if (!stall->quiet)
+		site->stall_ns += off_ns;
+	if (site->last_stall != index && !stall->quiet) {
+		site->in_stalls++;
+		site->held_ns += stall->busy_ns;
+	}
+	site->last_stall = index;
+	if (stall->tasks_delayed == NOT_COUNTED || stall->tasks_delayed > site->tasks_delayed)
+		site->tasks_delayed = stall->tasks_delayed;
+}
+
+/* Calls by loop and begin against stalls by begin: one walk a loop. */
+int blocking_weigh(struct report *report)
+{
+	size_t s = 0;
+	int loop = NONE;
+
+	for (size_t i = 0; i < report->calls.n; i++) {
+		const struct call *c = &report->calls.at[i];
+
+		if (c->loop != loop)
+			s = 0;
+		loop = c->loop;
+		for (; s < report->stalls.n; s++) {
+			const struct stall *stall = &report->stalls.at[s];
+
+			if (stall->loop == loop && stall->begin_ns + stall->busy_ns > c->begin_ns)
+				break;
+		}
+		if (s < report->stalls.n && report->stalls.at[s].begin_ns <= c->begin_ns)
+			site_stall(&report->sites.at[c->site], &report->stalls.at[s], (int)s, c->off_ns);
+	}
+	if (report->sites.n)
+		qsort(report->sites.at, report->sites.n, sizeof(*report->sites.at), sites_compare);
+	return 0;
+}

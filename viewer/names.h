@@ -1,0 +1,27 @@
+/* What people call cells and places: In [3], In [3]:2, app.py:12. Silent. */
+#ifndef VIEWER_NAMES_H
+#define VIEWER_NAMES_H
+
+#include <stdio.h>
+
+#include "viewer/report.h"
+
+#define NAME_BYTES 48 /* of a cell's name */
+
+/* "In [3]", or "cell 4" (from 1) where it has no execution count. Returns buf. */
+char *cell_name(const struct report *report, int cell, char buf[NAME_BYTES]);
+/*
+ * The cell a file is the code of, NONE if it is none; `near` is the cell the place was met in: of several executions of the
+ * same source it is that one, else the last before it.
+ */
+int cell_of_file(const struct report *report, const char *file, int near);
+/* "In [3]:2", "app.py:12" (relative to the current folder where below it), "?" where unknown. */
+void place_print(const struct report *report, int near, const struct place *place, FILE *out);
+/* NULL where the name tells nothing (<module>, <cell line: 1>). */
+const char *function_name(const struct place *place);
+/* "once", "twice", "three times", ... "12 times". */
+void times_print(uint64_t count, FILE *out);
+/* "1 task", "3 tasks". */
+void count_print(uint64_t count, const char *noun, FILE *out);
+
+#endif

@@ -1,0 +1,188 @@
+/*
+ * What a trace says, as facts: read once, then written as text or JSON. Indexes point into the lists below, NONE is no such
+ * thing. Times are ns since the trace's t0; texts are as the target had them, not escaped. Silent.
+ */
+#ifndef VIEWER_REPORT_H
+#define VIEWER_REPORT_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "viewer/causes.h"
+#include "viewer/lag.h"
+#include "viewer/list.h"
+#include "viewer/strings.h"
+#include "viewer/trace.h"
+
+#define NONE (-1)
+#define NOT_COUNTED UINT32_MAX
+
+struct report_options {
+	uint64_t stall_ns;     /* 0: as recorded */
+	uint64_t min_block_ns; /* 0: as recorded */
+	bool all;	       /* tasks without user code in their creation stack too */
+};
+
+struct place {
+	const char *file; /* NULL: unknown */
+	int line;	  /* 0: unknown */
+	const char *function;
+};
+
+enum coverage_kind { COVERAGE_tasks, COVERAGE_syscalls, COVERAGE_causes, COVERAGE_cells, COVERAGE_KINDS };
+
+struct coverage { /* the sensor of each kind, or "none" */
+	const char *sensor[COVERAGE_KINDS];
+};
+
+struct process {
+	int64_t id;
+	long long pid;
+	const char *argv; /* a JSON array */
+	const char *python, *stdlib;
+	uint64_t began_ns, ended_ns;
+	bool is_kernel;
+	bool has_loop;
+	struct coverage coverage;
+};
+
+struct loop {
+	int64_t id;
+	int process;
+	long long tid;
+	const char *thread, *kind;
+	bool coarse;	/* its selector cannot be timed */
+	bool machinery; /* a kernel's own: IOPub, Control */
+	bool ended;
+	uint64_t began_ns, ended_ns;
+	uint64_t iterations, busy_ns, select_ns, max_busy_ns;
+	uint64_t stalls, stall_ns;
+	uint64_t observed_ns; /* while it ran */
+	struct causes causes;
+	struct busy_set busy;
+	struct lag lag;
+};
+
+struct cell {
+	int64_t id;
+	int process, loop;
+	int execution_count; /* NONE: unknown */
+	const char *source, *filename, *status, *error;
+	bool synchronous;
+	uint64_t began_ns, ended_ns; /* the trace's end where it was still running */
+	uint64_t tasks, leaked, blocking_ns;
+	uint64_t busy_ns, longest_ns, stalls, stall_ns;
+	uint64_t felt_ns; /* stall time that is not a synchronous cell's own, see struct stall */
+	struct causes causes;
+	struct busy_set busy;
+	struct lag lag;
+};
+
+struct stall {
+	int64_t iteration;
+	int loop, cell;
+	uint64_t begin_ns, busy_ns;
+	uint64_t reach_ns;	/* end of the next iteration, if that followed at once */
+	uint32_t tasks_delayed; /* at most that many; NOT_COUNTED: waits were not recorded */
+	bool quiet;		/* a synchronous cell that delayed nobody: no fault */
+	struct causes causes;
+	struct place place;
+};
+
+struct leak {
+	int64_t task;
+	int process, loop, cell;
+	const char *name, *coro, *reason, *awaiting;
+	struct place created, await;
+	uint64_t age_ns;
+};
+
+struct site { /* equal process, loop, cell, place, call and class */
+	int process, loop, cell;
+	struct place place;
+	const char *call, *syscall, *class, *target; /* syscall, target and stack of the longest */
+	int64_t stack;
+	uint64_t count, total_ns, max_ns;
+	uint64_t stall_ns; /* of it inside stalls that are not quiet */
+	uint64_t in_stalls, held_ns; /* number of those, and how long they were */
+	uint32_t tasks_delayed; /* at most, by one stall it was part of */
+	int last_stall;
+};
+
+struct call { /* one blocking call on a loop */
+	int loop;
+	uint64_t begin_ns, end_ns, off_ns;
+	enum cause cause;
+	size_t site;
+};
+
+struct frame {
+	struct place place;
+	bool user;
+};
+
+struct lost {
+	const char *what;
+	uint64_t count;
+};
+
+struct report {
+	struct trace *trace;
+	const struct report_options *options;
+	struct strings strings;
+	const char *started_at, *mode, *notebook;
+	uint64_t duration_ns, stall_ns, min_block_ns, min_step_ns;
+	uint64_t committed_ns;
+	bool complete;	   /* the recorder closed it in good order */
+	bool has_cpu_split; /* cpu_user and cpu_kernel instead of cpu */
+	uint64_t tasks, user_tasks;
+	LIST(struct process) processes;
+	LIST(struct loop) loops;
+	LIST(struct cell) cells;
+	LIST(struct stall) stalls; /* by begin */
+	LIST(struct leak) leaks;   /* by creation */
+	LIST(struct site) sites;   /* by total, longest first */
+	LIST(struct call) calls;   /* by loop and begin */
+	LIST(struct lost) lost;
+	LIST(const char *) notes;
+	struct coverage coverage; /* the weakest over the processes that run loops */
+	uint64_t lost_events;
+	bool has_shares; /* of busy time: false where there was none */
+	double accounted_share;
+	uint64_t discrepancy_ns;
+	char *verdict; /* one sentence, and what to do */
+};
+
+/*
+ * Everything but stacks. The caller owns *ret: report_free(); it borrows trace and options. -EIO: trace_why() tells. -ERANGE: a
+ * threshold below the one recorded.
+ */
+int report_read(struct trace *trace, const struct report_options *options, struct report **ret);
+void report_free(struct report *report); /* accepts NULL */
+void report_freep(struct report **report);
+
+typedef LIST(struct frame) frame_list;
+
+/* Innermost first. The caller frees frames->at. */
+int report_stack(struct report *report, int64_t stack, frame_list *frames);
+
+/* The parts of report_read(), in this order; each in its own file. */
+int coverage_read(struct report *report);   /* needs processes and loops */
+int blocking_read(struct report *report);   /* calls and sites */
+int iterations_read(struct report *report); /* busy time, causes, stalls; needs calls */
+int delays_read(struct report *report);	    /* who waited during stalls */
+int blocking_weigh(struct report *report);  /* what sites did to stalls */
+int leaks_read(struct report *report);
+int verdict_write(struct report *report);
+
+/* Index of a row id in a list sorted by id, or NONE. */
+int process_index(const struct report *report, int64_t id);
+int loop_index(const struct report *report, int64_t id);
+int cell_index(const struct report *report, int64_t id);
+/* The text of a column, kept; NULL when out of memory. */
+const char *keep_column(struct report *report, sqlite3_stmt *rows, int column);
+/* Three columns: file, line, function. -ENOMEM. */
+int keep_place(struct report *report, sqlite3_stmt *rows, int column, struct place *ret);
+int note_add(struct report *report, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+#endif

@@ -1,0 +1,293 @@
+/* `awaitscope report`, and the lines that end a recording. These log; the rest of the viewer is silent. */
+#include "viewer/commands.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <getopt.h>
+#include <stdarg.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "probe/base/cleanup.h"
+#include "probe/base/text.h"
+#include "probe/base/units.h"
+#include "viewer/output.h"
+#include "viewer/screen.h"
+
+#define EXIT_WRONG 2 /* wrong usage or input */
+#define WHY_BYTES 1024
+
+typedef int (*format_fn)(struct report *report, const struct output_options *options, FILE *out);
+
+static const struct format {
+	const char *name;
+	format_fn write;
+} formats[] = {
+	{"text", report_text},
+	{"json", report_json},
+};
+
+struct report_command {
+	const char *trace, *output; /* output NULL: stdout */
+	const struct format *format;
+	struct report_options read;
+	struct output_options write;
+};
+
+static const char usage[] =
+	"Usage: awaitscope report [OPTION]... TRACE\n"
+	"Tell what a recorded trace says: what held the event loop, which cell, which line.\n"
+	"\n"
+	"  --format FORMAT    text (default) or json\n"
+	"  --all              tasks that only library code created, too\n"
+	"  --no-source        leave the sources of cells out\n"
+	"  -o, --output FILE  write there instead of to stdout (mode 0600)\n"
+	"  --stall TIME       what counts as a stall; not below what the trace was recorded with (100ms)\n"
+	"  --min-block TIME   blocking calls to list; not below what the trace was recorded with (1ms)\n"
+	"  -q, --quiet        only the verdict\n"
+	"  -v, --verbose      every row, each stall, and the stacks of blocking calls\n"
+	"  --no-color         no colours on a terminal either (NO_COLOR does the same)\n"
+	"  --help             this text\n"
+	"\n"
+	"Example:\n"
+	"  awaitscope report --format json awaitscope-analysis-4711.db | jq .verdict\n"
+	"\n"
+	"Exit status: 0 done, 2 wrong usage or no readable trace.\n";
+
+enum { OPTION_format = 256, OPTION_all, OPTION_no_source, OPTION_stall, OPTION_min_block, OPTION_no_color, OPTION_help };
+
+static const struct option long_options[] = {
+	{"format", required_argument, NULL, OPTION_format},
+	{"all", no_argument, NULL, OPTION_all},
+	{"no-source", no_argument, NULL, OPTION_no_source},
+	{"output", required_argument, NULL, 'o'},
+	{"stall", required_argument, NULL, OPTION_stall},
+	{"min-block", required_argument, NULL, OPTION_min_block},
+	{"quiet", no_argument, NULL, 'q'},
+	{"verbose", no_argument, NULL, 'v'},
+	{"no-color", no_argument, NULL, OPTION_no_color},
+	{"help", no_argument, NULL, OPTION_help},
+	{NULL, 0, NULL, 0},
+};
+
+static void complain(const char *format, ...) __attribute__((format(printf, 1, 2)));
+
+/* One line; what a path or an argument holds must not reach the terminal raw. */
+static void complain(const char *format, ...)
+{
+	cleanup(freep) char *raw = NULL, *safe = NULL;
+	va_list args;
+	int n;
+
+	va_start(args, format);
+	n = vasprintf(&raw, format, args);
+	va_end(args);
+	if (n < 0)
+		raw = NULL;
+	safe = raw ? text_for_terminal(raw, 0) : NULL;
+	fprintf(stderr, "awaitscope report: %s\n", safe ? safe : "out of memory");
+}
+
+static int usage_wrong(const char *what, const char *value)
+{
+	complain("%s%s; see awaitscope report --help", what, value);
+	return EXIT_WRONG;
+}
+
+static int format_set(struct report_command *command, const char *name)
+{
+	for (size_t i = 0; i < sizeof(formats) / sizeof(*formats); i++)
+		if (!strcmp(formats[i].name, name)) {
+			command->format = &formats[i];
+			return 0;
+		}
+	complain("--format %s is not known to this version; the formats are text and json (see awaitscope report --help)", name);
+	return EXIT_WRONG;
+}
+
+static int threshold_set(const char *option, const char *text, uint64_t *ret_ns)
+{
+	uint64_t ns;
+
+	if (duration_parse(text, 0, &ns) || !ns) {
+		complain("%s %s is no duration: write a number and a unit, as 250ms; see awaitscope report --help", option, text);
+		return EXIT_WRONG;
+	}
+	*ret_ns = ns;
+	return 0;
+}
+
+static int option_take(struct report_command *command, int option)
+{
+	switch (option) {
+	case OPTION_format:
+		return format_set(command, optarg);
+	case OPTION_all:
+		command->read.all = true;
+		return 0;
+	case OPTION_no_source:
+		command->write.no_source = true;
+		return 0;
+	case OPTION_stall:
+		return threshold_set("--stall", optarg, &command->read.stall_ns);
+	case OPTION_min_block:
+		return threshold_set("--min-block", optarg, &command->read.min_block_ns);
+	case OPTION_no_color:
+		command->write.no_color = true;
+		return 0;
+	case 'o':
+		command->output = optarg;
+		return 0;
+	case 'q':
+		command->write.quiet = true;
+		return 0;
+	default:
+		command->write.verbose = true;
+		return 0;
+	}
+}
+
+/* 0: go on; else the exit status + 1. */
+static int arguments_parse(int argc, char **argv, struct report_command *command)
+{
+	int option, rc;
+
+	optind = 0; /* glibc: begin anew */
+	opterr = 0;
+	while ((option = getopt_long(argc, argv, ":o:qv", long_options, NULL)) != -1) {
+		if (option == OPTION_help) {
+			fputs(usage, stdout);
+			return 1;
+		}
+		if (option == ':')
+			return usage_wrong("a value is missing after ", argv[optind - 1]) + 1;
+		if (option == '?' && optopt && optopt < OPTION_format)
+			return usage_wrong("unknown option -", (char[]){(char)optopt, '\0'}) + 1;
+		if (option == '?')
+			return usage_wrong(optopt ? "no value belongs to " : "unknown or ambiguous option ", argv[optind - 1]) + 1;
+		rc = option_take(command, option);
+		if (rc)
+			return rc + 1;
+	}
+	if (optind == argc)
+		return usage_wrong("name a trace", "") + 1;
+	if (optind + 1 < argc)
+		return usage_wrong("one trace at a time, not also ", argv[optind + 1]) + 1;
+	command->trace = argv[optind];
+	return 0;
+}
+
+static void read_complain(struct trace *trace, const struct report_options *options, int rc)
+{
+	if (rc == -ERANGE)
+		complain("%s was recorded with higher thresholds than asked for: --stall and --min-block can only be raised",
+			trace_path(trace));
+	else if (rc == -ENOMEM)
+		complain("%s: out of memory", trace_path(trace));
+	else
+		complain("%s", trace_why(trace));
+}
+
+/* NULL: complained. The trace itself is never written to. */
+static FILE *output_open(const struct report_command *command)
+{
+	struct stat out, trace;
+	FILE *file;
+	int fd;
+
+	if (!command->output)
+		return stdout;
+	if (!stat(command->output, &out) && !stat(command->trace, &trace) && out.st_dev == trace.st_dev &&
+		out.st_ino == trace.st_ino) {
+		complain("-o %s is the trace itself; name another file", command->output);
+		return NULL;
+	}
+	fd = open(command->output, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+	file = fd < 0 ? NULL : fdopen(fd, "w");
+	if (!file)
+		complain("cannot write %s: %s", command->output, strerror(errno));
+	return file;
+}
+
+static int report_write(struct report_command *command, struct report *report)
+{
+	FILE *out = output_open(command);
+	int rc, error;
+
+	if (!out)
+		return EXIT_WRONG;
+	errno = 0;
+	rc = command->format->write(report, &command->write, out);
+	if (rc == -ENOMEM)
+		complain("%s: out of memory", command->trace);
+	else if (rc && !ferror(out))
+		complain("%s", trace_why(report->trace));
+	error = ferror(out) ? errno : 0;
+	if (out == stdout ? fflush(out) : fclose(out))
+		error = errno;
+	if (error)
+		complain("cannot write %s: %s", command->output ? command->output : "the report", strerror(error));
+	return rc || error ? EXIT_WRONG : 0;
+}
+
+int report_main(int argc, char **argv)
+{
+	struct report_command command = {.format = &formats[0]};
+	cleanup(trace_freep) struct trace *trace = NULL;
+	cleanup(report_freep) struct report *report = NULL;
+	char why[WHY_BYTES];
+	int rc = arguments_parse(argc, argv, &command);
+
+	if (rc)
+		return rc - 1;
+	if (trace_open(command.trace, why, sizeof(why), &trace)) {
+		complain("%s", why);
+		return EXIT_WRONG;
+	}
+	if (trace_warning(trace))
+		complain("%s: %s", command.trace, trace_warning(trace));
+	rc = report_read(trace, &command.read, &report);
+	if (rc) {
+		read_complain(trace, &command.read, rc);
+		return EXIT_WRONG;
+	}
+	return report_write(&command, report);
+}
+
+static void line_print(const char *text)
+{
+	cleanup(freep) char *safe = text_for_terminal(text, 0);
+
+	fprintf(stderr, "%s\n", safe ? safe : "out of memory");
+}
+
+void trace_done(const char *path)
+{
+	const struct report_options options = {0};
+	cleanup(trace_freep) struct trace *trace = NULL;
+	cleanup(report_freep) struct report *report = NULL;
+	cleanup(freep) char *line = NULL, *next = NULL;
+	char why[WHY_BYTES];
+	size_t size;
+	FILE *out;
+
+	if (trace_open(path, why, sizeof(why), &trace)) {
+		line_print(why);
+		return;
+	}
+	if (report_read(trace, &options, &report)) {
+		line_print(trace_why(trace));
+		return;
+	}
+	line_print(report->verdict);
+	out = open_memstream(&line, &size);
+	if (out) {
+		coverage_print(report, out);
+		fprintf(out, "; no rule was checked.");
+		fclose(out);
+	}
+	line_print(line ? line : "out of memory");
+	if (asprintf(&next, "Trace: %s   Next: awaitscope report %s", path, path) < 0)
+		next = NULL;
+	line_print(next ? next : path);
+}

@@ -1,0 +1,226 @@
+/*
+ * The report for people, in the order they ask: what is wrong, can I trust this, which cell, what leaked, which line. Every
+ * text of the target passes text_for_terminal() on its way here: in tables, in print_safe().
+ */
+#include "viewer/output.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <jansson.h>
+#include <stdarg.h>
+
+#include "probe/base/cleanup.h"
+#include "probe/base/text.h"
+#include "probe/base/units.h"
+#include "viewer/coverage.h"
+#include "viewer/names.h"
+#include "viewer/screen.h"
+#include "viewer/text_parts.h"
+
+#define ROWS_SHOWN 10 /* of a section without -v; what is left out is counted */
+#define NOTES_SHOWN 6
+#define BAR_CELLS 10
+#define COMMAND_MOST 60 /* characters of a command line */
+
+char *duration_text(uint64_t ns, char buf[DURATION_BYTES])
+{
+	return duration_format(ns, buf, DURATION_BYTES);
+}
+
+void print_safe(struct text_report *t, enum style style, size_t indent, const char *format, ...)
+{
+	cleanup(freep) char *raw = NULL, *safe = NULL;
+	va_list args;
+	int n;
+
+	va_start(args, format);
+	n = vasprintf(&raw, format, args);
+	va_end(args);
+	if (n < 0)
+		raw = NULL;
+	safe = raw ? text_for_terminal(raw, 0) : NULL;
+	if (!safe) {
+		t->failed = true;
+		return;
+	}
+	screen_wrap(&t->screen, style, safe, 0, indent);
+}
+
+char *place_text(const struct report *report, int near, const struct place *place)
+{
+	char *text = NULL;
+	size_t size;
+	FILE *out = open_memstream(&text, &size);
+
+	if (!out)
+		return NULL;
+	place_print(report, near, place, out);
+	if (fclose(out)) {
+		free(text);
+		return NULL;
+	}
+	return text;
+}
+
+void section_title(struct text_report *t, const char *title, const char *more)
+{
+	fputc('\n', t->screen.out);
+	screen_put(&t->screen, STYLE_bold, title);
+	screen_put(&t->screen, STYLE_plain, more);
+	fputc('\n', t->screen.out);
+}
+
+size_t rows_shown(const struct text_report *t, size_t n)
+{
+	return t->options->verbose || n <= ROWS_SHOWN ? n : ROWS_SHOWN;
+}
+
+void causes_bar(const struct causes *causes, uint64_t longest_ns, char buf[BAR_BYTES])
+{
+	static const char *const glyphs[FAMILY_COUNT] = {
+		[FAMILY_BLOCKED] = GLYPH_BLOCKED, [FAMILY_CPU] = GLYPH_CPU, [FAMILY_WAIT] = GLYPH_WAIT,
+		[FAMILY_UNKNOWN] = GLYPH_UNKNOWN,
+	};
+	uint64_t sum = 0, done = 0;
+	char *p = buf;
+	double scale = longest_ns ? (double)BAR_CELLS / (double)longest_ns : 0;
+
+	*p = '\0';
+	for (int family = 0; family < FAMILY_COUNT; family++) {
+		uint64_t end;
+
+		sum += causes_family(causes, (enum cause_family)family);
+		end = (uint64_t)((double)sum * scale + 0.5);
+		for (; done < end && done < BAR_CELLS; done++)
+			p = stpcpy(p, glyphs[family]);
+	}
+}
+
+void causes_words(const struct causes *causes, char *buf, size_t size)
+{
+	enum cause largest = causes_largest(causes);
+	char text[DURATION_BYTES];
+
+	*buf = '\0';
+	if (causes->ns[largest])
+		snprintf(buf, size, "%s %s", cause_name(largest), duration_text(causes->ns[largest], text));
+}
+
+void coverage_print(const struct report *report, FILE *out)
+{
+	const struct coverage *c = &report->coverage;
+	char text[DURATION_BYTES];
+
+	fprintf(out, "Seen: tasks by %s, blocking calls by %s, causes %s, cells by %s; %" PRIu64 " events lost",
+		c->sensor[COVERAGE_tasks], c->sensor[COVERAGE_syscalls], c->sensor[COVERAGE_causes], c->sensor[COVERAGE_cells],
+		report->lost_events);
+	if (!report->has_shares)
+		return;
+	fprintf(out, "; accounted for %.2f %% of busy time, largest gap %s", report->accounted_share * 100,
+		duration_text(report->discrepancy_ns, text));
+}
+
+static void coverage_section(struct text_report *t)
+{
+	struct report *report = t->report;
+	cleanup(freep) char *line = NULL;
+	size_t size, shown = report->notes.n;
+	FILE *out = open_memstream(&line, &size);
+
+	if (!out) {
+		t->failed = true;
+		return;
+	}
+	coverage_print(report, out);
+	if (fclose(out)) {
+		t->failed = true;
+		return;
+	}
+	print_safe(t, STYLE_plain, 2, "%s.", line);
+	print_safe(t, STYLE_plain, 2, "Not checked: %zu rules (%s to %s). This version measures; it judges by no rule.", rules_count,
+		rules[0].id, rules[rules_count - 1].id);
+	if (!t->options->verbose && shown > NOTES_SHOWN)
+		shown = NOTES_SHOWN;
+	for (size_t i = 0; i < shown; i++)
+		print_safe(t, STYLE_plain, 2, "- %s", report->notes.at[i]);
+	if (shown < report->notes.n)
+		print_safe(t, STYLE_plain, 2, "- and %zu more notes: -v shows them", report->notes.n - shown);
+}
+
+/* "app.py --port 80" of ["python3", "app.py", "--port", "80"]. */
+static char *command_text(const char *argv)
+{
+	json_t *array = json_loads(argv, 0, NULL), *item;
+	char *text = NULL;
+	size_t size, i;
+	FILE *out = open_memstream(&text, &size);
+
+	if (!out) {
+		json_decref(array);
+		return NULL;
+	}
+	json_array_foreach(array, i, item) {
+		const char *word = json_string_value(item);
+		const char *slash = word && !i ? strrchr(word, '/') : NULL;
+
+		fprintf(out, "%s%s", i ? " " : "", slash ? slash + 1 : word ? word : "?");
+	}
+	json_decref(array);
+	if (fclose(out)) {
+		free(text);
+		return NULL;
+	}
+	return text;
+}
+
+static void trace_line(struct text_report *t)
+{
+	struct report *report = t->report;
+	const char *slash = strrchr(report->notebook, '/');
+	cleanup(freep) char *command = report->processes.n ? command_text(report->processes.at[0].argv) : strdup("");
+	cleanup(freep) char *shown = command ? text_for_terminal(command, COMMAND_MOST) : NULL;
+	char duration[DURATION_BYTES], cells[64] = "";
+
+	if (report->cells.n)
+		snprintf(cells, sizeof(cells), ", %zu cell%s", report->cells.n, report->cells.n == 1 ? "" : "s");
+	print_safe(t, STYLE_dim, 2, "%s%s, %" PRIu64 " tasks, %s%s%s, from %s", *report->notebook ? slash ? slash + 1 : report->notebook :
+		shown ? shown : "?", cells, report->user_tasks, duration_text(report->duration_ns, duration),
+		report->processes.n ? ", Python " : "", report->processes.n ? report->processes.at[0].python : "", report->started_at);
+	if (report->processes.n > 1)
+		print_safe(t, STYLE_dim, 2, "%zu processes:", report->processes.n);
+	for (size_t i = 0; report->processes.n > 1 && i < rows_shown(t, report->processes.n); i++) {
+		cleanup(freep) char *words = command_text(report->processes.at[i].argv);
+		cleanup(freep) char *safe = words ? text_for_terminal(words, COMMAND_MOST) : NULL;
+
+		print_safe(t, STYLE_dim, 4, "  %lld  %s%s", report->processes.at[i].pid, safe ? safe : "?",
+			report->processes.at[i].has_loop ? "" : "  (no loop)");
+	}
+	if (rows_shown(t, report->processes.n) < report->processes.n)
+		print_safe(t, STYLE_dim, 4, "  and %zu more", report->processes.n - rows_shown(t, report->processes.n));
+}
+
+int report_text(struct report *report, const struct output_options *options, FILE *out)
+{
+	struct text_report t = {.report = report, .options = options};
+	bool stalled = false;
+
+	screen_init(&t.screen, out, options->no_color);
+	for (size_t i = 0; i < report->stalls.n; i++)
+		stalled |= !report->stalls.at[i].quiet && !report->loops.at[report->stalls.at[i].loop].machinery;
+	print_safe(&t, stalled ? STYLE_red : STYLE_bold, 0, "%s", report->verdict);
+	if (!options->quiet) {
+		fputc('\n', out);
+		trace_line(&t);
+		coverage_section(&t);
+		cells_section(&t);
+		leaks_section(&t);
+		sites_section(&t);
+		stalls_section(&t);
+		loops_section(&t);
+	}
+	if (t.rc)
+		return t.rc;
+	if (t.failed)
+		return -ENOMEM;
+	return ferror(out) ? -EIO : 0;
+}

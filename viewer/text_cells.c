@@ -1,0 +1,254 @@
+/* The text report's cells, stalls and loops: where the time went. */
+#include <inttypes.h>
+
+#include "probe/base/cleanup.h"
+#include "probe/base/text.h"
+#include "viewer/names.h"
+#include "viewer/text_parts.h"
+
+#define SOURCE_SHOWN 60 /* characters of a cell's first line */
+
+struct ranked {
+	const struct cell *cell;
+	int index;
+};
+
+/* Time that tasks lost first, then time the loop was held. */
+static int ranked_compare(const void *a, const void *b)
+{
+	const struct ranked *x = a, *y = b;
+
+	if (x->cell->felt_ns != y->cell->felt_ns)
+		return x->cell->felt_ns > y->cell->felt_ns ? -1 : 1;
+	if (x->cell->busy_ns != y->cell->busy_ns)
+		return x->cell->busy_ns > y->cell->busy_ns ? -1 : 1;
+	return x->index - y->index;
+}
+
+/* The first line of a source that says something. */
+static char *first_line(const char *source)
+{
+	size_t n = strspn(source, " \t\r\n");
+	cleanup(freep) char *line = NULL;
+
+	source += n;
+	line = strndup(source, strcspn(source, "\r\n"));
+	return line ? text_for_terminal(line, SOURCE_SHOWN) : NULL;
+}
+
+static bool is_quiet(const struct cell *c)
+{
+	return c->stalls && !c->felt_ns;
+}
+
+static void cell_row(struct text_report *t, struct table *table, const struct ranked *r, uint64_t longest_ns)
+{
+	const struct cell *c = r->cell;
+	cleanup(freep) char *line = t->options->no_source ? strdup("") : first_line(c->source);
+	char name[NAME_BYTES], text[DURATION_BYTES], bar[BAR_BYTES], words[WORDS_BYTES];
+
+	table_add(table, c->felt_ns ? STYLE_red : STYLE_plain, "%s", cell_name(t->report, r->index, name));
+	if (strcmp(c->status, "ok"))
+		table_add(table, STYLE_plain, "%s", *c->error ? c->error : c->status);
+	else
+		table_add(table, STYLE_plain, "%s", "");
+	table_add(table, STYLE_plain, "%s", duration_text(c->ended_ns - c->began_ns, text));
+	table_add(table, STYLE_plain, "%s", duration_text(c->busy_ns, text));
+	table_add(table, STYLE_plain, "%s", duration_text(c->longest_ns, text));
+	if (is_quiet(c))
+		table_add(table, STYLE_plain, "sync");
+	else
+		table_add(table, c->felt_ns ? STYLE_red : STYLE_plain, c->stalls ? "%" PRIu64 : "-", c->stalls);
+	causes_bar(&c->causes, longest_ns, bar);
+	causes_words(&c->causes, words, sizeof(words));
+	table_add(table, STYLE_bar, "%s", bar);
+	table_add(table, STYLE_plain, "%s", words);
+	table_add(table, STYLE_dim, "%s", line ? line : "");
+}
+
+static void cells_legend(struct text_report *t, const struct ranked *ranked, size_t shown)
+{
+	bool quiet = false;
+
+	for (size_t i = 0; i < shown; i++)
+		quiet |= is_quiet(ranked[i].cell);
+	screen_put(&t->screen, STYLE_plain, "  ");
+	screen_put(&t->screen, STYLE_bar, GLYPH_BLOCKED);
+	screen_put(&t->screen, STYLE_dim, " blocked  ");
+	screen_put(&t->screen, STYLE_bar, GLYPH_CPU);
+	screen_put(&t->screen, STYLE_dim, " cpu  ");
+	screen_put(&t->screen, STYLE_bar, GLYPH_WAIT);
+	screen_put(&t->screen, STYLE_dim, " gc, gil, run queue  ");
+	screen_put(&t->screen, STYLE_bar, GLYPH_UNKNOWN);
+	screen_put(&t->screen, STYLE_dim, " short or unknown");
+	fputc('\n', t->screen.out);
+	if (quiet)
+		print_safe(t, STYLE_dim, 2, "  sync: the cell has no await, so it held the loop by design; no task was kept waiting.");
+}
+
+void cells_section(struct text_report *t)
+{
+	static const struct column columns[] = {
+		{.title = "cell"}, {.title = "status", .most = 18, .shrinks = 6}, {.title = "wall", .right = true},
+		{.title = "busy", .right = true}, {.title = "longest", .right = true}, {.title = "stalls", .right = true},
+		{.title = "held by"}, {.title = "most of it"}, {.title = "first line", .shrinks = 12},
+	};
+	const struct report *report = t->report;
+	cleanup(freep) struct ranked *ranked = calloc(report->cells.n + 1, sizeof(*ranked));
+	struct table table = {.columns = columns, .n = sizeof(columns) / sizeof(*columns)};
+	size_t n = report->cells.n, shown = rows_shown(t, n);
+	uint64_t longest_ns = 0;
+	char text[DURATION_BYTES];
+
+	if (!n)
+		return;
+	if (!ranked) {
+		t->failed = true;
+		return;
+	}
+	for (size_t i = 0; i < n; i++) {
+		ranked[i] = (struct ranked){&report->cells.at[i], (int)i};
+		if (ranked[i].cell->busy_ns > longest_ns)
+			longest_ns = ranked[i].cell->busy_ns;
+	}
+	qsort(ranked, n, sizeof(*ranked), ranked_compare);
+	section_title(t, "Cells", ", by loop time lost");
+	for (size_t i = 0; i < shown; i++)
+		cell_row(t, &table, &ranked[i], longest_ns);
+	t->failed |= table_print(&table, &t->screen) != 0;
+	table_free(&table);
+	if (shown < n)
+		print_safe(t, STYLE_dim, 2, "  and %zu more cells, none busy for more than %s: -v shows them", n - shown,
+			duration_text(ranked[shown].cell->busy_ns, text));
+	cells_legend(t, ranked, shown);
+}
+
+static bool is_shown(const struct report *report, const struct stall *s)
+{
+	return !s->quiet && !report->loops.at[s->loop].machinery;
+}
+
+static void stall_row(struct text_report *t, struct table *table, const struct stall *s)
+{
+	cleanup(freep) char *place = place_text(t->report, s->cell, &s->place);
+	const char *function = function_name(&s->place);
+	char text[DURATION_BYTES], bar[BAR_BYTES], words[WORDS_BYTES], name[NAME_BYTES];
+
+	table_add(table, STYLE_plain, "%s", duration_text(s->begin_ns, text));
+	table_add(table, STYLE_red, "%s", duration_text(s->busy_ns, text));
+	table_add(table, STYLE_plain, "%s", s->cell == NONE ? "" : cell_name(t->report, s->cell, name));
+	causes_bar(&s->causes, s->busy_ns, bar);
+	causes_words(&s->causes, words, sizeof(words));
+	table_add(table, STYLE_bar, "%s", bar);
+	table_add(table, STYLE_plain, "%s", words);
+	table_add(table, STYLE_plain, "%s%s%s", place ? place : "?", function ? " " : "", function ? function : "");
+	if (s->tasks_delayed != NOT_COUNTED && s->tasks_delayed)
+		table_add(table, STYLE_plain, "%" PRIu32, s->tasks_delayed);
+	else
+		table_add(table, STYLE_plain, "%s", "");
+}
+
+/* In a notebook the cells tell; here are those that no cell tells, and with -v all. */
+void stalls_section(struct text_report *t)
+{
+	static const struct column columns[] = {
+		{.title = "at", .right = true}, {.title = "held", .right = true}, {.title = "cell"}, {.title = "by"},
+		{.title = "most of it"}, {.title = "place", .keep_end = true, .shrinks = 16},
+		{.title = "tasks waiting", .right = true},
+	};
+	const struct report *report = t->report;
+	struct table table = {.columns = columns, .n = sizeof(columns) / sizeof(*columns)};
+	size_t n = 0, shown = 0;
+
+	for (size_t i = 0; i < report->stalls.n; i++)
+		n += is_shown(report, &report->stalls.at[i]) && (t->options->verbose || report->stalls.at[i].cell == NONE);
+	if (!n)
+		return;
+	section_title(t, "Stalls", t->options->verbose || !report->cells.n ? "" : " outside the cells");
+	for (size_t i = 0; i < report->stalls.n && shown < rows_shown(t, n); i++) {
+		const struct stall *s = &report->stalls.at[i];
+
+		if (!is_shown(report, s) || !(t->options->verbose || s->cell == NONE))
+			continue;
+		stall_row(t, &table, s);
+		shown++;
+	}
+	t->failed |= table_print(&table, &t->screen) != 0;
+	table_free(&table);
+	if (shown < n)
+		print_safe(t, STYLE_dim, 2, "  and %zu more: -v shows them", n - shown);
+}
+
+static void loop_row(struct text_report *t, struct table *table, const struct loop *l)
+{
+	const uint64_t lags[] = {l->lag.p50_ns, l->lag.p90_ns, l->lag.p99_ns, l->lag.max_ns};
+	bool many = t->report->processes.n > 1 && l->process != NONE;
+	char text[DURATION_BYTES];
+
+	if (many)
+		table_add(table, STYLE_plain, "%lld", t->report->processes.at[l->process].pid);
+	else
+		table_add(table, STYLE_plain, "%s", "");
+	table_add(table, STYLE_plain, "%s", *l->thread ? l->thread : "?");
+	table_add(table, STYLE_plain, "%s", l->kind);
+	table_add(table, STYLE_plain, "%" PRIu64, l->iterations);
+	table_add(table, STYLE_plain, "%s", duration_text(l->busy_ns, text));
+	for (size_t i = 0; i < sizeof(lags) / sizeof(*lags); i++)
+		table_add(table, STYLE_plain, "%s", l->lag.known ? duration_text(lags[i], text) : "-");
+	table_add(table, STYLE_plain, l->stalls ? "%" PRIu64 : "-", l->stalls);
+	table_add(table, STYLE_plain, "%s", l->stalls ? duration_text(l->stall_ns, text) : "");
+}
+
+static void machinery_line(struct text_report *t)
+{
+	uint64_t busy_ns = 0, longest_ns = 0;
+	size_t n = 0;
+	char busy[DURATION_BYTES], longest[DURATION_BYTES];
+
+	for (size_t i = 0; i < t->report->loops.n; i++) {
+		const struct loop *l = &t->report->loops.at[i];
+
+		if (!l->machinery)
+			continue;
+		n++;
+		busy_ns += l->busy_ns;
+		if (l->lag.max_ns > longest_ns)
+			longest_ns = l->lag.max_ns;
+	}
+	if (n)
+		print_safe(t, STYLE_dim, 2, "  %zu loop%s of the kernel's own: %s busy in all, %s at the longest", n, n == 1 ? "" : "s",
+			duration_text(busy_ns, busy), duration_text(longest_ns, longest));
+}
+
+/* Loops say something only where one stalled outside what the cells tell, or where there are several. */
+void loops_section(struct text_report *t)
+{
+	static const struct column columns[] = {
+		{.title = "pid", .right = true}, {.title = "loop on thread", .most = 28, .shrinks = 10}, {.title = "kind"},
+		{.title = "iterations", .right = true}, {.title = "busy", .right = true}, {.title = "lag p50", .right = true},
+		{.title = "p90", .right = true}, {.title = "p99", .right = true}, {.title = "max", .right = true},
+		{.title = "stalls", .right = true}, {.title = "in all", .right = true},
+	};
+	const struct report *report = t->report;
+	struct table table = {.columns = columns, .n = sizeof(columns) / sizeof(*columns)};
+	size_t users = 0, stalled = 0, shown = 0;
+
+	for (size_t i = 0; i < report->loops.n; i++) {
+		users += !report->loops.at[i].machinery;
+		stalled += !report->loops.at[i].machinery && report->loops.at[i].stalls;
+	}
+	if (!users || (users == 1 && !stalled && report->cells.n && !t->options->verbose))
+		return;
+	section_title(t, "Loops", "");
+	for (size_t i = 0; i < report->loops.n && shown < rows_shown(t, users); i++) {
+		if (report->loops.at[i].machinery)
+			continue;
+		loop_row(t, &table, &report->loops.at[i]);
+		shown++;
+	}
+	t->failed |= table_print(&table, &t->screen) != 0;
+	table_free(&table);
+	if (shown < users)
+		print_safe(t, STYLE_dim, 2, "  and %zu more: -v shows them", users - shown);
+	machinery_line(t);
+}

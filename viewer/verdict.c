@@ -1,0 +1,344 @@
+/* The one sentence a report begins with: what held the loop longest, where, and what to do; or what was seen instead. */
+#include "viewer/report.h"
+
+#include <errno.h>
+#include <stdio.h>
+
+#include "probe/base/cleanup.h"
+#include "probe/base/units.h"
+#include "viewer/names.h"
+
+#define DURATION_BYTES 32
+#define ARGUMENTS_MAX 40 /* longer ones are not repeated in the advice */
+
+struct culprit { /* one cause at one place of one cell, over all stalls */
+	enum cause cause;
+	int cell, loop;
+	struct place place;
+	const char *call; /* NULL: not a call */
+	uint64_t count;
+	uint64_t ns;	  /* of that cause */
+	uint64_t held_ns; /* stalls that it was part of, in all */
+	uint64_t stalls;
+	uint32_t tasks_delayed;
+};
+
+typedef LIST(struct culprit) culprit_list;
+
+static const char *duration(uint64_t ns)
+{
+	static _Thread_local char text[4][DURATION_BYTES]; /* a sentence has at most four */
+	static _Thread_local unsigned int next;
+
+	return duration_format(ns, text[next++ % 4], DURATION_BYTES);
+}
+
+static struct culprit *culprit_find(culprit_list *list, enum cause cause, const struct stall *s)
+{
+	struct culprit *c;
+
+	for (size_t i = 0; i < list->n; i++) {
+		c = &list->at[i];
+		if (c->cause == cause && c->cell == s->cell && c->loop == s->loop && c->place.file == s->place.file &&
+			c->place.line == s->place.line)
+			return c;
+	}
+	c = list_add(list);
+	if (c) {
+		c->cause = cause;
+		c->cell = s->cell;
+		c->loop = s->loop;
+		c->place = s->place;
+	}
+	return c;
+}
+
+/* What was not a call that was timed. */
+static int stall_blame(culprit_list *list, const struct stall *s)
+{
+	uint64_t cpu_ns = causes_family(&s->causes, FAMILY_CPU);
+
+	for (int i = 0; i < CAUSE_COUNT; i++) {
+		uint64_t ns = i == CAUSE_cpu ? cpu_ns : s->causes.ns[i];
+		struct culprit *c;
+
+		if (!ns || cause_families[i] == FAMILY_BLOCKED || (cause_families[i] == FAMILY_CPU && i != CAUSE_cpu))
+			continue;
+		c = culprit_find(list, (enum cause)i, s);
+		if (!c)
+			return -ENOMEM;
+		c->ns += ns;
+		c->held_ns += s->busy_ns;
+		c->stalls++;
+		if (s->tasks_delayed != NOT_COUNTED && s->tasks_delayed > c->tasks_delayed)
+			c->tasks_delayed = s->tasks_delayed;
+	}
+	return 0;
+}
+
+static int site_blame(culprit_list *list, const struct site *site)
+{
+	struct culprit *c = list_add(list);
+
+	if (!c)
+		return -ENOMEM;
+	*c = (struct culprit){
+		.cause = cause_of_class(site->class),
+		.cell = site->cell,
+		.loop = site->loop,
+		.place = site->place,
+		.call = site->call,
+		.count = site->count,
+		.ns = site->stall_ns,
+		.held_ns = site->held_ns,
+		.stalls = site->in_stalls,
+		.tasks_delayed = site->tasks_delayed == NOT_COUNTED ? 0 : site->tasks_delayed,
+	};
+	return 0;
+}
+
+static int culprit_worst(const struct report *report, struct culprit *ret)
+{
+	culprit_list list = {0};
+	int rc = 0;
+
+	for (size_t i = 0; i < report->stalls.n && !rc; i++)
+		if (!report->stalls.at[i].quiet && !report->loops.at[report->stalls.at[i].loop].machinery)
+			rc = stall_blame(&list, &report->stalls.at[i]);
+	for (size_t i = 0; i < report->sites.n && !rc; i++)
+		if (report->sites.at[i].stall_ns && !report->loops.at[report->sites.at[i].loop].machinery)
+			rc = site_blame(&list, &report->sites.at[i]);
+	for (size_t i = 0; i < list.n && !rc; i++)
+		if (list.at[i].ns > ret->ns)
+			*ret = list.at[i];
+	free(list.at);
+	return rc;
+}
+
+/* The arguments as the call was written, where that is known and short: "(0.2)". */
+static const char *arguments(const char *call)
+{
+	const char *open = call ? strchr(call, '(') : NULL;
+
+	return open && strlen(open) <= ARGUMENTS_MAX && call[strlen(call) - 1] == ')' ? open : "()";
+}
+
+static void advise(FILE *out, enum cause cause, const char *call)
+{
+	static const struct {
+		enum cause cause;
+		const char *call, *text;
+	} advices[] = {
+#define ADVICE(cause, call, text) {CAUSE_##cause, call, text},
+#include "viewer/advice.def"
+#undef ADVICE
+	};
+
+	for (size_t i = 0; i < sizeof(advices) / sizeof(*advices); i++) {
+		const char *text = advices[i].text, *gap;
+
+		if (advices[i].cause != cause || strncmp(call ? call : "", advices[i].call, strlen(advices[i].call)))
+			continue;
+		gap = strstr(text, "%s");
+		if (gap)
+			fprintf(out, " %.*s%s%s", (int)(gap - text), text, arguments(call), gap + 2);
+		else
+			fprintf(out, " %s", text);
+		return;
+	}
+}
+
+static void subject_print(FILE *out, const struct report *report, const struct culprit *c)
+{
+	char name[NAME_BYTES];
+
+	if (c->cell != NONE)
+		fputs(cell_name(report, c->cell, name), out);
+	else if (report->cells.n)
+		fputs("Work outside the cells", out);
+	else
+		fputs("The program", out);
+}
+
+/* " in fetch_page, line 3", " at In [1]:3", " in main, app.py:12". */
+static void where_print(FILE *out, const struct report *report, const struct culprit *c)
+{
+	const char *function = function_name(&c->place);
+
+	if (!c->place.file)
+		return;
+	if (function)
+		fprintf(out, " in %s,", function);
+	if (c->cell != NONE && cell_of_file(report, c->place.file, c->cell) == c->cell && c->place.line) {
+		fprintf(out, function ? " line %d" : " at line %d", c->place.line);
+		return;
+	}
+	fputs(function ? " " : " at ", out);
+	place_print(report, c->cell, &c->place, out);
+}
+
+static void cause_print(FILE *out, const struct report *report, const struct culprit *c)
+{
+	switch (c->cause) {
+	case CAUSE_cpu:
+		fputs("computing", out);
+		where_print(out, report, c);
+		fputs(", with no await", out);
+		break;
+	case CAUSE_gc:
+		fprintf(out, "%s of it was garbage collection", duration(c->ns));
+		break;
+	case CAUSE_gil:
+		fprintf(out, "%s of it its thread waited for the GIL, which another thread held", duration(c->ns));
+		break;
+	case CAUSE_runq:
+		fprintf(out, "%s of it its thread was ready to run and got no CPU", duration(c->ns));
+		break;
+	case CAUSE_unknown:
+		fputs("what it did was not seen", out);
+		where_print(out, report, c);
+		break;
+	default:
+		fputs(c->call ? c->call : "a blocking call", out);
+		where_print(out, report, c);
+		if (c->count > 1) {
+			fputs(", ", out);
+			times_print(c->count, out);
+		}
+	}
+}
+
+static void stalled_print(FILE *out, const struct report *report, const struct culprit *c)
+{
+	subject_print(out, report, c);
+	if (c->stalls > 1) {
+		fputs(" held the loop ", out);
+		times_print(c->stalls, out);
+		fprintf(out, ", %s in all", duration(c->held_ns));
+	} else {
+		fprintf(out, " held the loop for %s", duration(c->held_ns));
+	}
+	if (c->cell != NONE && report->cells.at[c->cell].synchronous && c->tasks_delayed) {
+		fputs(" while up to ", out);
+		count_print(c->tasks_delayed, "task", out);
+		fputs(" waited", out);
+	}
+	fputs(": ", out);
+	cause_print(out, report, c);
+	fputc('.', out);
+	advise(out, c->cause, c->call);
+}
+
+static void leaked_print(FILE *out, const struct report *report)
+{
+	const struct leak *l = &report->leaks.at[0];
+	const char *reason = l->reason;
+
+	fprintf(out, "No stall of %s or more, but ", duration(report->stall_ns));
+	count_print(report->leaks.n, "task", out);
+	fprintf(out, report->leaks.n == 1 ? " leaked: %s, created at " : " leaked, the first of them %s, created at ", l->coro);
+	place_print(report, l->cell, &l->created, out);
+	if (!strcmp(reason, "destroyed")) {
+		fputs(", was destroyed before it finished. Keep a reference to it and await it.", out);
+	} else if (!strcmp(reason, "cancelled_at_shutdown")) {
+		fputs(", was cut off when the loop shut down. Await or cancel it before that.", out);
+	} else {
+		fputs(*l->awaiting ? ", still waits for " : ", never finished", out);
+		fputs(l->awaiting, out);
+		fputs(". Keep the task, and cancel or await it when its work is done.", out);
+	}
+}
+
+/* The longest hold of a user's loop that no stall rule covers, and its cell. */
+static uint64_t longest_hold(const struct report *report, int *ret_cell)
+{
+	uint64_t longest = 0;
+
+	*ret_cell = NONE;
+	for (size_t i = 0; i < report->loops.n; i++)
+		if (!report->loops.at[i].machinery && report->loops.at[i].lag.max_ns > longest)
+			longest = report->loops.at[i].lag.max_ns;
+	for (size_t i = 0; i < report->cells.n; i++)
+		if (report->cells.at[i].longest_ns && (*ret_cell == NONE ||
+			report->cells.at[i].longest_ns > report->cells.at[*ret_cell].longest_ns))
+			*ret_cell = (int)i;
+	return longest;
+}
+
+static void clean_print(FILE *out, const struct report *report)
+{
+	char name[NAME_BYTES];
+	int cell;
+	uint64_t longest = longest_hold(report, &cell);
+
+	if (longest >= report->stall_ns && cell != NONE)
+		fprintf(out, "Nothing was kept waiting: %s held the loop for %s, as a synchronous cell does, while no task was due",
+			cell_name(report, cell, name), duration(longest));
+	else
+		fprintf(out, "No stall of %s or more in %s; the loop was held for %s at the longest%s%s",
+			duration(report->stall_ns), duration(report->duration_ns), duration(longest),
+			cell == NONE ? "" : ", in ", cell == NONE ? "" : cell_name(report, cell, name));
+}
+
+/* A clean result never means that nobody could look. */
+static void unseen_print(FILE *out, const struct report *report)
+{
+	if (!strcmp(report->coverage.sensor[COVERAGE_tasks], "none"))
+		fputs("; tasks were not recorded", out);
+	if (!strcmp(report->coverage.sensor[COVERAGE_syscalls], "none"))
+		fputs("; blocking calls were not recorded", out);
+	if (report->lost_events) {
+		fputs("; ", out);
+		count_print(report->lost_events, "event", out);
+		fputs(" were lost", out);
+	}
+	fputs("; no rule was checked.", out);
+}
+
+static bool any_iteration(const struct report *report)
+{
+	for (size_t i = 0; i < report->loops.n; i++)
+		if (report->loops.at[i].iterations || report->loops.at[i].lag.known)
+			return true;
+	return false;
+}
+
+static int sentence(FILE *out, const struct report *report)
+{
+	struct culprit worst = {0};
+	int rc = culprit_worst(report, &worst);
+
+	if (rc)
+		return rc;
+	if (!report->processes.n) {
+		fputs("Nothing was recorded: no Python process that uses asyncio was seen.", out);
+	} else if (!report->loops.n) {
+		fputs("No event loop ran in the ", out);
+		count_print(report->processes.n, "Python process", out);
+		fputs(" seen, so there was nothing to watch.", out);
+	} else if (worst.ns) {
+		stalled_print(out, report, &worst);
+	} else if (report->leaks.n) {
+		leaked_print(out, report);
+	} else if (any_iteration(report)) {
+		clean_print(out, report);
+		unseen_print(out, report);
+	} else {
+		fputs("A loop ran, but no turn of it was recorded, so nothing can be said of stalls.", out);
+	}
+	return 0;
+}
+
+int verdict_write(struct report *report)
+{
+	size_t size;
+	FILE *out = open_memstream(&report->verdict, &size);
+	int rc;
+
+	if (!out)
+		return -ENOMEM;
+	rc = sentence(out, report);
+	if (fclose(out) && !rc)
+		rc = -ENOMEM;
+	return rc;
+}
