@@ -17,29 +17,27 @@
 #define STOP_MS 2000 /* it ends by itself right after its last event */
 
 /* The child's side; exec or end. */
-static void become(const char *python, const char *script, const char *log, int commands, int events)
+static void become(const char *python, const char *script, const char *log, const int inherited[3])
 {
 	char fds[3][16];
 	int null = open("/dev/null", O_RDONLY);
 	int err = open(log, O_WRONLY | O_CREAT | O_APPEND | O_NOFOLLOW, 0600);
-	int screen = dup(STDERR_FILENO);
 
-	if (null < 0 || err < 0 || screen < 0)
+	if (null < 0 || err < 0)
 		_exit(125);
 	dup2(null, STDIN_FILENO);
 	dup2(err, STDOUT_FILENO);
 	dup2(err, STDERR_FILENO);
-	fcntl(commands, F_SETFD, 0);
-	fcntl(events, F_SETFD, 0);
 	signal(SIGPIPE, SIG_DFL);
-	snprintf(fds[0], sizeof(fds[0]), "%d", commands);
-	snprintf(fds[1], sizeof(fds[1]), "%d", events);
-	snprintf(fds[2], sizeof(fds[2]), "%d", screen);
+	for (size_t i = 0; i < 3; i++) {
+		fcntl(inherited[i], F_SETFD, 0);
+		snprintf(fds[i], sizeof(fds[i]), "%d", inherited[i]);
+	}
 	execl(python, python, script, fds[0], fds[1], fds[2], NULL);
 	_exit(127);
 }
 
-int driver_start(struct driver *d, const char *python, const char *library, const char *log)
+int driver_start(struct driver *d, const char *python, const char *library, const char *log, int kernel_output)
 {
 	cleanup(freep) char *script = NULL;
 	int commands[2], events[2];
@@ -56,7 +54,7 @@ int driver_start(struct driver *d, const char *python, const char *library, cons
 	}
 	d->pid = fork();
 	if (!d->pid)
-		become(python, script, log, commands[0], events[1]);
+		become(python, script, log, (int[]){ commands[0], events[1], kernel_output });
 	close(commands[0]);
 	close(events[1]);
 	d->commands = commands[1];

@@ -16,9 +16,10 @@ struct driver {
 };
 
 /*
- * Starts PYTHON LIBRARY/driver.py with its stderr going to the file log. It begins with every signal blocked that we block.
+ * Starts PYTHON LIBRARY/driver.py. log: the file for its own stderr; kernel_output: what the kernel gets as stdout and stderr. It
+ * begins with every signal blocked that we block.
  */
-int driver_start(struct driver *d, const char *python, const char *library, const char *log);
+int driver_start(struct driver *d, const char *python, const char *library, const char *log, int kernel_output);
 /* One command or the job; steals nothing. Errors show as the end of its events. */
 void driver_send(const struct driver *d, const json_t *message);
 void driver_command(const struct driver *d, const char *what);

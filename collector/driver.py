@@ -1,4 +1,4 @@
-"""Runs a notebook in a kernel, for `awaitscope run`. Started by it as: driver.py COMMANDS EVENTS STDERR, three inherited
+"""Runs a notebook in a kernel, for `awaitscope run`. Started by it as: driver.py COMMANDS EVENTS OUTPUT, three inherited
 descriptors: two pipes, and what the kernel gets as stdout and stderr.
 
 Every line on the pipes is a JSON object. First comes the job:
@@ -156,9 +156,9 @@ def add_preload(spec, environment):
 
 
 class Driver:
-    def __init__(self, pipe, job, stderr):
+    def __init__(self, pipe, job, output):
         self.pipe = pipe
-        self.stderr = stderr
+        self.output = output
         self.job = job
         self.nb = None
         self.client = None
@@ -197,7 +197,7 @@ class Driver:
         loop = asyncio.get_running_loop()
         environment = dict(os.environ, **self.job["environment"])
         try:
-            await self.client.async_start_new_kernel(env=environment, stdout=self.stderr, stderr=self.stderr)
+            await self.client.async_start_new_kernel(env=environment, stdout=self.output, stderr=self.output)
         except Exception as e:
             return "unstarted", first_line(e)
         km = self.client.km
@@ -336,7 +336,9 @@ class Driver:
 
 
 def first_line(e):
-    text = str(getattr(e, "strerror", None) or e) or type(e).__name__
+    text = str(e) or type(e).__name__
+    if isinstance(e, OSError) and e.strerror:
+        text = "%s: %s" % (e.filename, e.strerror) if e.filename else e.strerror
     return text.strip().split("\n")[0][:400]
 
 

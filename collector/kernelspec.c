@@ -4,10 +4,9 @@
 #include <dirent.h>
 #include <errno.h>
 #include <jansson.h>
-#include <limits.h>
-#include <stdbool.h>
 #include <string.h>
 
+#include "collector/program.h"
 #include "probe/base/cleanup.h"
 
 #define NATIVE "python3" /* the kernel that every ipykernel is, described or not */
@@ -39,26 +38,6 @@ static void add_each(struct dirs *d, const char *list, const char *below)
 
 	while (rest && (one = strsep(&rest, ":")))
 		add(d, one, below);
-}
-
-char *program_find(const char *name)
-{
-	const char *list = getenv("PATH");
-	cleanup(freep) char *copy = NULL;
-	char *rest, *one, *path;
-
-	if (strchr(name, '/'))
-		return access(name, X_OK) ? NULL : strdup(name);
-	copy = strdup(list ? list : "/usr/local/bin:/usr/bin:/bin");
-	rest = copy;
-	while (rest && (one = strsep(&rest, ":"))) {
-		if (asprintf(&path, "%s/%s", *one ? one : ".", name) < 0)
-			return NULL;
-		if (!access(path, X_OK))
-			return path;
-		free(path);
-	}
-	return NULL;
 }
 
 /* jupyter_core's paths.py: JUPYTER_PATH, then the environment's and the user's, then the system's. */

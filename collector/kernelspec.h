@@ -20,7 +20,4 @@ char *kernelspec_names(void);
 /* Name of the kernel that a notebook asks for, malloc'd; NULL: it names none, or cannot be read as JSON. */
 char *kernelspec_of_notebook(const char *path);
 
-/* Absolute path of a program on PATH, malloc'd; NULL: none. */
-char *program_find(const char *name);
-
 #endif

@@ -104,7 +104,7 @@ static void disk_failed(struct recorder *r, int rc)
 }
 
 /* A record_fn. Never stops the source: what cannot be kept is counted. */
-static int take(void *ctx, uint32_t pid, const struct ev_head *record)
+static int keep(void *ctx, uint32_t pid, const struct ev_head *record)
 {
 	struct recorder *r = ctx;
 	int rc;
@@ -161,7 +161,7 @@ static void ends_tell(struct recorder *r, uint64_t before_ns)
 	}
 }
 
-static void turn(struct recorder *r)
+void recorder_take(struct recorder *r)
 {
 	uint64_t now = now_ns();
 	int rc;
@@ -169,7 +169,7 @@ static void turn(struct recorder *r)
 	if (!r->model)
 		return;
 	ends_notice(r, now);
-	r->busy = rings_drain(r->rings, 0, take, r) > 0;
+	r->busy = rings_drain(r->rings, 0, keep, r) > 0;
 	ends_tell(r, now - END_SETTLES_NS);
 	if (r->retry_ns && now < r->retry_ns)
 		return;
@@ -250,7 +250,7 @@ int recorder_poll(struct recorder *r, struct pollfd *fds, size_t count)
 		fds[i].revents = all[i].revents;
 		ready += fds[i].revents != 0;
 	}
-	turn(r);
+	recorder_take(r);
 	return ready;
 }
 
@@ -292,7 +292,7 @@ int recorder_finish(struct recorder *r)
 
 	if (!r->model)
 		return 0;
-	rings_drain(r->rings, 1, take, r);
+	rings_drain(r->rings, 1, keep, r);
 	ends_notice(r, end);
 	ends_tell(r, UINT64_MAX);
 	if (r->discarded)

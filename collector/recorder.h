@@ -22,6 +22,8 @@ int recorder_begin(struct recorder *recorder, const char *path, const struct mod
 /* For facts about the recording; NULL before recorder_begin(). */
 struct model *recorder_model(struct recorder *recorder);
 
+/* Take what the targets have written by now. recorder_poll() does so at every turn. */
+void recorder_take(struct recorder *recorder);
 /*
  * Wait until one of the caller's descriptors is ready, at most one turn (about 20 ms); take what the targets wrote. Returns what
  * poll() would for the caller's descriptors, -errno only where it is not EINTR.

@@ -8,7 +8,8 @@
 #include "collector/trace_path.h"
 #include "probe/base/cleanup.h"
 
-#define AGENT_ALONE "without eBPF (agent alone): causes are coarse, calls in C code that makes its own system calls are not seen"
+/* A note of every report while there is no eBPF sensor. */
+#define AGENT_ALONE "agent alone, this build has no eBPF: CPU time is not split into user and kernel, page faults are not told apart"
 
 /* The one sentence about a file that cannot be made. */
 static int refuse(const char *what, const char *path, int rc)
@@ -116,16 +117,14 @@ void recording_end(struct recording *r)
 
 	if (!r->path)
 		return;
-	processes = recorder_processes(r->recorder);
 	recorder_finish(r->recorder);
+	processes = recorder_processes(r->recorder);
 	running = recorder_running(r->recorder);
 	trace_give(r->path);
 	if (running)
 		log_error("%u traced process%s still running; recording has stopped", running,
 			running == 1 ? " is" : "es are");
-	if (!processes)
-		processes = recorder_processes(r->recorder);
-	if (!processes)
+	if (!processes && !r->untraced_said)
 		log_error("no Python process with an event loop was seen; the trace is empty");
 	log_progress_end();
 	if (log_level() > LOG_QUIET)

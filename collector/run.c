@@ -75,6 +75,10 @@ static int wrong(const char *option, const char *value, const char *expected)
 
 static int set_duration(const char *option, const char *value, uint64_t bare_ns, uint64_t *ret_ns)
 {
+	if (!strcmp(value, "0")) { /* needs no unit */
+		*ret_ns = 0;
+		return 0;
+	}
 	return duration_parse(value, bare_ns, ret_ns) ?
 		wrong(option, value, bare_ns ? "not a number of seconds, nor a duration such as 90s or 2m" :
 					       "not a duration such as 100us, 1ms or 2s") :
@@ -148,16 +152,25 @@ static int set(struct run_options *o, struct choices *c, int id, const char *val
 	case OPT_KEEP:
 		log_error("--keep: this build has no flight recorder yet; --max-size bounds the trace");
 		return STATUS_USAGE;
-	default: /* getopt has said what is wrong */
-		log_error("awaitscope run --help lists the options");
+	default:
 		return STATUS_USAGE;
 	}
+}
+
+/* getopt's ':' and '?', in our words. arg: where it stopped. */
+static int refuse_option(int id, const char *arg)
+{
+	if (id == ':')
+		log_error("%s needs a value; awaitscope run --help lists the options", arg);
+	else
+		log_error("%s is no option of run, or a part of several; awaitscope run --help lists them", arg);
+	return STATUS_USAGE;
 }
 
 static int parse(int argc, char **argv, struct run_options *o, struct choices *c)
 {
 	struct option longs[OPTIONS + 1] = { 0 };
-	char shorts[2 * OPTIONS + 1] = "";
+	char shorts[2 * OPTIONS + 2] = ":"; /* a missing value is told from an unknown option */
 	int id, status = 0;
 
 	for (size_t i = 0; i < OPTIONS; i++) {
@@ -165,9 +178,9 @@ static int parse(int argc, char **argv, struct run_options *o, struct choices *c
 		if (options[i].id < 256)
 			sprintf(shorts + strlen(shorts), "%c%s", options[i].id, options[i].value ? ":" : "");
 	}
-	optind = 1;
+	opterr = 0;
 	while (!status && (id = getopt_long(argc, argv, shorts, longs, NULL)) != -1)
-		status = set(o, c, id, optarg);
+		status = id == ':' || id == '?' ? refuse_option(id, argv[optind - 1]) : set(o, c, id, optarg);
 	return status;
 }
 

@@ -44,7 +44,8 @@ struct recording {
 	struct session *session;
 	struct recorder *recorder;
 	FILE *tape;
-	char *path; /* of the trace; NULL: not begun */
+	char *path;	    /* of the trace; NULL: not begun */
+	bool untraced_said; /* that the program is not traced has been told already */
 };
 
 /*

@@ -5,15 +5,16 @@
 #include <sys/wait.h>
 
 #include "collector/driver.h"
+#include "collector/kernel_output.h"
 #include "collector/kernelspec.h"
 #include "collector/log.h"
+#include "collector/program.h"
 #include "collector/run.h"
 #include "collector/signals.h"
 #include "collector/trace_path.h"
 #include "collector/untraced.h"
 #include "probe/base/cleanup.h"
 #include "probe/base/text.h"
-#include "probe/base/units.h"
 
 #define INSTALL "apt install python3-nbclient python3-ipykernel, or: pip install nbclient ipykernel"
 #define PYTHONS 3 /* places to look for an interpreter with nbclient */
@@ -25,6 +26,7 @@ struct notebook {
 	struct recording recording;
 	struct signals signals;
 	struct driver driver;
+	struct kernel_output *output;
 	struct kernelspec *kernel;
 	pid_t kernel_pid; /* 0: not started */
 	int kernel_pidfd;
@@ -32,7 +34,7 @@ struct notebook {
 	int stop_signal;  /* the first that told us to stop; 0: none */
 	int stops;
 	int status;	  /* of the whole, once over */
-	bool over;
+	bool over, heard; /* heard: the driver has said something */
 	bool unusable;	  /* this interpreter cannot run the driver; nothing was started */
 };
 
@@ -85,19 +87,21 @@ static void on_kernel(struct notebook *n, const json_t *event)
 }
 
 /* The kernel's own loop runs by the time of its first cell, so the agent is there or will never be. */
-static void check_traced(const struct notebook *n)
+static void check_traced(struct notebook *n)
 {
-	if (recorder_processes(n->recording.recorder))
+	struct pollfd ended = { .fd = n->kernel_pidfd, .events = POLLIN };
+
+	recorder_take(n->recording.recorder); /* so that new ring files are seen */
+	if (recorder_processes(n->recording.recorder) || poll(&ended, 1, 0) != 0)
 		return;
+	n->recording.untraced_said = true;
 	log_error("the kernel %s is not traced: %s", n->kernel->name, untraced_reason(n->kernel_pid, n->kernel->language));
 }
 
 static void on_begin(struct notebook *n, const json_t *event)
 {
-	if (!n->cell) {
-		recorder_poll(n->recording.recorder, NULL, 0); /* so that new ring files are seen */
+	if (!n->cell)
 		check_traced(n);
-	}
 	n->cell = (int)json_integer_value(json_object_get(event, "cell"));
 	log_progress("cell %d of %d", n->cell, n->cells);
 }
@@ -155,10 +159,8 @@ static int end_failed(const struct notebook *n, const char *ended, const char *t
 
 static int end_timeout(const struct notebook *n, const char *ended, const char *text)
 {
-	char limit[32];
-
-	log_error("cell %d of %d ran longer than --timeout %s: it was interrupted and the notebook ended", n->cell, n->cells,
-		duration_format(n->options->timeout_ns, limit, sizeof(limit)));
+	log_error("cell %d of %d ran longer than --timeout %g s: it was interrupted and the notebook ended", n->cell, n->cells,
+		(double)n->options->timeout_ns / 1e9);
 	return STATUS_TIMEOUT;
 }
 
@@ -238,6 +240,7 @@ static void on_event(struct notebook *n, const json_t *event)
 {
 	const char *name = text_of(event, "event");
 
+	n->heard = true;
 	for (size_t i = 0; i < sizeof(events) / sizeof(*events) && !n->over; i++)
 		if (!strcmp(events[i].name, name))
 			events[i].on(n, event);
@@ -273,6 +276,7 @@ static void converse(struct notebook *n)
 	while (rc != -EPIPE) {
 		if (recorder_poll(n->recording.recorder, fds, 2) < 0)
 			break;
+		kernel_output_show(n->output, 0);
 		while (signals_next(&n->signals, &info))
 			on_signal(n, (int)info.ssi_signo);
 		while (!(rc = driver_event(&n->driver, &event))) {
@@ -310,10 +314,14 @@ static void lost_driver(struct notebook *n)
 
 	if (n->kernel_pidfd >= 0)
 		syscall(SYS_pidfd_send_signal, n->kernel_pidfd, SIGKILL, NULL, 0);
-	if (n->stops)
+	if (n->stops) {
 		finish(n, end_interrupted(n, "", ""));
-	else
+	} else if (!n->heard) { /* too old a Python, or none at all */
+		n->unusable = true;
+		log_detail("%s", text ? text : "it ended at once");
+	} else {
 		finish(n, end_broken(n, "", text ? text : "its driver ended unexpectedly"));
+	}
 }
 
 /* One interpreter's try. n->unusable afterwards: try another. */
@@ -323,10 +331,10 @@ static void run_with(struct notebook *n, const char *python)
 	json_t *job = job_of(n);
 	int rc = -ENOMEM;
 
-	n->over = n->unusable = false;
+	n->over = n->heard = n->unusable = false;
 	log_detail("driver: %s", python);
 	if (job && asprintf(&log, "%s/driver.log", session_dir(n->recording.session)) >= 0)
-		rc = driver_start(&n->driver, python, n->recording.library, log);
+		rc = driver_start(&n->driver, python, n->recording.library, log, kernel_output_fd(n->output));
 	if (rc) {
 		log_error("cannot start %s: %s", python, strerror(-rc));
 		finish(n, STATUS_OURS);
@@ -345,9 +353,8 @@ static void run_with_any(struct notebook *n)
 {
 	cleanup(freep) char *on_path = program_find("python3");
 	const char *python[PYTHONS] = { n->kernel->interpreter, on_path, "/usr/bin/python3" };
-	const char *language = n->kernel->language;
 
-	if (language && strcasecmp(language, "python"))
+	if (python[0] && !program_is_python(python[0])) /* env, conda, R */
 		python[0] = NULL;
 	n->unusable = true;
 	for (size_t i = 0; i < PYTHONS && n->unusable; i++) {
@@ -362,6 +369,19 @@ static void run_with_any(struct notebook *n)
 		return;
 	log_error("no python3 with nbclient%s was found; install it: " INSTALL, n->kernel->dir ? "" : " and ipykernel");
 	finish(n, STATUS_OURS);
+}
+
+static void run_with_output(struct notebook *n)
+{
+	int rc = kernel_output_open(session_dir(n->recording.session), &n->output);
+
+	if (rc) {
+		log_error("cannot write to the session folder: %s", strerror(-rc));
+		finish(n, STATUS_OURS);
+		return;
+	}
+	run_with_any(n);
+	kernel_output_show(n->output, 1);
 }
 
 static int find_kernel(struct notebook *n)
@@ -398,9 +418,10 @@ int run_notebook(const struct run_options *options, const char *path)
 		n.status = recording_prepare(&n.recording, options);
 	if (!n.status) {
 		signals_settle();
-		run_with_any(&n);
+		run_with_output(&n);
 		recording_end(&n.recording);
 	}
+	kernel_output_free(n.output);
 	recording_free(&n.recording);
 	kernelspec_free(n.kernel);
 	closep(&n.kernel_pidfd);

@@ -8,6 +8,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "collector/program.h"
 #include "probe/base/cleanup.h"
 #include "probe/base/text.h"
 
@@ -50,20 +51,6 @@ char *trace_name_of_file(const char *path)
 	return clean(name, dot && dot > name ? (size_t)(dot - name) : strlen(name));
 }
 
-/* python, python3, python3.11, pypy3 and their paths */
-static bool is_python(const char *program)
-{
-	const char *name = base_name(program);
-
-	if (!strncmp(name, "python", 6))
-		name += 6;
-	else if (!strncmp(name, "pypy", 4))
-		name += 4;
-	else
-		return false;
-	return name[strspn(name, "0123456789.t")] == '\0';
-}
-
 /* What python's own arguments run: "script.py", or "module" of -m; NULL for -c, standard input, none. */
 static const char *python_runs(char *const *argv, bool *ret_module)
 {
@@ -100,11 +87,11 @@ char *trace_name_of_command(char *const *argv)
 	const char *runs = NULL;
 	bool module = false;
 
-	if (is_python(argv[0]))
+	if (program_is_python(argv[0]))
 		runs = python_runs(argv, &module);
 	if (runs && module)
 		return clean(runs, strlen(runs));
-	if (!runs && is_python(argv[0])) /* python3.11 has no stem */
+	if (!runs && program_is_python(argv[0])) /* python3.11 has no stem */
 		return clean(base_name(argv[0]), strlen(base_name(argv[0])));
 	return trace_name_of_file(runs ? runs : argv[0]);
 }
