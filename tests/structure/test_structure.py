@@ -72,6 +72,18 @@ def test_library_needs_nothing_of(left, right):
     assert not needs & offers
 
 
+def test_no_name_is_defined_in_two_libraries():
+    libraries = [{symbol for letter, symbol in symbols(BUILD / library, "--defined-only", "--extern-only")}
+                 for library in ("probe/libbase.a", "collector/libcollector.a", "viewer/libviewer.a")]
+    assert not libraries[0] & libraries[1] | libraries[0] & libraries[2] | libraries[1] & libraries[2]
+
+
+def test_agent_leaves_no_name_of_its_own_open():
+    """A shared object links with undefined names, and then does not load."""
+    imports = {symbol for letter, symbol in symbols(AGENT, "-D", "--undefined-only") if letter == "U"}
+    assert not {symbol for symbol in imports if "@" not in symbol and not re.match(r"_?Py", symbol)}
+
+
 def test_agent_imports_limited_api_only():
     allowed = set((Path(__file__).parent / "limited_api_3_8.txt").read_text().split("\n"))
     imports = {symbol.split("@")[0] for letter, symbol in symbols(AGENT, "-D") if letter == "U"}
