@@ -54,7 +54,7 @@ CREATE TABLE cell(			-- one execution of one notebook cell
 	filename TEXT,			-- of its code objects: /tmp/ipykernel_PID/HASH.py
 	began_ns INTEGER NOT NULL,
 	ended_ns INTEGER,		-- null: it was still running
-	status TEXT NOT NULL,		-- running, ok, error
+	status TEXT NOT NULL,		-- running, ok, error; unknown: its end was not recorded
 	error TEXT,			-- type of the exception
 	synchronous INTEGER NOT NULL DEFAULT 0,	-- 1: it ran inside one step, without giving the loop back
 	tasks INTEGER NOT NULL DEFAULT 0,	-- tasks its code created, directly or through tasks

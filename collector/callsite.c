@@ -1,0 +1,200 @@
+/* Tables of modules that say what a wait was for, and the naming of calls. Reads resolved stacks only. */
+#include "collector/callsite.h"
+
+#include <string.h>
+
+#include "collector/shorten.h"
+#include "collector/source.h"
+
+static const struct call {
+	const char *name;
+	enum block_class class;
+} calls[] = {
+#define CALL(name, id, class, doc) [id] = {#name, CLASS_##class},
+#include "probe/calls.def"
+#undef CALL
+};
+
+enum call_id {
+#define CALL(name, id, class, doc) CALL_##name = id,
+#include "probe/calls.def"
+#undef CALL
+};
+
+static const struct call *call_of(uint32_t id)
+{
+	return id < sizeof(calls) / sizeof(*calls) && calls[id].name ? &calls[id] : NULL;
+}
+
+const char *callsite_syscall(uint32_t call)
+{
+	const struct call *c = call_of(call);
+
+	return c ? c->name : NULL;
+}
+
+const char *callsite_class_name(enum block_class class)
+{
+	static const char *const names[CLASSES] = {"sleep", "network", "file", "subprocess", "dns", "database", "lock", "fault",
+		"other"};
+
+	return names[class];
+}
+
+/* Is `module` this one, or inside it? */
+static bool is_within(const char *module, const char *prefix)
+{
+	size_t n = strlen(prefix);
+
+	return !strncmp(module, prefix, n) && (!module[n] || module[n] == '.');
+}
+
+/*
+ * What waits under a library's frames are for, whatever the C call; the first row that has a frame wins. A child's exit is
+ * polled with sleeps, a queue waits on a semaphore, a driver reads a socket.
+ */
+static const struct rule {
+	const char *module;
+	enum block_class class;
+} rules[] = {
+	{"subprocess", CLASS_subprocess},
+	{"multiprocessing.popen_fork", CLASS_subprocess},
+	{"multiprocessing.popen_forkserver", CLASS_subprocess},
+	{"multiprocessing.popen_spawn_posix", CLASS_subprocess},
+	{"concurrent.futures", CLASS_lock},
+	{"threading", CLASS_lock},
+	{"queue", CLASS_lock},
+	{"multiprocessing.queues", CLASS_lock},
+	{"multiprocessing.synchronize", CLASS_lock},
+	{"multiprocessing.pool", CLASS_lock},
+	{"multiprocessing.connection", CLASS_lock},
+	{"filelock", CLASS_lock},
+	/* Modules that define DB-API's apilevel and wait on their own sockets. */
+	{"pymysql", CLASS_database},
+	{"MySQLdb", CLASS_database},
+	{"mysql.connector", CLASS_database},
+	{"psycopg", CLASS_database},
+	{"psycopg2", CLASS_database},
+	{"pg8000", CLASS_database},
+	{"oracledb", CLASS_database},
+	{"pymssql", CLASS_database},
+	{"pytds", CLASS_database},
+	{"clickhouse_driver", CLASS_database},
+	{"snowflake.connector", CLASS_database},
+	{"ssl", CLASS_network},
+	{"socket", CLASS_network},
+	{"http", CLASS_network},
+	{"urllib.request", CLASS_network},
+	{"socketserver", CLASS_network},
+	{"smtplib", CLASS_network},
+	{"ftplib", CLASS_network},
+	{"urllib3", CLASS_network},
+};
+
+/* Frames below the innermost user frame: what the user called. */
+static uint32_t library_frames(const struct stack *s)
+{
+	uint32_t n = 0;
+
+	while (s && n < s->count && s->at[n].frame != s->user)
+		n++;
+	return n;
+}
+
+static bool has_module(const struct stack *s, const char *module)
+{
+	uint32_t n = library_frames(s);
+
+	for (uint32_t i = 0; i < n; i++)
+		if (is_within(s->at[i].frame->module, module))
+			return true;
+	return false;
+}
+
+/* "127.0.0.1:80", "[::1]:80", "socket:[4711]" are peers; "/run/x", "pipe:[4711]" are not. */
+static bool is_peer(const char *target)
+{
+	if (!strncmp(target, "socket:", 7))
+		return true;
+	return target[0] != '/' && strncmp(target, "pipe:", 5) && strncmp(target, "anon_inode:", 11) && strchr(target, ':');
+}
+
+static enum block_class class_of_call(uint32_t id, int fd, const char *target)
+{
+	const struct call *c = call_of(id);
+
+	if (!c)
+		return CLASS_other;
+	if (id == CALL_select && fd >= 0)
+		return CLASS_network;
+	if (c->class == CLASS_file && is_peer(target))
+		return CLASS_network;
+	if (c->class == CLASS_network && !strncmp(target, "pipe:", 5))
+		return CLASS_file;
+	return c->class;
+}
+
+enum block_class callsite_class(uint32_t call, const struct stack *s, int fd, const char *target)
+{
+	enum block_class class = class_of_call(call, fd, target);
+
+	/* These say themselves what they wait for; a sleep in a retry under requests is still a sleep. */
+	if (class == CLASS_dns || class == CLASS_database)
+		return class;
+	for (size_t i = 0; i < sizeof(rules) / sizeof(*rules); i++) {
+		if (rules[i].class == CLASS_network && (class == CLASS_sleep || class == CLASS_lock))
+			continue;
+		if (rules[i].class == CLASS_database && class == CLASS_sleep)
+			continue;
+		if (has_module(s, rules[i].module))
+			return rules[i].class;
+	}
+	return class;
+}
+
+/* ---- names */
+
+static const char *source_of(struct model *model, const struct process *p, const struct frame *f)
+{
+	const struct cell *c = cell_of_file(p, f->file);
+
+	return c ? c->source : source_of_file(model->sources, f->file, p->uid);
+}
+
+static bool name_from_source(
+	struct model *model, const struct process *p, const struct frame *f, char *buf, size_t size)
+{
+	const char *text = source_of(model, p, f);
+	struct position at = {f->line, f->end_line, f->col, f->end_col};
+
+	return text && source_excerpt(text, &at, buf, size);
+}
+
+/* Importing runs through frozen frames: the module that is being run is the name. */
+static char *name_import(const struct stack *s, uint32_t frames, char *buf, size_t size)
+{
+	for (uint32_t i = frames; i-- > 0;) {
+		const struct frame *f = s->at[i].frame;
+
+		if (!strcmp(f->function, "<module>") && f->module[0])
+			return shorten(buf, size, "import %s", f->module);
+	}
+	return shorten(buf, size, "import");
+}
+
+char *callsite_name(struct model *model, const struct process *p, const struct stack *s, const char *syscall, char *buf,
+	size_t size)
+{
+	uint32_t n = library_frames(s);
+	const struct frame *f;
+
+	if (!s || !s->count)
+		return shorten(buf, size, "%s", syscall);
+	if (!n)
+		return name_from_source(model, p, s->user, buf, size) ? buf : shorten(buf, size, "%s", syscall);
+	/* Without user code: the innermost function; else what user code called. */
+	f = s->at[s->user ? n - 1 : 0].frame;
+	if (is_within(f->module, "importlib"))
+		return name_import(s, n, buf, size);
+	return place_public_name(f->module, f->owner, f->function, buf, size);
+}

@@ -1,0 +1,288 @@
+/* Notebook cells: when each ran, and which one a task, a call or a span of time belongs to. */
+#include "collector/model_state.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "collector/murmur.h"
+
+static const char *status_text(const struct cell *c)
+{
+	if (!c->ended)
+		return "running";
+	if (c->end_lost)
+		return "unknown";
+	return c->failed ? "error" : "ok";
+}
+
+static void put_cell(struct model *model, struct dirty *d)
+{
+	const struct cell *c = (const struct cell *)((const char *)d - offsetof(struct cell, dirty));
+
+	STORE_PUT(model->store, cell, NUMBER(c->id), NUMBER(c->process->id), NUMBER(c->thread->id),
+		ID(c->loop ? c->loop->id : 0), NUMBER(c->index), NUMBER_IF(c->execution_count >= 0, c->execution_count),
+		TEXT_OF(c->source), TEXT_OF(c->file), NUMBER(c->began_ns), NUMBER_IF(c->ended, c->ended_ns),
+		TEXT_OF(status_text(c)), TEXT_OF(c->error), NUMBER(c->synchronous),
+		NUMBER(c->tasks), NUMBER(c->steps));
+}
+
+/* ---- which cell a file is */
+
+static uint64_t file_key(const char *file)
+{
+	unsigned long hash;
+
+	return place_cell_hash(file, &hash) ? hash : map_mix((uintptr_t)file, 1) | 1ull << 63;
+}
+
+struct cell *cell_of_file(const struct process *p, const char *file)
+{
+	return p->cell_by_file.count ? map_get(&p->cell_by_file, file_key(file)) : NULL;
+}
+
+/* IPython without ipykernel names files "<ipython-input-N-...>": the cell that is open when the first code of it appears. */
+void cell_code(struct model *model, struct process *p, const char *file)
+{
+	struct cell *c = cell_of_file(p, file);
+	unsigned long hash;
+
+	if (!p->cells)
+		return;
+	if (!c && !strncmp(file, "<ipython-input-", 15)) {
+		c = p->cell[p->cells - 1];
+		if (c->ended || map_put(&p->cell_by_file, file_key(file), c))
+			return;
+	}
+	/* ipykernel's folder is $TMPDIR's; the code knows which. */
+	if (!c || c->file == file || (!place_cell_hash(file, &hash) && file[0] != '<'))
+		return;
+	for (uint32_t i = 0; i < p->cells; i++) {
+		if (p->cell[i] != c && p->cell[i]->hash != c->hash)
+			continue;
+		p->cell[i]->file = file;
+		model_dirty(model, &p->cell[i]->dirty);
+	}
+}
+
+/* The newest: a cell calls helpers of the cells before it. */
+struct cell *cell_of_stack(const struct process *p, const struct stack *s)
+{
+	struct cell *newest = NULL;
+
+	if (!s || !s->user || !p->cells)
+		return NULL;
+	for (uint32_t i = 0; i < s->count; i++) {
+		struct cell *c = frame_is_user(s->at[i].frame) ? cell_of_file(p, s->at[i].frame->file) : NULL;
+
+		if (c && (!newest || c->index > newest->index))
+			newest = c;
+	}
+	return newest;
+}
+
+/* The open cell that this task runs on this thread. */
+static struct cell *cell_of_runner(const struct thread *t, const struct task *task)
+{
+	for (struct cell *c = t->cell; c; c = c->outer)
+		if (c->runner == task)
+			return c;
+	return NULL;
+}
+
+struct cell *cell_of_birth(const struct thread *t, const struct task *parent, const struct stack *s)
+{
+	struct cell *c;
+
+	if (!t->process->cells)
+		return NULL;
+	if (parent) {
+		c = cell_of_runner(t, parent);
+		return c ? c : parent->cell;
+	}
+	c = cell_of_stack(t->process, s);
+	if (c)
+		return c;
+	/* No step was open. A cell that runs without a task, or code of the user's that runs beside one. */
+	return t->cell && (!t->cell->runner || (s && s->user)) ? t->cell : NULL;
+}
+
+static uint64_t overlap(const struct cell *c, uint64_t begin_ns, uint64_t end_ns)
+{
+	uint64_t from = c->began_ns > begin_ns ? c->began_ns : begin_ns;
+	uint64_t to = c->ended && c->ended_ns < end_ns ? c->ended_ns : end_ns;
+
+	return to > from ? to - from : 0;
+}
+
+struct cell *cell_of_work(
+	const struct thread *t, const struct task *task, const struct stack *s, uint64_t begin_ns, uint64_t end_ns)
+{
+	struct cell *c;
+
+	if (!t->process->cells)
+		return NULL;
+	if (task && task->cell)
+		return task->cell;
+	if (task && task->runs_cell) {
+		/* A step that ran a whole cell ends after it; machinery around the cell is no cell's. */
+		c = cell_of_runner(t, task);
+		if (!c && task->ran && overlap(task->ran, begin_ns, end_ns))
+			c = task->ran;
+		return s && !s->user ? NULL : c;
+	}
+	c = cell_of_stack(t->process, s);
+	if (c)
+		return c;
+	return !task && t->cell && !t->cell->runner ? t->cell : NULL;
+}
+
+struct cell *cell_of_span(const struct thread *t, uint64_t begin_ns, uint64_t end_ns)
+{
+	uint64_t none = end_ns - begin_ns, most = 0;
+	struct cell *best = NULL;
+
+	if (t->cell && t->cell->began_ns <= begin_ns && !t->cell->outer)
+		return t->cell;
+	for (unsigned int i = 0; i < RECENT_CELLS; i++) {
+		struct cell *c = t->recent[i];
+		uint64_t part = c ? overlap(c, begin_ns, end_ns) : 0;
+
+		none = none > part ? none - part : 0;
+		if (part > most) {
+			most = part;
+			best = c;
+		}
+	}
+	return most > none ? best : NULL;
+}
+
+/* ---- begin and end */
+
+static void leave(struct model *model, struct thread *t, uint64_t time_ns)
+{
+	struct cell *c = t->cell;
+
+	c->ended = true;
+	c->ended_ns = time_ns;
+	t->cell = c->outer;
+	task_unref(model, c->runner);
+	c->runner = NULL;
+	model_dirty(model, &c->dirty);
+}
+
+static struct cell *cell_new(struct model *model, struct process *p)
+{
+	struct cell *c;
+
+	if (p->cells == p->cells_room) {
+		uint32_t room = p->cells_room ? p->cells_room * 2 : 64;
+		struct cell **list = p->cells < CELLS_MAX ? realloc(p->cell, room * sizeof(struct cell *)) : NULL;
+
+		if (!list) {
+			loss_add(model, p, "cells beyond the limit", 1);
+			return NULL;
+		}
+		p->cell = list;
+		p->cells_room = room;
+	}
+	c = calloc(1, sizeof(*c));
+	if (!c)
+		return NULL;
+	c->dirty.put = put_cell;
+	c->id = ++model->cells;
+	c->index = p->cells;
+	c->process = p;
+	p->cell[p->cells++] = c;
+	return c;
+}
+
+static void name_file(struct model *model, struct process *p, struct cell *c)
+{
+	struct cell *twin = map_get(&p->cell_by_file, c->hash);
+	char file[64];
+
+	snprintf(file, sizeof(file), "/tmp/ipykernel_%u/%u.py", p->pid, c->hash);
+	c->file = twin ? twin->file : pool_text(&model->pool, file, strlen(file));
+	if (map_put(&p->cell_by_file, c->hash, c))
+		loss_add(model, p, "records without memory", 1);
+}
+
+static void label_runner(struct model *model, struct cell *c, struct task *runner)
+{
+	c->runner = task_ref(runner);
+	if (!runner)
+		return;
+	runner->ran = c;
+	if (runner->cell || runner->runs_cell)
+		return; /* a user's task that runs a cell stays its cell's */
+	runner->runs_cell = true;
+	task_dirty(model, runner);
+}
+
+static void kernel_seen(struct model *model, struct process *p)
+{
+	if (p->is_kernel)
+		return;
+	p->is_kernel = true;
+	model_dirty(model, &p->dirty);
+	coverage_add(model, p, "cells", "ipython", "");
+}
+
+void cell_begin(struct model *model, struct process *p, const struct ev_cell_begin *r)
+{
+	uint64_t time_ns = model_time(model, r->head.time_ns);
+	struct thread *t = thread_get(model, p, r->head.tid, time_ns);
+	struct cell *c, *open;
+	unsigned int depth = 0;
+	size_t size;
+	const char *source = record_tail(&r->head, 0, &size);
+
+	if (!t)
+		return;
+	kernel_seen(model, p);
+	for (open = t->cell; open; open = open->outer)
+		depth++;
+	/* Records were lost while a cell was open: its end may be among them, and cells that run cells are rare. */
+	while (t->cell && (t->cell->lost_before != p->lost || depth >= CELL_DEPTH)) {
+		t->cell->end_lost = true;
+		leave(model, t, time_ns);
+		depth--;
+	}
+	c = cell_new(model, p);
+	if (!c)
+		return;
+	c->thread = t;
+	c->loop = thread_loop(t);
+	c->outer = t->cell;
+	c->execution_count = r->execution_count;
+	c->source = tail_text(model, &r->head, 0);
+	c->hash = murmur2(source, size, MURMUR_CELL_SEED);
+	c->began_ns = time_ns;
+	c->iterations_before = t->iterations;
+	c->lost_before = p->lost;
+	name_file(model, p, c);
+	label_runner(model, c, task_get(p, r->task));
+	c->runner_steps = c->runner ? c->runner->steps : 0;
+	t->cell = c;
+	t->recent[t->recent_at++ % RECENT_CELLS] = c;
+	model_dirty(model, &c->dirty);
+}
+
+void cell_end(struct model *model, struct process *p, const struct ev_cell_end *r)
+{
+	uint64_t time_ns = model_time(model, r->head.time_ns);
+	struct thread *t = thread_get(model, p, r->head.tid, time_ns);
+	struct cell *c = t ? t->cell : NULL;
+	size_t size;
+
+	if (!c)
+		return;
+	record_tail(&r->head, 0, &size);
+	if (r->execution_count >= 0)
+		c->execution_count = r->execution_count;
+	c->failed = r->failed;
+	c->error = size ? tail_text(model, &r->head, 0) : NULL;
+	c->synchronous = t->iterations == c->iterations_before && (!c->runner || c->runner->steps == c->runner_steps);
+	leave(model, t, time_ns);
+}

@@ -1,0 +1,338 @@
+/*
+ * Loops, their iterations, and what each iteration's time went to. With the agent alone: CPU, GIL and run-queue time are
+ * measured over the whole iteration, waits one by one in the calls that block; what nothing explains is `unknown`.
+ */
+#include "collector/model_state.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+/* ---- loops */
+
+static void put_loop(struct model *model, struct dirty *d)
+{
+	const struct loop *l = (const struct loop *)((const char *)d - offsetof(struct loop, dirty));
+
+	STORE_PUT(model->store, loop, NUMBER(l->id), NUMBER(l->process->id), NUMBER(l->thread->id),
+		TEXT_OF(l->kind), TEXT_OF(l->type), NUMBER(l->coarse), NUMBER(l->began_ns), NUMBER_IF(l->stopped, l->ended_ns),
+		ID(l->stack), NUMBER(l->iterations), NUMBER(l->busy_ns), NUMBER(l->select_ns), NUMBER(l->max_busy_ns));
+}
+
+struct loop *thread_loop(const struct thread *t)
+{
+	return t->depth ? t->loops[t->depth - 1] : NULL;
+}
+
+struct loop *loop_get(struct model *model, struct process *p, struct thread *t, uint64_t id, uint64_t time_ns)
+{
+	struct loop *l = map_get(&p->loops, id);
+
+	if (l)
+		return l;
+	l = calloc(1, sizeof(*l));
+	if (!l || map_put(&p->loops, id, l)) {
+		free(l);
+		loss_add(model, p, "records without memory", 1);
+		return NULL;
+	}
+	l->dirty.put = put_loop;
+	l->id = ++model->loops;
+	l->process = p;
+	l->thread = t;
+	l->kind = "asyncio";
+	l->type = "";
+	l->began_ns = time_ns;
+	model_dirty(model, &l->dirty);
+	return l;
+}
+
+static void enter_loop(struct model *model, struct thread *t, struct loop *l)
+{
+	for (unsigned int i = 0; i < t->depth; i++)
+		if (t->loops[i] == l)
+			return; /* re-entered, as nest_asyncio does: one loop, one series of iterations */
+	if (t->depth == LOOP_DEPTH) {
+		/* Ends were lost; the outermost is the least likely to be running. */
+		memmove(t->loops, t->loops + 1, sizeof(t->loops) - sizeof(t->loops[0]));
+		t->depth--;
+	}
+	t->loops[t->depth++] = l;
+	l->thread = t;
+	l->running = true;
+	l->stopped = false;
+	l->span = (struct span){0};
+	model_dirty(model, &l->dirty);
+}
+
+void loop_start(struct model *model, struct process *p, const struct ev_loop_start *r)
+{
+	uint64_t time_ns = model_time(model, r->head.time_ns);
+	struct thread *t = thread_get(model, p, r->head.tid, time_ns);
+	struct loop *l = t ? loop_get(model, p, t, r->loop, time_ns) : NULL;
+
+	if (!l)
+		return;
+	if (!l->entries) {
+		struct stack *s = stack_get(model, p, r->stack);
+
+		l->began_ns = time_ns < l->began_ns ? time_ns : l->began_ns;
+		l->stack = stack_row(model, s);
+	}
+	l->kind = r->flags & LOOP_UVLOOP ? "uvloop" : "asyncio";
+	l->coarse = r->flags & LOOP_COARSE;
+	l->type = tail_text(model, &r->head, 0);
+	l->entries++;
+	enter_loop(model, t, l);
+	model_dirty(model, &l->dirty);
+}
+
+static void leave_loop(struct thread *t, const struct loop *l)
+{
+	for (unsigned int i = t->depth; i-- > 0;) {
+		if (t->loops[i] != l)
+			continue;
+		t->depth--;
+		memmove(t->loops + i, t->loops + i + 1, (t->depth - i) * sizeof(t->loops[0]));
+	}
+}
+
+void loop_stop(struct model *model, struct process *p, const struct ev_loop_stop *r)
+{
+	uint64_t time_ns = model_time(model, r->head.time_ns);
+	struct thread *t = thread_get(model, p, r->head.tid, time_ns);
+	struct loop *l = map_get(&p->loops, r->loop);
+
+	if (!t || !l)
+		return;
+	if (l->entries)
+		l->entries--;
+	if (l->entries)
+		return; /* the inner run of a loop that was re-entered */
+	l->running = false;
+	l->stopped = true;
+	l->ended_ns = time_ns;
+	leave_loop(t, l);
+	model_dirty(model, &l->dirty);
+}
+
+/* ---- what happens inside an iteration that is still open; for every loop that is inside another on this thread */
+
+static void span_grow(struct span *s, uint64_t begin_ns, uint64_t end_ns)
+{
+	if (!s->last_ns || begin_ns < s->first_ns)
+		s->first_ns = begin_ns;
+	if (end_ns > s->last_ns)
+		s->last_ns = end_ns;
+}
+
+void span_block(struct thread *t, enum block_class class, uint64_t begin_ns, uint64_t end_ns, uint64_t cpu_ns,
+	struct site site)
+{
+	uint64_t wall_ns = end_ns - begin_ns, off_ns = wall_ns > cpu_ns ? wall_ns - cpu_ns : 0;
+
+	for (unsigned int i = 0; i < t->depth; i++) {
+		struct span *s = &t->loops[i]->span;
+
+		span_grow(s, begin_ns, end_ns);
+		s->blocked_ns[class] += off_ns;
+		if (wall_ns <= s->longest_block_ns)
+			continue;
+		s->longest_block_ns = wall_ns;
+		s->block_site = site;
+	}
+}
+
+void span_gc(struct thread *t, uint64_t begin_ns, uint64_t end_ns, uint64_t cpu_ns)
+{
+	uint64_t wall_ns = end_ns - begin_ns;
+
+	for (unsigned int i = 0; i < t->depth; i++) {
+		struct span *s = &t->loops[i]->span;
+
+		span_grow(s, begin_ns, end_ns);
+		s->gc_cpu_ns += cpu_ns < wall_ns ? cpu_ns : wall_ns;
+	}
+}
+
+void span_step(struct thread *t, uint64_t duration_ns, struct site site)
+{
+	for (unsigned int i = 0; i < t->depth; i++) {
+		struct span *s = &t->loops[i]->span;
+
+		if (duration_ns <= s->longest_step_ns)
+			continue;
+		s->longest_step_ns = duration_ns;
+		s->step_site = site;
+	}
+}
+
+/* ---- causes */
+
+struct causes {
+	uint64_t cpu_ns, gc_ns, gil_ns, runq_ns, unknown_ns;
+	uint64_t blocked_ns[CLASSES];
+};
+
+static uint64_t least(uint64_t a, uint64_t b)
+{
+	return a < b ? a : b;
+}
+
+static uint64_t measured(int64_t ns, uint64_t most)
+{
+	return ns > 0 ? least((uint64_t)ns, most) : 0;
+}
+
+static uint64_t blocked_sum(const struct causes *c)
+{
+	uint64_t sum = 0;
+
+	for (int i = 0; i < CLASSES; i++)
+		sum += c->blocked_ns[i];
+	return sum;
+}
+
+/* Take `over` from the blocked times, each by its share; the rest of the division from the largest. Returns what they had not. */
+static uint64_t reduce_blocked(struct causes *c, uint64_t over)
+{
+	uint64_t sum = blocked_sum(c), take = least(over, sum), left = take;
+	int largest = 0;
+
+	if (!take)
+		return over;
+	for (int i = 0; i < CLASSES; i++) {
+		uint64_t share = (uint64_t)((__uint128_t)take * c->blocked_ns[i] / sum);
+
+		c->blocked_ns[i] -= share;
+		left -= share;
+		if (c->blocked_ns[i] > c->blocked_ns[largest])
+			largest = i;
+	}
+	for (int i = largest, n = 0; left && n < CLASSES; n++, i = (i + 1) % CLASSES) {
+		uint64_t part = least(left, c->blocked_ns[i]);
+
+		c->blocked_ns[i] -= part;
+		left -= part;
+	}
+	return over - take;
+}
+
+static uint64_t reduce(uint64_t *part, uint64_t over)
+{
+	uint64_t take = least(*part, over);
+
+	*part -= take;
+	return over - take;
+}
+
+/*
+ * The parts sum exactly to busy_ns. A call's wait also holds the time until its thread got a CPU again, which the scheduler
+ * counts as run-queue time: where the parts exceed the whole, the waits give way first, then the GIL's, and what was measured
+ * over the whole iteration last. Of the calls too short for records the part that is off CPU is what CPU time leaves; it is
+ * blocked:other. Returns by how much the accounts disagree beyond that overlap.
+ */
+static uint64_t partition(
+	struct causes *c, const struct span *s, const struct ev_iteration *r, uint64_t busy_ns)
+{
+	uint64_t cpu_ns = measured(r->cpu_ns, busy_ns), sum, over;
+
+	*c = (struct causes){.gil_ns = least(r->gil_ns, busy_ns), .runq_ns = measured(r->runq_ns, busy_ns)};
+	c->gc_ns = least(s->gc_cpu_ns, r->cpu_ns < 0 ? busy_ns : cpu_ns);
+	c->cpu_ns = cpu_ns - (r->cpu_ns < 0 ? 0 : c->gc_ns);
+	for (int i = 0; i < CLASSES; i++)
+		c->blocked_ns[i] = least(s->blocked_ns[i], busy_ns);
+	sum = c->cpu_ns + c->gc_ns + c->gil_ns + c->runq_ns + blocked_sum(c);
+	if (sum <= busy_ns) {
+		c->unknown_ns = busy_ns - sum;
+		if (r->cpu_ns >= 0) {
+			uint64_t part = least(c->unknown_ns, r->short_ns);
+
+			c->blocked_ns[CLASS_other] += part;
+			c->unknown_ns -= part;
+		}
+		return 0;
+	}
+	over = sum - busy_ns;
+	sum = over > c->runq_ns ? over - c->runq_ns : 0;
+	over = reduce_blocked(c, over);
+	over = reduce(&c->gil_ns, over);
+	over = reduce(&c->runq_ns, over);
+	over = reduce(&c->gc_ns, over);
+	reduce(&c->cpu_ns, over);
+	return sum;
+}
+
+/* The longest thing seen; a call inside the longest step is the better answer unless the step is much more than it. */
+static struct site longest_site(const struct span *s)
+{
+	if (s->block_site.file && s->longest_block_ns >= s->longest_step_ns / 2)
+		return s->block_site;
+	return s->step_site;
+}
+
+static void put_iteration(struct model *model, struct loop *l, const struct cell *cell, const struct ev_iteration *r,
+	uint64_t begin_ns, uint64_t busy_ns, uint64_t select_ns)
+{
+	struct site site = longest_site(&l->span);
+	struct causes c;
+	uint64_t off = partition(&c, &l->span, r, busy_ns);
+
+	if (off > model->discrepancy_ns) {
+		model->discrepancy_ns = off;
+		meta_number(model, "discrepancy_ns", (int64_t)off);
+	}
+	STORE_PUT(model->store, iteration, NUMBER(l->id), ID(cell ? cell->id : 0), NUMBER(begin_ns), NUMBER(busy_ns),
+		NUMBER(select_ns), NUMBER(r->ready), NUMBER(c.cpu_ns), NUMBER(c.gc_ns), NUMBER(c.gil_ns), NUMBER(c.runq_ns),
+		NUMBER(c.blocked_ns[CLASS_sleep]), NUMBER(c.blocked_ns[CLASS_network]), NUMBER(c.blocked_ns[CLASS_file]),
+		NUMBER(c.blocked_ns[CLASS_subprocess]), NUMBER(c.blocked_ns[CLASS_dns]),
+		NUMBER(c.blocked_ns[CLASS_database]), NUMBER(c.blocked_ns[CLASS_lock]), NUMBER(c.blocked_ns[CLASS_fault]),
+		NUMBER(c.blocked_ns[CLASS_other]), NUMBER(c.unknown_ns), TEXT_OF(site.file), NUMBER_IF(site.line, site.line),
+		TEXT_OF(site.function));
+}
+
+static void count_iteration(struct model *model, struct loop *l, uint64_t busy_ns, uint64_t select_ns)
+{
+	l->iterations++;
+	l->busy_ns += busy_ns;
+	l->select_ns += select_ns;
+	if (busy_ns > l->max_busy_ns)
+		l->max_busy_ns = busy_ns;
+	model_dirty(model, &l->dirty);
+}
+
+static void causes_seen(struct model *model, struct process *p)
+{
+	if (p->saw_iterations)
+		return;
+	p->saw_iterations = true;
+	coverage_add(model, p, "causes", "coarse", "CPU, GIL and run queue by iteration; waits by call");
+}
+
+void iteration_record(struct model *model, struct process *p, const struct ev_iteration *r)
+{
+	uint64_t end_ns = model_time(model, r->head.time_ns), begin_ns = model_time(model, r->begin_ns), busy_ns, select_ns;
+	struct thread *t = thread_get(model, p, r->head.tid, end_ns);
+	struct loop *l = t ? loop_get(model, p, t, r->loop, end_ns) : NULL;
+	const struct cell *cell;
+
+	if (!l)
+		return;
+	if (begin_ns > end_ns)
+		begin_ns = end_ns;
+	busy_ns = end_ns - begin_ns;
+	select_ns = least(r->select_ns, begin_ns); /* not before the trace began */
+	causes_seen(model, p);
+	if (!l->running || l->thread != t)
+		enter_loop(model, t, l); /* its start was before the agent, or lost */
+	t->iterations++;
+	gc_settle(model, t, NULL, begin_ns, end_ns);
+	if (l->span.last_ns && l->span.last_ns <= begin_ns)
+		l->span = (struct span){0}; /* before the loop's first poll */
+	count_iteration(model, l, busy_ns, select_ns);
+	cell = p->cells ? cell_of_span(t, begin_ns, end_ns) : NULL;
+	if (busy_ns >= model->fold_ns && !model->full)
+		put_iteration(model, l, cell, r, begin_ns, busy_ns, select_ns);
+	else if (fold_add(&model->iterations, l->id, cell ? cell->id : 0, begin_ns, busy_ns, select_ns))
+		loss_add(model, p, "records without memory", 1);
+	l->span = (struct span){0};
+}

@@ -1,0 +1,382 @@
+/* Processes, their threads, names and hooks; and what the trace says about itself: facts, coverage, losses. */
+#include "collector/model_state.h"
+
+#include <errno.h>
+#include <jansson.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "probe/base/cleanup.h"
+
+#define CONTAINER(type, d) ((type *)((char *)(d) - offsetof(type, dirty)))
+
+const char *tail_text(struct model *model, const struct ev_head *r, unsigned int n)
+{
+	size_t size;
+	const void *bytes = record_tail(r, n, &size);
+
+	return pool_text(&model->pool, bytes, size);
+}
+
+static uint64_t id_of_process(const struct process *p)
+{
+	return p ? p->id : 0;
+}
+
+/* ---- losses, facts, coverage */
+
+static void put_loss(struct model *model, struct dirty *d)
+{
+	const struct loss *l = CONTAINER(struct loss, d);
+
+	STORE_PUT(model->store, lost, NUMBER(l->id), ID(id_of_process(l->process)), TEXT_OF(l->what), NUMBER(l->count));
+}
+
+void loss_add(struct model *model, struct process *p, const char *what, uint64_t count)
+{
+	struct loss *l;
+
+	if (!count)
+		return;
+	if (p)
+		p->lost += count;
+	for (l = model->losses; l; l = l->next)
+		if (l->process == p && !strcmp(l->what, what))
+			break;
+	if (!l) {
+		l = calloc(1, sizeof(*l));
+		if (!l)
+			return;
+		*l = (struct loss){.dirty.put = put_loss, .next = model->losses, .id = ++model->losses_count, .process = p,
+			.what = what};
+		model->losses = l;
+	}
+	l->count = l->count + count > l->count ? l->count + count : UINT64_MAX / 2;
+	model_dirty(model, &l->dirty);
+}
+
+static void put_meta(struct model *model, struct dirty *d)
+{
+	const struct fact *f = CONTAINER(struct fact, d);
+
+	STORE_PUT(model->store, meta, TEXT_OF(f->key), f->is_number ? NUMBER(f->number) : TEXT_OF(f->value));
+}
+
+static void put_coverage(struct model *model, struct dirty *d)
+{
+	const struct fact *f = CONTAINER(struct fact, d);
+
+	STORE_PUT(model->store, coverage, NUMBER(f->id), ID(id_of_process(f->process)), TEXT_OF(f->key), TEXT_OF(f->value),
+		TEXT_OF(f->detail));
+}
+
+static struct fact *fact_get(struct model *model, const char *key, void (*put)(struct model *, struct dirty *))
+{
+	struct fact *f;
+
+	for (f = model->facts; f; f = f->next)
+		if (f->dirty.put == put && put == put_meta && !strcmp(f->key, key))
+			return f;
+	f = calloc(1, sizeof(*f));
+	if (!f)
+		return NULL;
+	*f = (struct fact){.dirty.put = put, .next = model->facts, .key = pool_text(&model->pool, key, strlen(key))};
+	model->facts = f;
+	return f;
+}
+
+void meta_text(struct model *model, const char *key, const char *value)
+{
+	struct fact *f = fact_get(model, key, put_meta);
+
+	if (!f)
+		return;
+	f->value = pool_text(&model->pool, value, strlen(value));
+	f->is_number = false;
+	model_dirty(model, &f->dirty);
+}
+
+void meta_number(struct model *model, const char *key, int64_t value)
+{
+	struct fact *f = fact_get(model, key, put_meta);
+
+	if (!f)
+		return;
+	f->number = value;
+	f->is_number = true;
+	model_dirty(model, &f->dirty);
+}
+
+void coverage_add(struct model *model, struct process *p, const char *what, const char *sensor, const char *detail)
+{
+	struct fact *f = fact_get(model, what, put_coverage);
+
+	if (!f)
+		return;
+	f->id = ++model->coverage_count;
+	f->process = p;
+	f->value = pool_text(&model->pool, sensor, strlen(sensor));
+	f->detail = pool_text(&model->pool, detail ? detail : "", detail ? strlen(detail) : 0);
+	model_dirty(model, &f->dirty);
+}
+
+/* ---- processes */
+
+static void put_process(struct model *model, struct dirty *d)
+{
+	const struct process *p = CONTAINER(struct process, d);
+
+	STORE_PUT(model->store, process, NUMBER(p->id), NUMBER(p->pid), NUMBER(p->ppid), TEXT_OF(p->argv),
+		TEXT_OF(p->executable), TEXT_OF(p->python), TEXT_OF(p->stdlib), NUMBER(p->began_ns),
+		NUMBER_IF(p->ended, p->ended_ns), NUMBER(p->is_kernel));
+}
+
+/* Whose files the target may read; its own user, or ours where it is gone. */
+static uint32_t owner_of(uint32_t pid)
+{
+	char path[32];
+	struct stat st;
+
+	snprintf(path, sizeof(path), "/proc/%u", pid);
+	return stat(path, &st) ? geteuid() : st.st_uid;
+}
+
+static struct process *process_new(struct model *model, uint32_t pid, uint64_t time_ns)
+{
+	struct process *p = calloc(1, sizeof(*p));
+
+	if (!p || map_put(&model->processes, pid, p)) {
+		free(p);
+		return NULL;
+	}
+	p->dirty.put = put_process;
+	p->id = ++model->processes_count;
+	p->pid = pid;
+	p->uid = owner_of(pid);
+	p->argv = "[]";
+	p->executable = p->python = p->stdlib = "";
+	p->began_ns = p->last_ns = time_ns;
+	p->next = model->process;
+	model->process = p;
+	model->last_process = p;
+	model_dirty(model, &p->dirty);
+	return p;
+}
+
+struct process *process_get(struct model *model, uint32_t pid, uint64_t time_ns)
+{
+	struct process *p = model->last_process;
+
+	if (p && p->pid == pid)
+		return p;
+	p = map_get(&model->processes, pid);
+	if (!p)
+		return process_new(model, pid, time_ns);
+	model->last_process = p;
+	return p;
+}
+
+/* NUL-separated arguments as a JSON array. */
+static const char *json_of_argv(struct model *model, const char *bytes, size_t size)
+{
+	json_t *array = json_array();
+	cleanup(freep) char *text = NULL;
+	const char *interned;
+
+	for (size_t at = 0; at < size;) {
+		size_t n = strnlen(bytes + at, size - at);
+
+		json_array_append_new(array, json_string(pool_text(&model->pool, bytes + at, n)));
+		at += n + 1;
+	}
+	text = array ? json_dumps(array, JSON_COMPACT) : NULL;
+	json_decref(array);
+	interned = text ? pool_text(&model->pool, text, strlen(text)) : "[]";
+	return interned;
+}
+
+static const char *version_text(struct model *model, uint32_t hexversion)
+{
+	static const char *const levels[16] = {[0xa] = "a", [0xb] = "b", [0xc] = "rc"};
+	const char *level = levels[hexversion >> 4 & 15];
+	char text[40];
+	int n = snprintf(text, sizeof(text), "%u.%u.%u", hexversion >> 24, hexversion >> 16 & 255, hexversion >> 8 & 255);
+
+	if (level)
+		n += snprintf(text + n, sizeof(text) - (size_t)n, "%s%u", level, hexversion & 15);
+	return pool_text(&model->pool, text, (size_t)n);
+}
+
+void process_record(struct model *model, uint32_t pid, const struct ev_process *r)
+{
+	uint64_t time_ns = model_time(model, r->head.time_ns);
+	struct process *p = process_get(model, pid, time_ns);
+	size_t size;
+	const char *argv = record_tail(&r->head, 0, &size);
+
+	if (p && p->named) {
+		/* exec: the same pid, another program. */
+		process_end(model, p, time_ns, 0);
+		p = process_new(model, pid, time_ns);
+	}
+	if (!p)
+		return;
+	p->named = true;
+	p->ppid = r->ppid;
+	p->argv = json_of_argv(model, argv, size);
+	p->executable = tail_text(model, &r->head, 1);
+	p->python = version_text(model, r->hexversion);
+	p->stdlib = tail_text(model, &r->head, 3);
+	model_dirty(model, &p->dirty);
+}
+
+void process_hook(struct model *model, struct process *p, const struct ev_hook *r)
+{
+	char what[160];
+
+	snprintf(what, sizeof(what), "hook:%s", tail_text(model, &r->head, 0));
+	/* Calls are timed by redirecting the imports of one object: read@_io.so. */
+	if (r->placed && strchr(what, '@'))
+		p->saw_calls = true;
+	coverage_add(model, p, what, r->placed ? "placed" : "refused", tail_text(model, &r->head, 1));
+}
+
+void process_lost(struct model *model, struct process *p, const struct ev_lost *r)
+{
+	loss_add(model, p, tail_text(model, &r->head, 0), r->count);
+}
+
+void process_end(struct model *model, struct process *p, uint64_t time_ns, int wait_status)
+{
+	char text[64];
+
+	if (p->ended)
+		return;
+	p->ended = true;
+	p->ended_ns = time_ns > p->last_ns ? time_ns : p->last_ns;
+	model_dirty(model, &p->dirty);
+	if (!WIFSIGNALED(wait_status))
+		return;
+	snprintf(text, sizeof(text), "ended by signal %d", WTERMSIG(wait_status));
+	coverage_add(model, p, "note", "none", text);
+}
+
+/* ---- threads and names */
+
+static void put_thread(struct model *model, struct dirty *d)
+{
+	const struct thread *t = CONTAINER(struct thread, d);
+
+	STORE_PUT(model->store, thread, NUMBER(t->id), NUMBER(t->process->id), NUMBER(t->tid), TEXT_OF(t->name),
+		NUMBER(t->seen_ns));
+}
+
+struct thread *thread_get(struct model *model, struct process *p, uint32_t tid, uint64_t time_ns)
+{
+	struct thread *t = p->last_thread;
+
+	if (t && t->tid == tid)
+		return t;
+	t = map_get(&p->threads, tid);
+	if (t) {
+		p->last_thread = t;
+		return t;
+	}
+	t = calloc(1, sizeof(*t));
+	if (!t || map_put(&p->threads, tid, t)) {
+		free(t);
+		loss_add(model, p, "records without memory", 1);
+		return NULL;
+	}
+	t->dirty.put = put_thread;
+	t->id = ++model->threads;
+	t->tid = tid;
+	t->process = p;
+	t->name = "";
+	t->seen_ns = time_ns;
+	p->last_thread = t;
+	model_dirty(model, &t->dirty);
+	return t;
+}
+
+void process_thread(struct model *model, struct process *p, const struct ev_thread *r)
+{
+	struct thread *t = thread_get(model, p, r->head.tid, model_time(model, r->head.time_ns));
+
+	if (!t)
+		return;
+	t->name = tail_text(model, &r->head, 0);
+	model_dirty(model, &t->dirty);
+}
+
+void process_name(struct model *model, struct process *p, const struct ev_name *r)
+{
+	if (map_put(&p->names, r->id, (void *)tail_text(model, &r->head, 0)))
+		loss_add(model, p, "records without memory", 1);
+}
+
+const char *name_get(const struct process *p, uint32_t id)
+{
+	return id ? map_get(&p->names, id) : NULL;
+}
+
+/* ---- the end */
+
+static void settle_thread(void *value, void *ctx)
+{
+	gc_settle(ctx, value, NULL, 0, UINT64_MAX);
+}
+
+/* "agent" is said when first seen; here what was not. */
+static void close_coverage(struct model *model, struct process *p)
+{
+	if (!p->saw_tasks)
+		coverage_add(model, p, "tasks", "none", "no task was seen");
+	coverage_add(model, p, "syscalls", p->saw_calls ? "agent" : "none", "");
+	if (!p->saw_iterations)
+		coverage_add(model, p, "causes", "none", "no loop iteration was seen");
+	if (!p->is_kernel)
+		coverage_add(model, p, "cells", "none", "it ran no notebook cell");
+}
+
+void process_close(struct model *model, struct process *p)
+{
+	map_each(&p->threads, settle_thread, model);
+	for (struct task *t = p->task; t; t = t->next) {
+		if (t->ended)
+			continue; /* decided at its end */
+		t->leaked = leak_reason(t);
+		task_dirty(model, t);
+	}
+	close_coverage(model, p);
+}
+
+static void free_value(void *value, void *ctx)
+{
+	(void)ctx;
+	free(value);
+}
+
+void process_free(struct process *p)
+{
+	map_each(&p->threads, free_value, NULL);
+	map_each(&p->loops, free_value, NULL);
+	map_each(&p->codes, free_value, NULL);
+	map_each(&p->stacks, free_value, NULL);
+	task_free_all(p);
+	for (uint32_t i = 0; i < p->cells; i++)
+		free(p->cell[i]);
+	free(p->cell);
+	map_free(&p->threads);
+	map_free(&p->loops);
+	map_free(&p->names);
+	map_free(&p->codes);
+	map_free(&p->stacks);
+	map_free(&p->tasks);
+	map_free(&p->cell_by_file);
+	free(p);
+}

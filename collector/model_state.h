@@ -1,0 +1,383 @@
+/*
+ * What the model's files share: the objects of a trace while they live. Every string here is interned in the model's pool
+ * unless it says otherwise. Times are ns since t0.
+ */
+#ifndef COLLECTOR_MODEL_STATE_H
+#define COLLECTOR_MODEL_STATE_H
+
+#include <stdbool.h>
+
+#include "collector/fold.h"
+#include "collector/map.h"
+#include "collector/model.h"
+#include "collector/place.h"
+#include "collector/pool.h"
+#include "collector/store.h"
+
+/* Bounds of what a trace keeps; what they cut is counted in `lost`. */
+#define TASKS_LIVE_MAX (1u << 20)    /* pending at one time; later ones are not recorded */
+#define TASKS_ENDED_MAX (1u << 14)   /* kept after their end, for late records about them */
+#define FRAMES_MAX (1u << 18)	     /* distinct (function, position); later ones become one "not kept" frame */
+#define STACKS_MAX (1u << 20)	     /* nodes of the stack tree; later stacks are not kept */
+#define PROCESS_STACKS_MAX (1u << 20) /* stacks, and codes, that a process announced; later ones are unknown */
+#define STACK_DEPTH_MAX 512u	     /* frames of one stack, from the innermost */
+#define AUDIT_MAX 100000u
+#define ANOMALY_MAX 100000u
+#define CELLS_MAX 100000u
+#define TEXT_BYTES_MAX (256u << 20)  /* of all interned strings */
+#define LOOP_DEPTH 8		     /* loops nested on one thread (nest_asyncio, or a loop within a loop) */
+#define CELL_DEPTH 16		     /* cells run by cells */
+
+/* A row that is written again whenever its object changed: at each commit, and once more if the disk refused it. */
+struct dirty {
+	struct dirty *next;
+	void (*put)(struct model *model, struct dirty *self);
+	void (*stored)(struct model *model, struct dirty *self); /* the commit succeeded; may free it; NULL: nothing to do */
+	bool queued;
+	bool changed; /* since it was put */
+};
+
+enum block_class {
+	CLASS_sleep,
+	CLASS_network,
+	CLASS_file,
+	CLASS_subprocess,
+	CLASS_dns,
+	CLASS_database,
+	CLASS_lock,
+	CLASS_fault,
+	CLASS_other,
+	CLASSES,
+};
+
+struct frame { /* one position in one function, interned by content over all processes */
+	struct frame *next; /* of the same hash */
+	uint32_t id;
+	uint32_t line, end_line;
+	int32_t col, end_col;
+	const char *file, *function;
+	const char *module; /* dotted; "" for user code */
+	enum place_owner owner;
+};
+
+struct stack_node { /* a row of the stack tree */
+	uint32_t parent, frame;
+};
+
+struct code { /* as one process announced it */
+	uint32_t firstlineno, line_format;
+	const char *file, *function;
+	struct place place;
+	size_t size;
+	unsigned char table[];
+};
+
+struct stack { /* as one process announced it; resolved at its first use */
+	uint32_t count;
+	uint32_t row;	/* of its innermost node; 0: not stored yet */
+	bool resolved;
+	const struct frame *user; /* innermost frame of user code; NULL: none */
+	bool awaited_known;
+	const char *awaited; /* what a chain of coroutines waits for, by its frames; NULL: its innermost frame is user code */
+	union {
+		uint64_t pair; /* code id, position << 32: as announced */
+		const struct frame *frame;
+	} at[]; /* innermost first */
+};
+
+struct site { /* a place to show; file NULL: not known; line 0: not known */
+	const char *file, *function;
+	uint32_t line;
+};
+
+struct cell {
+	struct dirty dirty;
+	uint64_t id;
+	struct process *process;
+	struct thread *thread;
+	struct loop *loop;
+	struct cell *outer; /* the open cell that ran it */
+	struct task *runner; /* the task that runs it; NULL: none. Holds a reference while open */
+	uint32_t index;
+	int64_t execution_count; /* < 0: none */
+	const char *source;
+	const char *file; /* of its code objects; NULL: not known */
+	uint32_t hash;	  /* murmur2 of the source */
+	uint64_t began_ns, ended_ns;
+	bool ended, failed, synchronous, end_lost;
+	const char *error;
+	uint64_t iterations_before; /* of its thread: whether the loop turned meanwhile */
+	uint64_t runner_steps;	    /* of its runner, likewise */
+	uint64_t lost_before;	    /* of its process */
+	uint64_t tasks, steps;
+};
+
+enum { /* task.cancels: who called cancel() */
+	CANCEL_USER = 1,
+	CANCEL_TASK = 2,
+	CANCEL_SHUTDOWN = 4,
+	CANCEL_INTERRUPTED = 8, /* the loop's shutdown, while its main coroutine was still pending: Ctrl-C */
+};
+
+struct task {
+	struct dirty dirty;
+	uint64_t id;
+	uint64_t address;
+	unsigned int references;
+	struct process *process;
+	struct thread *thread;
+	struct loop *loop; /* NULL: not known yet */
+	uint64_t parent_id;
+	struct task *parent; /* reference, until this task ends */
+	struct cell *cell;
+	struct cell *ran;   /* the last cell it ran */
+	bool runs_cell, user, main, late;
+	bool ended, destroyed, unretrieved;
+	bool kept, dropped; /* its row is in the file; it was refused for want of room */
+	uint8_t cancels;
+	uint32_t state; /* enum task_state */
+	char *name;	/* its own, malloc'd; NULL: out of memory */
+	const char *coro;
+	const struct code *code; /* of its coroutine; NULL: not native */
+	uint32_t stack;		 /* row */
+	struct site created;
+	uint64_t created_ns, ended_ns;
+	const char *exception; /* type */
+	char *message;	       /* malloc'd; NULL: none */
+	struct stack *failed;  /* where it failed */
+	uint64_t steps, busy_ns, max_step_ns, last_ns;
+	/* What it waits for since its last step. */
+	bool waits;
+	struct stack *await_stack;
+	const char *await_type;
+	struct task *await_task; /* reference */
+	const char *leaked;
+	struct task *next, *previous; /* of its process */
+	struct task *stepped_next;		      /* rows to refresh at the next checkpoint */
+	bool stepped;
+	struct task *ended_next;
+};
+
+/* What happened on a thread inside the iteration of a loop that is still open. */
+struct span {
+	uint64_t blocked_ns[CLASSES]; /* off CPU */
+	uint64_t gc_cpu_ns;
+	uint64_t first_ns, last_ns; /* begin of the first, end of the last; first 0 and last 0: nothing */
+	uint64_t longest_block_ns, longest_step_ns;
+	struct site block_site, step_site;
+};
+
+struct loop {
+	struct dirty dirty;
+	uint64_t id; /* row */
+	struct process *process;
+	struct thread *thread;
+	const char *kind, *type;
+	bool coarse, running, stopped;
+	uint64_t began_ns, ended_ns;
+	uint32_t stack; /* row */
+	uint64_t iterations, busy_ns, select_ns, max_busy_ns;
+	struct span span;
+	unsigned int entries; /* run_forever() calls that have not returned */
+	struct task *main; /* reference: the task of its run_until_complete() */
+};
+
+struct pending_gc { /* waits for the step that it happened in */
+	uint64_t begin_ns, end_ns, cpu_ns;
+	uint32_t generation, collected;
+};
+#define PENDING_GC_MAX 64 /* beyond it the oldest is stored without its cell */
+
+#define RECENT_CELLS 8 /* a thread's last cells, to clip iterations against */
+
+struct thread {
+	struct dirty dirty;
+	uint64_t id; /* row */
+	uint32_t tid;
+	struct process *process;
+	const char *name;
+	uint64_t seen_ns;
+	struct loop *loops[LOOP_DEPTH]; /* running, outermost first */
+	unsigned int depth;
+	struct cell *cell; /* open, innermost */
+	struct cell *recent[RECENT_CELLS];
+	unsigned int recent_at;
+	uint64_t iterations; /* records */
+	struct pending_gc gc[PENDING_GC_MAX];
+	unsigned int gcs;
+};
+
+struct loss {
+	struct dirty dirty;
+	struct loss *next;
+	uint64_t id, count;
+	struct process *process; /* NULL: the recorder's own */
+	const char *what;
+};
+
+struct fact { /* a row of meta, or of coverage */
+	struct dirty dirty;
+	struct fact *next;
+	uint64_t id; /* of coverage */
+	struct process *process;
+	const char *key;    /* meta: key; coverage: what */
+	const char *value;  /* meta: value; coverage: sensor */
+	const char *detail; /* coverage */
+	int64_t number;
+	bool is_number;
+};
+
+struct process {
+	struct dirty dirty;
+	struct process *next;
+	uint64_t id; /* row */
+	uint32_t pid, ppid, uid;
+	const char *argv, *executable, *python, *stdlib;
+	uint64_t began_ns, ended_ns, last_ns;
+	bool named, ended, is_kernel;
+	bool saw_tasks, saw_iterations, saw_calls;
+	uint64_t lost;
+	struct map threads, loops, names, codes, stacks, tasks; /* by the sensor's id, or the task's address */
+	struct map cell_by_file;  /* hash of ipykernel's file name, or interned pointer -> newest cell */
+	struct thread *last_thread;
+	struct task *task; /* list of all that are in memory */
+	struct task *ended_first, *ended_last;
+	unsigned int ended_count;
+	struct cell **cell;
+	uint32_t cells, cells_room;
+};
+
+struct model {
+	struct store *store;
+	struct model_options options; /* mode and sensor are interned */
+	struct pool pool;
+	uint64_t t0_ns;
+	bool t0_known, started_known;
+	uint64_t last_ns; /* newest record, since t0 */
+	uint64_t fold_ns; /* effective min_step_ns */
+	unsigned int fold_level;
+	bool full;	  /* max_bytes: no more rows of facts */
+	uint64_t committed_at, checkpointed_at; /* CLOCK_MONOTONIC */
+	int error; /* the first of the recording */
+	struct map processes;
+	struct process *process; /* list, newest first */
+	struct process *last_process;
+	struct dirty *dirty;
+	struct task *stepped;
+	struct fold steps, iterations;
+	struct map frames; /* by hash */
+	struct frame **frame;
+	uint32_t frame_count, frames_room, frames_put, frames_committed;
+	struct map stack_ids; /* (parent, frame) -> id */
+	struct stack_node *node;
+	uint32_t node_count, nodes_room, nodes_put, nodes_committed;
+	struct loss *losses;
+	struct fact *facts;
+	struct source_cache *sources;
+	uint64_t tasks, threads, loops, cells, processes_count, losses_count, coverage_count; /* ids given out */
+	uint64_t discrepancy_ns; /* the largest */
+	uint32_t live_tasks, audits, anomalies;
+};
+
+/* ---- model.c */
+void model_dirty(struct model *model, struct dirty *dirty);
+/* Of a record's time stamp; never before t0. */
+uint64_t model_time(const struct model *model, uint64_t time_ns);
+/* 1: rows of facts may still be written; else it was counted as lost. */
+bool model_room(struct model *model);
+int model_commit(struct model *model, uint64_t now_ns);
+
+/* ---- model_process.c: processes, threads, names, losses, facts */
+struct process *process_get(struct model *model, uint32_t pid, uint64_t time_ns);
+struct thread *thread_get(struct model *model, struct process *p, uint32_t tid, uint64_t time_ns);
+const char *name_get(const struct process *p, uint32_t id); /* NULL: none or unknown */
+void process_record(struct model *model, uint32_t pid, const struct ev_process *r);
+void process_hook(struct model *model, struct process *p, const struct ev_hook *r);
+void process_thread(struct model *model, struct process *p, const struct ev_thread *r);
+void process_name(struct model *model, struct process *p, const struct ev_name *r);
+void process_lost(struct model *model, struct process *p, const struct ev_lost *r);
+void process_end(struct model *model, struct process *p, uint64_t time_ns, int wait_status);
+void process_close(struct model *model, struct process *p); /* leaks, and coverage of what was not seen */
+void process_free(struct process *p);
+void loss_add(struct model *model, struct process *p, const char *what, uint64_t count);
+void meta_text(struct model *model, const char *key, const char *value);
+void meta_number(struct model *model, const char *key, int64_t value);
+void coverage_add(struct model *model, struct process *p, const char *what, const char *sensor, const char *detail);
+const char *tail_text(struct model *model, const struct ev_head *r, unsigned int n); /* interned */
+
+/* ---- model_stack.c: codes, stacks, frames */
+void stack_code(struct model *model, struct process *p, const struct ev_code *r);
+void stack_record(struct model *model, struct process *p, const struct ev_stack *r);
+const struct code *code_get(const struct process *p, uint32_t id);
+/* Resolved; NULL: 0 or unknown. */
+struct stack *stack_get(struct model *model, struct process *p, uint32_t id);
+uint32_t stack_row(struct model *model, struct stack *s); /* 0 for NULL */
+struct site stack_site(const struct stack *s);		  /* innermost user frame, else innermost frame */
+void stack_put_new(struct model *model);		  /* rows of frames and nodes since the last call */
+void stack_stored(struct model *model);			  /* the commit succeeded */
+void stack_refused(struct model *model);		  /* the batch was rolled back: put them again */
+void stack_free(struct model *model);
+static inline bool frame_is_user(const struct frame *f)
+{
+	return f->owner == PLACE_USER;
+}
+
+/* ---- model_task.c */
+void task_new(struct model *model, struct process *p, const struct ev_task_new *r);
+void task_name(struct model *model, struct process *p, const struct ev_task_name *r);
+void task_step(struct model *model, struct process *p, const struct ev_step *r);
+void task_cancel(struct model *model, struct process *p, const struct ev_task_cancel *r);
+void task_gone(struct model *model, struct process *p, const struct ev_task_gone *r);
+void task_failed(struct model *model, struct process *p, const struct ev_task_failed *r);
+struct task *task_get(const struct process *p, uint64_t address);
+struct task *task_ref(struct task *t); /* accepts NULL */
+void task_unref(struct model *model, struct task *t);
+void task_dirty(struct model *model, struct task *t);
+void task_free_all(struct process *p);
+/* Rows of tasks that only stepped since the last call. */
+void task_refresh(struct model *model);
+
+/* ---- model_await.c: what tasks wait for */
+struct value;
+void await_describe(struct model *model, const struct task *t, char *buf, size_t size);
+struct site await_site(const struct task *t);
+
+/* ---- model_leak.c */
+bool leak_is_shutdown(const struct stack *s); /* the stack of a cancel() */
+bool leak_is_main(const struct stack *s);     /* the creation stack of a loop's main task */
+const char *leak_reason(const struct task *t);
+
+/* ---- model_cell.c */
+void cell_begin(struct model *model, struct process *p, const struct ev_cell_begin *r);
+void cell_end(struct model *model, struct process *p, const struct ev_cell_end *r);
+void cell_code(struct model *model, struct process *p, const char *file); /* a code object of this file exists */
+struct cell *cell_of_file(const struct process *p, const char *file);
+struct cell *cell_of_stack(const struct process *p, const struct stack *s); /* the newest with a frame in it */
+struct cell *cell_of_birth(const struct thread *t, const struct task *parent, const struct stack *s);
+/* What task (NULL: none) did on this thread from begin to end. s NULL: not known. */
+struct cell *cell_of_work(const struct thread *t, const struct task *task, const struct stack *s, uint64_t begin_ns,
+	uint64_t end_ns);
+struct cell *cell_of_span(const struct thread *t, uint64_t begin_ns, uint64_t end_ns);
+
+/* ---- model_iteration.c: loops, their iterations and causes */
+struct loop *loop_get(struct model *model, struct process *p, struct thread *t, uint64_t id, uint64_t time_ns);
+void loop_start(struct model *model, struct process *p, const struct ev_loop_start *r);
+void loop_stop(struct model *model, struct process *p, const struct ev_loop_stop *r);
+void iteration_record(struct model *model, struct process *p, const struct ev_iteration *r);
+struct loop *thread_loop(const struct thread *t); /* the innermost running one; NULL: none */
+void span_block(struct thread *t, enum block_class class, uint64_t begin_ns, uint64_t end_ns, uint64_t cpu_ns,
+	struct site site);
+void span_gc(struct thread *t, uint64_t begin_ns, uint64_t end_ns, uint64_t cpu_ns);
+void span_step(struct thread *t, uint64_t duration_ns, struct site site);
+
+/* ---- model_block.c: blocking calls, collections, audit events, anomalies */
+void block_record(struct model *model, struct process *p, const struct ev_block *r);
+/* ---- model_fact.c */
+void gc_record(struct model *model, struct process *p, const struct ev_gc *r);
+void gc_settle(struct model *model, struct thread *t, const struct task *task, uint64_t begin_ns, uint64_t end_ns);
+void audit_record(struct model *model, struct process *p, const struct ev_audit *r);
+void never_awaited_record(struct model *model, struct process *p, const struct ev_never_awaited *r);
+void anomaly_put(struct model *model, struct process *p, uint64_t time_ns, const char *kind, const struct task *task,
+	struct cell *cell, const char *coro, const char *message, struct stack *s, struct site site);
+
+#endif

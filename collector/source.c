@@ -1,0 +1,181 @@
+/*
+ * Sources are read only to name a call. The recorder may be root while the path was chosen by the target, so it shows a file's
+ * line only if the target's own user could read it, and opens nothing that could block or act.
+ */
+#include "collector/source.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "collector/map.h"
+#include "collector/shorten.h"
+#include "probe/base/cleanup.h"
+#include "probe/base/text.h"
+
+#define FILE_BYTES_MAX (4u << 20)
+#define FILES_MAX 128u /* kept; later ones are not read */
+
+struct source_cache {
+	struct map files; /* by the address of the interned name; value: text, "" where not readable */
+};
+
+static char unreadable[] = "";
+
+int source_cache_new(struct source_cache **ret)
+{
+	struct source_cache *cache = calloc(1, sizeof(*cache));
+
+	if (!cache)
+		return -ENOMEM;
+	*ret = cache;
+	return 0;
+}
+
+static void free_text(void *text, void *ctx)
+{
+	(void)ctx;
+	if (text != unreadable)
+		free(text);
+}
+
+void source_cache_free(struct source_cache *cache)
+{
+	if (!cache)
+		return;
+	map_each(&cache->files, free_text, NULL);
+	map_free(&cache->files);
+	free(cache);
+}
+
+static bool may_show(const struct stat *st, uint32_t uid)
+{
+	if (!S_ISREG(st->st_mode) || st->st_size > FILE_BYTES_MAX)
+		return false;
+	/* Not root: the kernel has checked. Root: as the target's user would be. */
+	return geteuid() != 0 || uid == 0 || st->st_uid == uid || st->st_mode & S_IROTH;
+}
+
+static char *read_file(const char *file, uint32_t uid)
+{
+	cleanup(closep) int fd = -1;
+	cleanup(freep) char *bytes = NULL;
+	struct stat st;
+	size_t size = 0;
+	ssize_t n;
+
+	/* Asked first, so that opening has no effect on a device or a pipe. */
+	if (file[0] != '/' || stat(file, &st) || !may_show(&st, uid))
+		return NULL;
+	fd = open(file, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+	if (fd < 0 || fstat(fd, &st) || !may_show(&st, uid))
+		return NULL;
+	bytes = malloc((size_t)st.st_size + 1);
+	if (!bytes)
+		return NULL;
+	while (size < (size_t)st.st_size) {
+		n = read(fd, bytes + size, (size_t)st.st_size - size);
+		if (n <= 0)
+			break;
+		size += (size_t)n;
+	}
+	return text_to_utf8(bytes, size);
+}
+
+const char *source_of_file(struct source_cache *cache, const char *file, uint32_t uid)
+{
+	char *text = map_get(&cache->files, (uintptr_t)file);
+
+	if (!text && cache->files.count < FILES_MAX) {
+		text = read_file(file, uid);
+		if (!text)
+			text = unreadable;
+		if (map_put(&cache->files, (uintptr_t)file, text)) {
+			free_text(text, NULL);
+			return NULL;
+		}
+	}
+	return text == unreadable ? NULL : text;
+}
+
+static const char *line_at(const char *text, uint32_t line)
+{
+	for (uint32_t n = 1; n < line; n++) {
+		text = strchr(text, '\n');
+		if (!text)
+			return NULL;
+		text++;
+	}
+	return text;
+}
+
+static size_t line_length(const char *line)
+{
+	return strcspn(line, "\n");
+}
+
+/* First byte and end of the span; the whole line where columns are unknown or make no sense. */
+static bool span_of(const char *text, const struct position *at, const char **ret_begin, const char **ret_end)
+{
+	const char *line = at->line ? line_at(text, at->line) : NULL;
+	const char *last;
+
+	if (!line)
+		return false;
+	*ret_begin = line;
+	*ret_end = line + line_length(line);
+	if (at->col < 0 || at->end_col < 0 || at->end_line < at->line || (size_t)at->col > line_length(line))
+		return true;
+	last = line_at(line, at->end_line - at->line + 1);
+	if (!last || (size_t)at->end_col > line_length(last) || last + at->end_col <= line + at->col)
+		return true;
+	*ret_begin = line + at->col;
+	*ret_end = last + at->end_col;
+	return true;
+}
+
+static bool is_blank(char c)
+{
+	return c == ' ' || (c >= '\t' && c <= '\r');
+}
+
+/* "with guard:" says more than "guard". */
+static const char *with_head(const char *line_begin, const char *begin)
+{
+	const char *p = line_begin;
+
+	while (p < begin && is_blank(*p))
+		p++;
+	if (!strncmp(p, "async with ", 11) || !strncmp(p, "with ", 5))
+		return p;
+	return begin;
+}
+
+bool source_excerpt(const char *text, const struct position *at, char *buf, size_t size)
+{
+	const char *begin, *end;
+	char line[512]; /* one line that people read is shorter */
+	size_t n = 0;
+
+	if (!span_of(text, at, &begin, &end))
+		return false;
+	if (!memchr(begin, '(', (size_t)(end - begin)))
+		begin = with_head(line_at(text, at->line), begin);
+	while (begin < end && is_blank(*begin))
+		begin++;
+	for (const char *p = begin; p < end; p++) {
+		bool blank = is_blank(*p);
+
+		if (blank && (p + 1 == end || is_blank(p[1])))
+			continue;
+		if (n + 1 == sizeof(line))
+			break;
+		line[n++] = blank ? ' ' : *p;
+	}
+	line[n] = '\0';
+	shorten(buf, size, "%s", line);
+	return n > 0;
+}
