@@ -156,7 +156,7 @@ enum block_class callsite_class(uint32_t call, const struct stack *s, int fd, co
 
 static const char *source_of(struct model *model, const struct process *p, const struct frame *f)
 {
-	const struct cell *c = cell_of_file(p, f->file);
+	const struct cell *c = cell_for_file(p, f->file);
 
 	return c ? c->source : source_of_file(model->sources, f->file, p->uid);
 }

@@ -35,7 +35,7 @@ void block_record(struct model *model, struct process *p, const struct ev_block 
 	if (!model_room(model))
 		return;
 	loop = r->loop ? loop_get(model, p, t, r->loop, end_ns) : thread_loop(t);
-	cell = cell_of_work(t, task, s, begin_ns, end_ns);
+	cell = cell_for_work(t, task, s, begin_ns, end_ns);
 	callsite_name(model, p, s, syscall, call, sizeof(call));
 	STORE_PUT(model->store, block, NUMBER(p->id), NUMBER(t->id), ID(loop ? loop->id : 0), ID(task ? task->id : 0),
 		ID(cell ? cell->id : 0), NUMBER(begin_ns), NUMBER(wall_ns - cpu_ns), NUMBER(cpu_ns), TEXT_OF(call),

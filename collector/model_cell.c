@@ -36,7 +36,7 @@ static uint64_t file_key(const char *file)
 	return place_cell_hash(file, &hash) ? hash : map_mix((uintptr_t)file, 1) | 1ull << 63;
 }
 
-struct cell *cell_of_file(const struct process *p, const char *file)
+struct cell *cell_for_file(const struct process *p, const char *file)
 {
 	return p->cell_by_file.count ? map_get(&p->cell_by_file, file_key(file)) : NULL;
 }
@@ -44,7 +44,7 @@ struct cell *cell_of_file(const struct process *p, const char *file)
 /* IPython without ipykernel names files "<ipython-input-N-...>": the cell that is open when the first code of it appears. */
 void cell_code(struct model *model, struct process *p, const char *file)
 {
-	struct cell *c = cell_of_file(p, file);
+	struct cell *c = cell_for_file(p, file);
 	unsigned long hash;
 
 	if (!p->cells)
@@ -66,14 +66,14 @@ void cell_code(struct model *model, struct process *p, const char *file)
 }
 
 /* The newest: a cell calls helpers of the cells before it. */
-struct cell *cell_of_stack(const struct process *p, const struct stack *s)
+struct cell *cell_for_stack(const struct process *p, const struct stack *s)
 {
 	struct cell *newest = NULL;
 
 	if (!s || !s->user || !p->cells)
 		return NULL;
 	for (uint32_t i = 0; i < s->count; i++) {
-		struct cell *c = frame_is_user(s->at[i].frame) ? cell_of_file(p, s->at[i].frame->file) : NULL;
+		struct cell *c = frame_is_user(s->at[i].frame) ? cell_for_file(p, s->at[i].frame->file) : NULL;
 
 		if (c && (!newest || c->index > newest->index))
 			newest = c;
@@ -82,7 +82,7 @@ struct cell *cell_of_stack(const struct process *p, const struct stack *s)
 }
 
 /* The open cell that this task runs on this thread. */
-static struct cell *cell_of_runner(const struct thread *t, const struct task *task)
+static struct cell *cell_for_runner(const struct thread *t, const struct task *task)
 {
 	for (struct cell *c = t->cell; c; c = c->outer)
 		if (c->runner == task)
@@ -90,17 +90,17 @@ static struct cell *cell_of_runner(const struct thread *t, const struct task *ta
 	return NULL;
 }
 
-struct cell *cell_of_birth(const struct thread *t, const struct task *parent, const struct stack *s)
+struct cell *cell_for_birth(const struct thread *t, const struct task *parent, const struct stack *s)
 {
 	struct cell *c;
 
 	if (!t->process->cells)
 		return NULL;
 	if (parent) {
-		c = cell_of_runner(t, parent);
+		c = cell_for_runner(t, parent);
 		return c ? c : parent->cell;
 	}
-	c = cell_of_stack(t->process, s);
+	c = cell_for_stack(t->process, s);
 	if (c)
 		return c;
 	/* No step was open. A cell that runs without a task, or code of the user's that runs beside one. */
@@ -115,7 +115,7 @@ static uint64_t overlap(const struct cell *c, uint64_t begin_ns, uint64_t end_ns
 	return to > from ? to - from : 0;
 }
 
-struct cell *cell_of_work(
+struct cell *cell_for_work(
 	const struct thread *t, const struct task *task, const struct stack *s, uint64_t begin_ns, uint64_t end_ns)
 {
 	struct cell *c;
@@ -126,18 +126,18 @@ struct cell *cell_of_work(
 		return task->cell;
 	if (task && task->runs_cell) {
 		/* A step that ran a whole cell ends after it; machinery around the cell is no cell's. */
-		c = cell_of_runner(t, task);
+		c = cell_for_runner(t, task);
 		if (!c && task->ran && overlap(task->ran, begin_ns, end_ns))
 			c = task->ran;
 		return s && !s->user ? NULL : c;
 	}
-	c = cell_of_stack(t->process, s);
+	c = cell_for_stack(t->process, s);
 	if (c)
 		return c;
 	return !task && t->cell && !t->cell->runner ? t->cell : NULL;
 }
 
-struct cell *cell_of_span(const struct thread *t, uint64_t begin_ns, uint64_t end_ns)
+struct cell *cell_for_span(const struct thread *t, uint64_t begin_ns, uint64_t end_ns)
 {
 	uint64_t none = end_ns - begin_ns, most = 0;
 	struct cell *best = NULL;

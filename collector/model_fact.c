@@ -27,7 +27,7 @@ void gc_settle(struct model *model, struct thread *t, const struct task *task, u
 			t->gc[left++] = *g;
 			continue;
 		}
-		put_gc(model, t, g, cell_of_work(t, task, NULL, g->begin_ns, g->end_ns));
+		put_gc(model, t, g, cell_for_work(t, task, NULL, g->begin_ns, g->end_ns));
 	}
 	t->gcs = left;
 }
@@ -68,7 +68,7 @@ void audit_record(struct model *model, struct process *p, const struct ev_audit 
 	}
 	model->audits++;
 	s = stack_get(model, p, r->stack);
-	cell = cell_of_work(t, task, s, time_ns, time_ns);
+	cell = cell_for_work(t, task, s, time_ns, time_ns);
 	STORE_PUT(model->store, audit, NUMBER(p->id), NUMBER(t->id), ID(task ? task->id : 0), ID(cell ? cell->id : 0),
 		NUMBER(time_ns), TEXT_OF(event ? event : "?"), TEXT_OF(tail_text(model, &r->head, 0)),
 		ID(stack_row(model, s)));
@@ -113,6 +113,6 @@ void never_awaited_record(struct model *model, struct process *p, const struct e
 	if (!t)
 		return;
 	shorten(message, sizeof(message), "coroutine '%s' was never awaited", coro);
-	anomaly_put(model, p, time_ns, "never_awaited", task, cell_of_work(t, task, s, time_ns, time_ns), coro, message, s,
+	anomaly_put(model, p, time_ns, "never_awaited", task, cell_for_work(t, task, s, time_ns, time_ns), coro, message, s,
 		site_of_dropped(s, code_get(p, r->code)));
 }

@@ -329,7 +329,7 @@ void iteration_record(struct model *model, struct process *p, const struct ev_it
 	if (l->span.last_ns && l->span.last_ns <= begin_ns)
 		l->span = (struct span){0}; /* before the loop's first poll */
 	count_iteration(model, l, busy_ns, select_ns);
-	cell = p->cells ? cell_of_span(t, begin_ns, end_ns) : NULL;
+	cell = p->cells ? cell_for_span(t, begin_ns, end_ns) : NULL;
 	if (busy_ns >= model->fold_ns && !model->full)
 		put_iteration(model, l, cell, r, begin_ns, busy_ns, select_ns);
 	else if (fold_add(&model->iterations, l->id, cell ? cell->id : 0, begin_ns, busy_ns, select_ns))

@@ -351,13 +351,13 @@ const char *leak_reason(const struct task *t);
 void cell_begin(struct model *model, struct process *p, const struct ev_cell_begin *r);
 void cell_end(struct model *model, struct process *p, const struct ev_cell_end *r);
 void cell_code(struct model *model, struct process *p, const char *file); /* a code object of this file exists */
-struct cell *cell_of_file(const struct process *p, const char *file);
-struct cell *cell_of_stack(const struct process *p, const struct stack *s); /* the newest with a frame in it */
-struct cell *cell_of_birth(const struct thread *t, const struct task *parent, const struct stack *s);
+struct cell *cell_for_file(const struct process *p, const char *file);
+struct cell *cell_for_stack(const struct process *p, const struct stack *s); /* the newest with a frame in it */
+struct cell *cell_for_birth(const struct thread *t, const struct task *parent, const struct stack *s);
 /* What task (NULL: none) did on this thread from begin to end. s NULL: not known. */
-struct cell *cell_of_work(const struct thread *t, const struct task *task, const struct stack *s, uint64_t begin_ns,
+struct cell *cell_for_work(const struct thread *t, const struct task *task, const struct stack *s, uint64_t begin_ns,
 	uint64_t end_ns);
-struct cell *cell_of_span(const struct thread *t, uint64_t begin_ns, uint64_t end_ns);
+struct cell *cell_for_span(const struct thread *t, uint64_t begin_ns, uint64_t end_ns);
 
 /* ---- model_iteration.c: loops, their iterations and causes */
 struct loop *loop_get(struct model *model, struct process *p, struct thread *t, uint64_t id, uint64_t time_ns);

@@ -262,7 +262,7 @@ static void born(struct model *model, struct task *t, const struct ev_task_new *
 		t->parent = parent->ended ? NULL : task_ref(parent);
 	}
 	if (!t->late)
-		t->cell = cell_of_birth(t->thread, parent, s);
+		t->cell = cell_for_birth(t->thread, parent, s);
 	if (t->cell) {
 		t->cell->tasks++;
 		model_dirty(model, &t->cell->dirty);
@@ -330,7 +330,7 @@ static void record_wait(struct model *model, struct task *t, uint64_t begin_ns)
 static void record_step(
 	struct model *model, struct task *t, struct thread *thread, uint64_t begin_ns, uint64_t end_ns)
 {
-	struct cell *cell = cell_of_work(thread, t, NULL, begin_ns, end_ns);
+	struct cell *cell = cell_for_work(thread, t, NULL, begin_ns, end_ns);
 	uint64_t duration_ns = end_ns - begin_ns;
 
 	if (t->cell) {
