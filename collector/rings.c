@@ -169,9 +169,9 @@ static size_t streams_of(const struct rings *rings, uint32_t pid, size_t *ret_en
 
 static void add_stream(struct rings *rings, struct file_name name, ino_t inode, struct ring_reader *reader)
 {
+	size_t at = after_name(rings, name);
 	struct stream *s = calloc(1, sizeof(*s));
 	struct stream **grown = reallocarray(rings->stream, rings->streams + 1, sizeof(*grown));
-	size_t at = after_name(rings, name);
 
 	if (grown)
 		rings->stream = grown;
