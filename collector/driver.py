@@ -13,7 +13,7 @@ Events, in this order:
     {"event": "bad", "text"}                        the file is no notebook; nothing was started. The last event then
     {"event": "kernel", "pid", "cells": n}          started; it waits for "go"
     {"event": "begin", "cell": k}                   the k-th of n cells, from 1
-    {"event": "finish", "cell": k, "error": "type: message" or null, "traceback": text}
+    {"event": "finish", "cell": k, "error": "type: message" or null, "allowed", "traceback"}
     {"event": "unsaved", "text"}                    the executed notebook could not be written
     {"event": "end", "how", "text", "status"}       the last one. status: the kernel's as Popen gives it, null if it had to be
                                                     left; how: done, failed, timeout, died, unstarted, interrupted, broken
@@ -250,6 +250,7 @@ class Driver:
         error = next((o for o in cell.outputs if o.output_type == "error"), None)
         self.pipe.send("finish", cell=number,
                        error="%s: %s" % (error.ename, first_line(error.evalue)) if error else None,
+                       allowed=self.job["allow_errors"] or "raises-exception" in cell.metadata.get("tags", []),
                        traceback="\n".join(error.traceback) if error else "")
 
     def commands(self):

@@ -8,13 +8,16 @@
 #include "collector/log.h"
 #include "probe/base/cleanup.h"
 
+#define FREE_BYTES (1 << 20) /* of what has been shown are given back at a time: the folder may be in memory */
+
 /* debugpy says so four times at each start of a kernel on 3.11 and later; it is about debuggers, and nothing is wrong. */
 #define DEBUGGER_NOISE "0.00s - "
 #define LINE_MAX_BYTES 4096 /* a longer line is shown in pieces */
 
 struct kernel_output {
 	int fd;
-	off_t seen;
+	off_t seen;  /* shown up to here */
+	off_t freed; /* given back to the file system up to here */
 };
 
 int kernel_output_open(const char *dir, struct kernel_output **ret)
@@ -60,9 +63,12 @@ void kernel_output_show(struct kernel_output *o, int final)
 		size_t length = end ? (size_t)(end - line) : (size_t)got;
 
 		if (!end && got < LINE_MAX_BYTES && !final)
-			return;
+			break;
 		line[length] = '\0';
 		show_line(line);
 		o->seen += (off_t)length + (end != NULL);
 	}
+	if (o->seen - o->freed > FREE_BYTES &&
+		!fallocate(o->fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, o->freed, o->seen - o->freed))
+		o->freed = o->seen;
 }

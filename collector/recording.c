@@ -36,6 +36,9 @@ static int check_files(const struct run_options *o)
 	rc = o->output ? path_check_new(o->output, o->force) : 0;
 	if (rc)
 		return refuse("notebook", o->output, rc);
+	rc = o->tape ? path_check_new(o->tape, o->force) : 0;
+	if (rc)
+		return refuse("tape", o->tape, rc);
 	rc = o->trace ? 0 : folder_check(".");
 	if (!rc)
 		return 0;
@@ -43,6 +46,17 @@ static int check_files(const struct run_options *o)
 	log_error("cannot write the trace into %s: %s; -o TRACE puts it elsewhere", folder ? folder : "the current folder",
 		strerror(-rc));
 	return STATUS_USAGE;
+}
+
+/* A tape can hold whatever a trace can. */
+static int tape_open(const char *path, FILE **ret)
+{
+	int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0600);
+
+	if (fd < 0)
+		return -errno;
+	*ret = fdopen(fd, "w");
+	return *ret ? 0 : -errno;
 }
 
 int recording_prepare(struct recording *r, const struct run_options *o)
@@ -60,8 +74,9 @@ int recording_prepare(struct recording *r, const struct run_options *o)
 			looked ? looked : "its folder");
 		return STATUS_OURS;
 	}
-	if (o->tape && !(r->tape = fopen(o->tape, "we")))
-		return refuse("tape", o->tape, -errno);
+	rc = o->tape ? tape_open(o->tape, &r->tape) : 0;
+	if (rc)
+		return refuse("tape", o->tape, rc);
 	rc = session_open(r->library, o->min_block_ns, o->min_step_ns, &r->session);
 	if (rc) {
 		log_error("cannot make a folder for the recording in /dev/shm or /tmp: %s", strerror(-rc));

@@ -1,6 +1,7 @@
 /* `awaitscope run NOTEBOOK.ipynb`, `--cells SCRIPT.py`: driver.py runs it in a kernel, the kernel alone is traced. */
 #include <errno.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 
@@ -112,7 +113,7 @@ static void on_finish(struct notebook *n, const json_t *event)
 
 	if (!error || !*error || n->stops)
 		return;
-	if (n->options->allow_errors) {
+	if (json_is_true(json_object_get(event, "allowed"))) {
 		log_detail("cell %d of %d failed, which is allowed: %s", n->cell, n->cells, error);
 		return;
 	}
@@ -149,6 +150,8 @@ static int wait_status(int returned)
 
 static int end_done(const struct notebook *n, const char *ended, const char *text)
 {
+	if (*ended && strcmp(ended, " with status 0"))
+		log_note("the kernel ended%s after its last cell", ended);
 	return n->status;
 }
 
@@ -332,6 +335,7 @@ static void run_with(struct notebook *n, const char *python)
 	int rc = -ENOMEM;
 
 	n->over = n->heard = n->unusable = false;
+	n->status = 0;
 	log_detail("driver: %s", python);
 	if (job && asprintf(&log, "%s/driver.log", session_dir(n->recording.session)) >= 0)
 		rc = driver_start(&n->driver, python, n->recording.library, log, kernel_output_fd(n->output));
@@ -404,6 +408,23 @@ static int find_kernel(struct notebook *n)
 	return STATUS_USAGE;
 }
 
+/* --force must not take the notebook's own place. */
+static int check_own_files(const struct run_options *o, const char *path)
+{
+	const char *written[] = { o->trace, o->output, o->tape };
+	struct stat notebook, st;
+
+	for (size_t i = 0; i < sizeof(written) / sizeof(*written); i++) {
+		if (!written[i] || stat(path, &notebook) || stat(written[i], &st))
+			continue;
+		if (st.st_dev == notebook.st_dev && st.st_ino == notebook.st_ino) {
+			log_error("%s is what is to be run: it is never written over", written[i]);
+			return STATUS_USAGE;
+		}
+	}
+	return 0;
+}
+
 int run_notebook(const struct run_options *options, const char *path)
 {
 	struct notebook n = { .options = options, .path = path, .kernel_pidfd = -1, .signals = { .fd = -1 } };
@@ -413,7 +434,9 @@ int run_notebook(const struct run_options *options, const char *path)
 		log_error("cannot watch for signals: %s", strerror(-rc));
 		return STATUS_OURS;
 	}
-	n.status = find_kernel(&n);
+	n.status = check_own_files(options, path);
+	if (!n.status)
+		n.status = find_kernel(&n);
 	if (!n.status)
 		n.status = recording_prepare(&n.recording, options);
 	if (!n.status) {

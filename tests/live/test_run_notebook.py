@@ -291,3 +291,27 @@ def test_driver_is_not_traced_and_the_kernel_is(awaitscope, make_notebook, repor
     make_notebook("nb", "import os; open('pid', 'w').write(str(os.getpid()))")
     assert awaitscope("run", "-o", "t.db", "nb.ipynb").status == 0
     assert [str(p["pid"]) for p in report("t.db")["trace"]["processes"]] == [(tmp_path / "pid").read_text()]
+
+
+@pytest.mark.parametrize("option", ["-o", "--output", "--tape"])
+def test_force_never_writes_over_the_notebook(awaitscope, make_notebook, option):
+    path = make_notebook("nb", "x = 1")
+    before = path.read_bytes()
+    ended = awaitscope("run", "--force", option, "nb.ipynb", "nb.ipynb")
+    assert ended.status == 2 and said(ended.err) == ["awaitscope: nb.ipynb is what is to be run: it is never written over"]
+    assert path.read_bytes() == before
+
+
+def test_error_that_a_tag_allows_is_no_failure(awaitscope, tmp_path):
+    import nbformat.v4 as v4
+    nb = v4.new_notebook(cells=[v4.new_code_cell("1/0", metadata={"tags": ["raises-exception"]}), v4.new_code_cell("x = 1")])
+    (tmp_path / "nb.ipynb").write_text(json.dumps(nb))
+    ended = awaitscope("run", "nb.ipynb")
+    assert ended.status == 0 and "Traceback" not in ended.err and "failed" not in ended.err, ended
+
+
+def test_kernels_raw_output_is_shown(awaitscope, make_notebook):
+    """What goes past ipykernel's capture (it has none under pytest, by its own rule) is shown, escaped; debugpy's noise is not."""
+    make_notebook("nb", "import os; os.write(2, b'raw \\x1b[31m \\x07 words\\n')")
+    ended = awaitscope("run", "nb.ipynb")
+    assert ended.status == 0 and "\nraw  \\x07 words\n" in ended.err and "0.00s - " not in ended.err, ended
