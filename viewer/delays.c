@@ -105,8 +105,14 @@ static void stalls_weigh(struct report *report)
 		struct stall *s = &report->stalls.at[i];
 		struct cell *cell = s->cell == NONE ? NULL : &report->cells.at[s->cell];
 
+		struct loop *loop = &report->loops.at[s->loop];
+
 		s->quiet = cell && cell->synchronous && (!s->tasks_delayed || s->tasks_delayed == NOT_COUNTED);
-		if (cell && !s->quiet)
+		if (s->quiet)
+			continue;
+		loop->felt++;
+		loop->felt_ns += s->busy_ns;
+		if (cell)
 			cell->felt_ns += s->busy_ns;
 	}
 }

@@ -366,8 +366,8 @@ int iterations_read(struct report *report)
 	if (report->stalls.n)
 		qsort(report->stalls.at, report->stalls.n, sizeof(*report->stalls.at), stalls_compare);
 	loops_finish(report);
-	report->has_shares = scan.busy_ns > 0;
-	if (report->has_shares)
+	report->busy_ns = scan.busy_ns;
+	if (scan.busy_ns)
 		report->accounted_share = 1.0 - (double)scan.unknown_ns / (double)scan.busy_ns;
 	return stalls_place(report);
 }

@@ -5,6 +5,10 @@
 #include <limits.h>
 #include <unistd.h>
 
+#include <jansson.h>
+
+#include "probe/base/units.h"
+
 char *cell_name(const struct report *report, int cell, char buf[NAME_BYTES])
 {
 	int count = report->cells.at[cell].execution_count;
@@ -56,6 +60,51 @@ void place_print(const struct report *report, int near, const struct place *plac
 	fputs(cell == NONE ? relative(place->file) : cell_name(report, cell, name), out);
 	if (place->line)
 		fprintf(out, ":%d", place->line);
+}
+
+char *threshold_text(uint64_t ns, char buf[NAME_BYTES])
+{
+	char *end, *zero;
+
+	duration_format(ns, buf, NAME_BYTES);
+	zero = strchr(buf, '.');
+	end = strchr(buf, ' ');
+	if (zero && end && strspn(zero + 1, "0") == (size_t)(end - zero - 1))
+		memmove(zero, end, strlen(end) + 1);
+	return buf;
+}
+
+/* The script of a python command line, the module of -m; NULL where there is none. */
+static const char *script_of(const json_t *argv)
+{
+	size_t i;
+	const json_t *item;
+
+	json_array_foreach(argv, i, item) {
+		const char *word = json_string_value(item);
+
+		if (!i || !word)
+			continue;
+		if (!strcmp(word, "-m"))
+			return json_string_value(json_array_get(argv, i + 1));
+		if (!strcmp(word, "-c"))
+			return NULL;
+		if (*word != '-')
+			return strrchr(word, '/') ? strrchr(word, '/') + 1 : word;
+	}
+	return NULL;
+}
+
+void program_print(const struct report *report, int loop, FILE *out)
+{
+	int process = loop == NONE ? NONE : report->loops.at[loop].process;
+	json_t *argv = process == NONE ? NULL : json_loads(report->processes.at[process].argv, 0, NULL);
+	const char *script = script_of(argv);
+
+	fputs(script && *script ? script : "The program", out);
+	if (process != NONE && report->processes.n > 1)
+		fprintf(out, " (pid %lld)", report->processes.at[process].pid);
+	json_decref(argv);
 }
 
 const char *function_name(const struct place *place)

@@ -17,6 +17,10 @@ char *cell_name(const struct report *report, int cell, char buf[NAME_BYTES]);
 int cell_of_file(const struct report *report, const char *file, int near);
 /* "In [3]:2", "app.py:12" (relative to the current folder where below it), "?" where unknown. */
 void place_print(const struct report *report, int near, const struct place *place, FILE *out);
+/* "app.py", with its pid where there are several processes; "The program" where its command line does not tell. */
+void program_print(const struct report *report, int loop, FILE *out);
+/* A threshold as people write it: "1 ms" where duration_format() has "1.00 ms". Returns buf. */
+char *threshold_text(uint64_t ns, char buf[NAME_BYTES]);
 /* NULL where the name tells nothing (<module>, <cell line: 1>). */
 const char *function_name(const struct place *place);
 /* "once", "twice", "three times", ... "12 times". */

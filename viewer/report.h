@@ -57,6 +57,7 @@ struct loop {
 	uint64_t began_ns, ended_ns;
 	uint64_t iterations, busy_ns, select_ns, max_busy_ns;
 	uint64_t stalls, stall_ns;
+	uint64_t felt, felt_ns; /* of those, the ones that are not quiet */
 	uint64_t observed_ns; /* while it ran */
 	struct causes causes;
 	struct busy_set busy;
@@ -147,7 +148,7 @@ struct report {
 	LIST(const char *) notes;
 	struct coverage coverage; /* the weakest over the processes that run loops */
 	uint64_t lost_events;
-	bool has_shares; /* of busy time: false where there was none */
+	uint64_t busy_ns; /* of all loops; where there was none the next two mean nothing */
 	double accounted_share;
 	uint64_t discrepancy_ns;
 	char *verdict; /* one sentence, and what to do */

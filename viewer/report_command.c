@@ -96,12 +96,16 @@ static int usage_wrong(const char *what, const char *value)
 
 static int format_set(struct report_command *command, const char *name)
 {
+	char known[128] = "", *p = known; /* every name of the table fits */
+
 	for (size_t i = 0; i < sizeof(formats) / sizeof(*formats); i++)
 		if (!strcmp(formats[i].name, name)) {
 			command->format = &formats[i];
 			return 0;
 		}
-	complain("--format %s is not known to this version; the formats are text and json (see awaitscope report --help)", name);
+	for (size_t i = 0; i < sizeof(formats) / sizeof(*formats); i++)
+		p += snprintf(p, (size_t)(known + sizeof(known) - p), "%s%s", i ? ", " : "", formats[i].name);
+	complain("--format %s is not among what this version writes: %s; see awaitscope report --help", name, known);
 	return EXIT_WRONG;
 }
 

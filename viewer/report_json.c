@@ -29,6 +29,12 @@ static json_t *ms(uint64_t ns)
 	return json_real((double)(ns / 1000 + (ns % 1000 >= 500)) / 1000.0);
 }
 
+/* A ppm is as fine as these are known. */
+static json_t *share_json(double share)
+{
+	return json_real((double)(long long)(share * 1e6 + 0.5) / 1e6);
+}
+
 static json_t *index_or_null(int index)
 {
 	return index == NONE ? json_null() : json_integer(index);
@@ -142,8 +148,8 @@ static json_t *coverage_json(struct report *report, const struct output_options 
 {
 	json_t *coverage = sensors_json(&report->coverage);
 	json_t *more = json_pack("{s:I, s:o, s:o, s:o, s:o}", "lost_events", (json_int_t)report->lost_events, "accounted_share",
-		report->has_shares ? json_real(report->accounted_share) : json_null(), "discrepancy_ms",
-		report->has_shares ? ms(report->discrepancy_ns) : json_null(), "not_checked",
+		report->busy_ns ? share_json(report->accounted_share) : json_null(), "discrepancy_ms",
+		report->busy_ns ? ms(report->discrepancy_ns) : json_null(), "not_checked",
 		array_json(report, options, rules_count, rule_json), "notes",
 		array_json(report, options, report->notes.n, note_json));
 	int rc = coverage && more ? json_object_update(coverage, more) : -1;
@@ -165,7 +171,7 @@ static json_t *loop_json(struct report *report, const struct output_options *opt
 	return json_pack("{s:I, s:o, s:I, s:o, s:o, s:I, s:o, s:o, s:o, s:I, s:o, s:o, s:o, s:o}", "id", (json_int_t)l->id, "pid",
 		pid_of(report, l->process), "tid", (json_int_t)l->tid, "thread", text(l->thread), "kind", text(l->kind),
 		"iterations", (json_int_t)l->iterations, "busy_ms", ms(l->busy_ns), "lag_ms", lag_json(&l->lag), "timer_late_ms",
-		lag_json(&late), "stalls", (json_int_t)l->stalls, "stall_ms", ms(l->stall_ns), "stall_share", json_real(share),
+		lag_json(&late), "stalls", (json_int_t)l->stalls, "stall_ms", ms(l->stall_ns), "stall_share", share_json(share),
 		"causes_ms", causes_json(report, &l->causes, l->busy_ns), "causes", text(l->coarse ? "none" : causes));
 }
 

@@ -19,7 +19,7 @@
 
 #define ROWS_SHOWN 10 /* of a section without -v; what is left out is counted */
 #define NOTES_SHOWN 6
-#define BAR_CELLS 10
+#define BAR_CELLS 8
 #define COMMAND_MOST 60 /* characters of a command line */
 
 char *duration_text(uint64_t ns, char buf[DURATION_BYTES])
@@ -27,7 +27,7 @@ char *duration_text(uint64_t ns, char buf[DURATION_BYTES])
 	return duration_format(ns, buf, DURATION_BYTES);
 }
 
-void print_safe(struct text_report *t, enum style style, size_t indent, const char *format, ...)
+void print_safe(struct text_report *t, enum style style, size_t first, const char *format, ...)
 {
 	cleanup(freep) char *raw = NULL, *safe = NULL;
 	va_list args;
@@ -43,7 +43,12 @@ void print_safe(struct text_report *t, enum style style, size_t indent, const ch
 		t->failed = true;
 		return;
 	}
-	screen_wrap(&t->screen, style, safe, 0, indent);
+	if (first == NO_INDENT) {
+		screen_wrap(&t->screen, style, safe, 0, 0);
+		return;
+	}
+	fprintf(t->screen.out, "%*s", (int)first, "");
+	screen_wrap(&t->screen, style, safe, first, first + 2);
 }
 
 char *place_text(const struct report *report, int near, const struct place *place)
@@ -60,6 +65,14 @@ char *place_text(const struct report *report, int near, const struct place *plac
 		return NULL;
 	}
 	return text;
+}
+
+void pid_cell(struct text_report *t, struct table *table, int process)
+{
+	if (t->report->processes.n > 1 && process != NONE)
+		table_add(table, STYLE_dim, "%lld", t->report->processes.at[process].pid);
+	else
+		table_add(table, STYLE_dim, "%s", "");
 }
 
 void section_title(struct text_report *t, const char *title, const char *more)
@@ -106,18 +119,45 @@ void causes_words(const struct causes *causes, char *buf, size_t size)
 		snprintf(buf, size, "%s %s", cause_name(largest), duration_text(causes->ns[largest], text));
 }
 
+/* Cells are looked for in kernels only. */
+static bool kind_applies(const struct report *report, int kind)
+{
+	for (size_t i = 0; i < report->processes.n; i++)
+		if (report->processes.at[i].is_kernel)
+			return true;
+	return kind != COVERAGE_cells || report->cells.n;
+}
+
+/* ", tasks (agent), calls (agent)" of what was seen, or of what was not; the first without its comma. */
+static size_t kinds_print(const struct report *report, bool seen, const char *title, FILE *out)
+{
+	static const char *const names[COVERAGE_KINDS] = {"tasks", "blocking calls", "causes", "cells"};
+	size_t n = 0;
+
+	for (int i = 0; i < COVERAGE_KINDS; i++) {
+		const char *sensor = report->coverage.sensor[i];
+
+		if (!kind_applies(report, i) || seen == !strcmp(sensor, "none"))
+			continue;
+		fprintf(out, "%s%s", n++ ? ", " : title, names[i]);
+		if (seen)
+			fprintf(out, " (%s)", sensor);
+	}
+	return n;
+}
+
 void coverage_print(const struct report *report, FILE *out)
 {
-	const struct coverage *c = &report->coverage;
-	char text[DURATION_BYTES];
+	char busy[DURATION_BYTES], gap[DURATION_BYTES];
+	size_t n = kinds_print(report, true, "Seen: ", out);
 
-	fprintf(out, "Seen: tasks by %s, blocking calls by %s, causes %s, cells by %s; %" PRIu64 " events lost",
-		c->sensor[COVERAGE_tasks], c->sensor[COVERAGE_syscalls], c->sensor[COVERAGE_causes], c->sensor[COVERAGE_cells],
-		report->lost_events);
-	if (!report->has_shares)
-		return;
-	fprintf(out, "; accounted for %.2f %% of busy time, largest gap %s", report->accounted_share * 100,
-		duration_text(report->discrepancy_ns, text));
+	kinds_print(report, false, n ? "; not seen: " : "Not seen: ", out);
+	if (report->busy_ns)
+		fprintf(out, "; accounted for %.2f %% of %s busy, largest discrepancy %s", report->accounted_share * 100,
+			duration_text(report->busy_ns, busy), duration_text(report->discrepancy_ns, gap));
+	fputs("; ", out);
+	count_print(report->lost_events, "event", out);
+	fputs(" lost", out);
 }
 
 static void coverage_section(struct text_report *t)
@@ -136,15 +176,15 @@ static void coverage_section(struct text_report *t)
 		t->failed = true;
 		return;
 	}
-	print_safe(t, STYLE_plain, 2, "%s.", line);
-	print_safe(t, STYLE_plain, 2, "Not checked: %zu rules (%s to %s). This version measures; it judges by no rule.", rules_count,
+	print_safe(t, STYLE_plain, 0, "%s.", line);
+	print_safe(t, STYLE_plain, 0, "Not checked: %zu rules (%s to %s). This version measures; it judges by no rule.", rules_count,
 		rules[0].id, rules[rules_count - 1].id);
 	if (!t->options->verbose && shown > NOTES_SHOWN)
 		shown = NOTES_SHOWN;
 	for (size_t i = 0; i < shown; i++)
-		print_safe(t, STYLE_plain, 2, "- %s", report->notes.at[i]);
+		print_safe(t, STYLE_plain, 0, "- %s", report->notes.at[i]);
 	if (shown < report->notes.n)
-		print_safe(t, STYLE_plain, 2, "- and %zu more notes: -v shows them", report->notes.n - shown);
+		print_safe(t, STYLE_plain, 0, "- and %zu more notes: -v shows them", report->notes.n - shown);
 }
 
 /* "app.py --port 80" of ["python3", "app.py", "--port", "80"]. */
@@ -183,20 +223,20 @@ static void trace_line(struct text_report *t)
 
 	if (report->cells.n)
 		snprintf(cells, sizeof(cells), ", %zu cell%s", report->cells.n, report->cells.n == 1 ? "" : "s");
-	print_safe(t, STYLE_dim, 2, "%s%s, %" PRIu64 " tasks, %s%s%s, from %s", *report->notebook ? slash ? slash + 1 : report->notebook :
+	print_safe(t, STYLE_dim, 0, "%s%s, %" PRIu64 " tasks, %s%s%s, from %s", *report->notebook ? slash ? slash + 1 : report->notebook :
 		shown ? shown : "?", cells, report->user_tasks, duration_text(report->duration_ns, duration),
 		report->processes.n ? ", Python " : "", report->processes.n ? report->processes.at[0].python : "", report->started_at);
 	if (report->processes.n > 1)
-		print_safe(t, STYLE_dim, 2, "%zu processes:", report->processes.n);
+		print_safe(t, STYLE_dim, 0, "%zu processes:", report->processes.n);
 	for (size_t i = 0; report->processes.n > 1 && i < rows_shown(t, report->processes.n); i++) {
 		cleanup(freep) char *words = command_text(report->processes.at[i].argv);
 		cleanup(freep) char *safe = words ? text_for_terminal(words, COMMAND_MOST) : NULL;
 
-		print_safe(t, STYLE_dim, 4, "  %lld  %s%s", report->processes.at[i].pid, safe ? safe : "?",
-			report->processes.at[i].has_loop ? "" : "  (no loop)");
+		print_safe(t, STYLE_dim, 2, "%lld: %s%s", report->processes.at[i].pid, safe ? safe : "?",
+			report->processes.at[i].has_loop ? "" : " (no loop)");
 	}
 	if (rows_shown(t, report->processes.n) < report->processes.n)
-		print_safe(t, STYLE_dim, 4, "  and %zu more", report->processes.n - rows_shown(t, report->processes.n));
+		print_safe(t, STYLE_dim, 2, "and %zu more", report->processes.n - rows_shown(t, report->processes.n));
 }
 
 int report_text(struct report *report, const struct output_options *options, FILE *out)
@@ -207,7 +247,7 @@ int report_text(struct report *report, const struct output_options *options, FIL
 	screen_init(&t.screen, out, options->no_color);
 	for (size_t i = 0; i < report->stalls.n; i++)
 		stalled |= !report->stalls.at[i].quiet && !report->loops.at[report->stalls.at[i].loop].machinery;
-	print_safe(&t, stalled ? STYLE_red : STYLE_bold, 0, "%s", report->verdict);
+	print_safe(&t, stalled ? STYLE_red : STYLE_bold, NO_INDENT, "%s", report->verdict);
 	if (!options->quiet) {
 		fputc('\n', out);
 		trace_line(&t);

@@ -13,6 +13,7 @@
 #define WIDTH_DEFAULT 100
 #define WIDTH_LEAST 80 /* narrower terminals wrap by themselves */
 #define WIDTH_MOST 140
+#define UNIT_BYTES 3 /* ms, µs, min, % */
 #define INDENT 2
 #define GAP 2 /* between columns */
 
@@ -126,12 +127,24 @@ static size_t width_of(const char *text, size_t n)
 	return width;
 }
 
+/* Bytes of the next word; a number and its unit are one. */
+static size_t word_length(const char *text)
+{
+	size_t n = strcspn(text, " "), unit;
+
+	if (!n || !text[n] || text[n - 1] < '0' || text[n - 1] > '9')
+		return n;
+	unit = strcspn(text + n + 1, " ,;:.");
+	return unit && unit <= UNIT_BYTES ? n + 1 + strcspn(text + n + 1, " ") : n;
+}
+
 void screen_wrap(struct screen *screen, enum style style, const char *text, size_t at, size_t indent)
 {
 	bool first = true;
 
+	text += strspn(text, " ");
 	while (*text) {
-		size_t n = strcspn(text, " "), width = width_of(text, n);
+		size_t n = word_length(text), width = width_of(text, n);
 
 		if (!first && at + 1 + width > screen->width) {
 			fputc('\n', screen->out);
@@ -186,20 +199,24 @@ static char *cut(const char *text, size_t width, bool keep_end)
 	return asprintf(&out, "%.*s%s", (int)n, text, ellipsis) < 0 ? NULL : out;
 }
 
-static int cell_print(struct table *table, struct screen *screen, size_t column, size_t width, const char *text, enum style style)
+/* `gap` is the white space owed so far: a line does not end in it. */
+static int cell_print(struct table *table, struct screen *screen, size_t column, size_t width, const struct table_cell *cell,
+	size_t *gap)
 {
 	const struct column *c = &table->columns[column];
-	cleanup(freep) char *shown = cut(text, width, c->keep_end);
+	cleanup(freep) char *shown = cut(cell->text, width, c->keep_end);
 	size_t pad;
 
 	if (!shown)
 		return -ENOMEM;
 	pad = width - text_width(shown);
-	if (c->right)
-		spaces(screen, pad);
-	screen_put(screen, style, shown);
-	if (!c->right && column + 1 < table->n)
-		spaces(screen, pad);
+	*gap += c->right ? pad : 0;
+	if (*shown) {
+		spaces(screen, *gap);
+		*gap = 0;
+		screen_put(screen, cell->style, shown);
+	}
+	*gap += c->right ? 0 : pad;
 	return 0;
 }
 
@@ -238,16 +255,16 @@ static void widths_find(const struct table *table, const struct screen *screen, 
 
 static int row_print(struct table *table, struct screen *screen, const size_t *widths, const struct table_cell *row)
 {
-	bool first = true;
+	size_t gap = INDENT;
 	int rc = 0;
 
 	for (size_t c = 0; c < table->n && !rc; c++) {
+		const struct table_cell title = {(char *)table->columns[c].title, STYLE_dim};
+
 		if (!widths[c])
 			continue;
-		spaces(screen, first ? INDENT : GAP);
-		first = false;
-		rc = row ? cell_print(table, screen, c, widths[c], row[c].text, row[c].style) :
-			   cell_print(table, screen, c, widths[c], table->columns[c].title, STYLE_dim);
+		rc = cell_print(table, screen, c, widths[c], row ? &row[c] : &title, &gap);
+		gap += GAP;
 	}
 	fputc('\n', screen->out);
 	return rc;

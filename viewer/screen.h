@@ -26,7 +26,7 @@ struct screen {
 void screen_init(struct screen *screen, FILE *out, bool no_color);
 /* Text is valid UTF-8 without control bytes (text_for_terminal). */
 void screen_put(struct screen *screen, enum style style, const char *text);
-/* Words, `text` beginning in column `at` (already written up to there), later lines indented by `indent`; ends the line. */
+/* Words, filled into lines: the first goes on in column `at`, the others are indented by `indent`. Ends the last line. */
 void screen_wrap(struct screen *screen, enum style style, const char *text, size_t at, size_t indent);
 
 struct column {
@@ -38,7 +38,7 @@ struct column {
 };
 
 struct table_cell {
-	char *text; /* made safe for a terminal */
+	char *text; /* made safe for a terminal; the table owns it */
 	enum style style;
 };
 

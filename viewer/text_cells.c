@@ -47,11 +47,9 @@ static void cell_row(struct text_report *t, struct table *table, const struct ra
 	cleanup(freep) char *line = t->options->no_source ? strdup("") : first_line(c->source);
 	char name[NAME_BYTES], text[DURATION_BYTES], bar[BAR_BYTES], words[WORDS_BYTES];
 
+	pid_cell(t, table, c->process);
 	table_add(table, c->felt_ns ? STYLE_red : STYLE_plain, "%s", cell_name(t->report, r->index, name));
-	if (strcmp(c->status, "ok"))
-		table_add(table, STYLE_plain, "%s", *c->error ? c->error : c->status);
-	else
-		table_add(table, STYLE_plain, "%s", "");
+	table_add(table, STYLE_plain, "%s", strcmp(c->status, "ok") ? c->status : "");
 	table_add(table, STYLE_plain, "%s", duration_text(c->ended_ns - c->began_ns, text));
 	table_add(table, STYLE_plain, "%s", duration_text(c->busy_ns, text));
 	table_add(table, STYLE_plain, "%s", duration_text(c->longest_ns, text));
@@ -83,13 +81,13 @@ static void cells_legend(struct text_report *t, const struct ranked *ranked, siz
 	screen_put(&t->screen, STYLE_dim, " short or unknown");
 	fputc('\n', t->screen.out);
 	if (quiet)
-		print_safe(t, STYLE_dim, 2, "  sync: the cell has no await, so it held the loop by design; no task was kept waiting.");
+		print_safe(t, STYLE_dim, 2, "sync: a synchronous cell, which holds the loop by design; no task was kept waiting.");
 }
 
 void cells_section(struct text_report *t)
 {
 	static const struct column columns[] = {
-		{.title = "cell"}, {.title = "status", .most = 18, .shrinks = 6}, {.title = "wall", .right = true},
+		PID_COLUMN, {.title = "cell"}, {.title = "status"}, {.title = "wall", .right = true},
 		{.title = "busy", .right = true}, {.title = "longest", .right = true}, {.title = "stalls", .right = true},
 		{.title = "held by"}, {.title = "most of it"}, {.title = "first line", .shrinks = 12},
 	};
@@ -118,14 +116,26 @@ void cells_section(struct text_report *t)
 	t->failed |= table_print(&table, &t->screen) != 0;
 	table_free(&table);
 	if (shown < n)
-		print_safe(t, STYLE_dim, 2, "  and %zu more cells, none busy for more than %s: -v shows them", n - shown,
+		print_safe(t, STYLE_dim, 2, "and %zu more cells, none busy for more than %s: -v shows them", n - shown,
 			duration_text(ranked[shown].cell->busy_ns, text));
 	cells_legend(t, ranked, shown);
 }
 
-static bool is_shown(const struct report *report, const struct stall *s)
+/* In a notebook the cells tell; listed are the stalls that no cell tells, and with -v all. */
+static bool is_listed(const struct text_report *t, const struct stall *s)
 {
-	return !s->quiet && !report->loops.at[s->loop].machinery;
+	if (s->quiet || t->report->loops.at[s->loop].machinery)
+		return false;
+	return t->options->verbose || s->cell == NONE;
+}
+
+static int longest_compare(const void *a, const void *b)
+{
+	const struct stall *x = *(const struct stall *const *)a, *y = *(const struct stall *const *)b;
+
+	if (x->busy_ns != y->busy_ns)
+		return x->busy_ns > y->busy_ns ? -1 : 1;
+	return x < y ? -1 : x > y;
 }
 
 static void stall_row(struct text_report *t, struct table *table, const struct stall *s)
@@ -134,6 +144,7 @@ static void stall_row(struct text_report *t, struct table *table, const struct s
 	const char *function = function_name(&s->place);
 	char text[DURATION_BYTES], bar[BAR_BYTES], words[WORDS_BYTES], name[NAME_BYTES];
 
+	pid_cell(t, table, t->report->loops.at[s->loop].process);
 	table_add(table, STYLE_plain, "%s", duration_text(s->begin_ns, text));
 	table_add(table, STYLE_red, "%s", duration_text(s->busy_ns, text));
 	table_add(table, STYLE_plain, "%s", s->cell == NONE ? "" : cell_name(t->report, s->cell, name));
@@ -148,55 +159,48 @@ static void stall_row(struct text_report *t, struct table *table, const struct s
 		table_add(table, STYLE_plain, "%s", "");
 }
 
-/* In a notebook the cells tell; here are those that no cell tells, and with -v all. */
 void stalls_section(struct text_report *t)
 {
 	static const struct column columns[] = {
-		{.title = "at", .right = true}, {.title = "held", .right = true}, {.title = "cell"}, {.title = "by"},
-		{.title = "most of it"}, {.title = "place", .keep_end = true, .shrinks = 16},
+		PID_COLUMN, {.title = "at", .right = true}, {.title = "held", .right = true}, {.title = "cell"},
+		{.title = "held by"}, {.title = "most of it"}, {.title = "place", .keep_end = true, .shrinks = 16},
 		{.title = "tasks waiting", .right = true},
 	};
 	const struct report *report = t->report;
+	cleanup(freep) const struct stall **listed = malloc((report->stalls.n + 1) * sizeof(*listed));
 	struct table table = {.columns = columns, .n = sizeof(columns) / sizeof(*columns)};
-	size_t n = 0, shown = 0;
+	size_t n = 0;
 
-	for (size_t i = 0; i < report->stalls.n; i++)
-		n += is_shown(report, &report->stalls.at[i]) && (t->options->verbose || report->stalls.at[i].cell == NONE);
+	t->failed |= !listed;
+	for (size_t i = 0; i < report->stalls.n && listed; i++)
+		if (is_listed(t, &report->stalls.at[i]))
+			listed[n++] = &report->stalls.at[i];
 	if (!n)
 		return;
-	section_title(t, "Stalls", t->options->verbose || !report->cells.n ? "" : " outside the cells");
-	for (size_t i = 0; i < report->stalls.n && shown < rows_shown(t, n); i++) {
-		const struct stall *s = &report->stalls.at[i];
-
-		if (!is_shown(report, s) || !(t->options->verbose || s->cell == NONE))
-			continue;
-		stall_row(t, &table, s);
-		shown++;
-	}
+	qsort(listed, n, sizeof(*listed), longest_compare);
+	section_title(t, "Stalls", t->options->verbose || !report->cells.n ? ", longest first" : " outside the cells, longest first");
+	for (size_t i = 0; i < rows_shown(t, n); i++)
+		stall_row(t, &table, listed[i]);
 	t->failed |= table_print(&table, &t->screen) != 0;
 	table_free(&table);
-	if (shown < n)
-		print_safe(t, STYLE_dim, 2, "  and %zu more: -v shows them", n - shown);
+	if (rows_shown(t, n) < n)
+		print_safe(t, STYLE_dim, 2, "and %zu more: -v shows them", n - rows_shown(t, n));
 }
 
 static void loop_row(struct text_report *t, struct table *table, const struct loop *l)
 {
 	const uint64_t lags[] = {l->lag.p50_ns, l->lag.p90_ns, l->lag.p99_ns, l->lag.max_ns};
-	bool many = t->report->processes.n > 1 && l->process != NONE;
 	char text[DURATION_BYTES];
 
-	if (many)
-		table_add(table, STYLE_plain, "%lld", t->report->processes.at[l->process].pid);
-	else
-		table_add(table, STYLE_plain, "%s", "");
+	pid_cell(t, table, l->process);
 	table_add(table, STYLE_plain, "%s", *l->thread ? l->thread : "?");
 	table_add(table, STYLE_plain, "%s", l->kind);
 	table_add(table, STYLE_plain, "%" PRIu64, l->iterations);
 	table_add(table, STYLE_plain, "%s", duration_text(l->busy_ns, text));
 	for (size_t i = 0; i < sizeof(lags) / sizeof(*lags); i++)
 		table_add(table, STYLE_plain, "%s", l->lag.known ? duration_text(lags[i], text) : "-");
-	table_add(table, STYLE_plain, l->stalls ? "%" PRIu64 : "-", l->stalls);
-	table_add(table, STYLE_plain, "%s", l->stalls ? duration_text(l->stall_ns, text) : "");
+	table_add(table, l->felt ? STYLE_red : STYLE_plain, l->felt ? "%" PRIu64 : "-", l->felt);
+	table_add(table, STYLE_plain, "%s", l->felt ? duration_text(l->felt_ns, text) : "");
 }
 
 static void machinery_line(struct text_report *t)
@@ -216,7 +220,7 @@ static void machinery_line(struct text_report *t)
 			longest_ns = l->lag.max_ns;
 	}
 	if (n)
-		print_safe(t, STYLE_dim, 2, "  %zu loop%s of the kernel's own: %s busy in all, %s at the longest", n, n == 1 ? "" : "s",
+		print_safe(t, STYLE_dim, 2, "%zu loop%s of the kernel's own: %s busy in all, %s at the longest", n, n == 1 ? "" : "s",
 			duration_text(busy_ns, busy), duration_text(longest_ns, longest));
 }
 
@@ -224,7 +228,7 @@ static void machinery_line(struct text_report *t)
 void loops_section(struct text_report *t)
 {
 	static const struct column columns[] = {
-		{.title = "pid", .right = true}, {.title = "loop on thread", .most = 28, .shrinks = 10}, {.title = "kind"},
+		PID_COLUMN, {.title = "loop on thread", .most = 28, .shrinks = 10}, {.title = "kind"},
 		{.title = "iterations", .right = true}, {.title = "busy", .right = true}, {.title = "lag p50", .right = true},
 		{.title = "p90", .right = true}, {.title = "p99", .right = true}, {.title = "max", .right = true},
 		{.title = "stalls", .right = true}, {.title = "in all", .right = true},
@@ -235,7 +239,7 @@ void loops_section(struct text_report *t)
 
 	for (size_t i = 0; i < report->loops.n; i++) {
 		users += !report->loops.at[i].machinery;
-		stalled += !report->loops.at[i].machinery && report->loops.at[i].stalls;
+		stalled += !report->loops.at[i].machinery && report->loops.at[i].felt;
 	}
 	if (!users || (users == 1 && !stalled && report->cells.n && !t->options->verbose))
 		return;
@@ -249,6 +253,6 @@ void loops_section(struct text_report *t)
 	t->failed |= table_print(&table, &t->screen) != 0;
 	table_free(&table);
 	if (shown < users)
-		print_safe(t, STYLE_dim, 2, "  and %zu more: -v shows them", users - shown);
+		print_safe(t, STYLE_dim, 2, "and %zu more: -v shows them", users - shown);
 	machinery_line(t);
 }

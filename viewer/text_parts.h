@@ -9,6 +9,8 @@
 #define BAR_BYTES 64
 #define WORDS_BYTES 64
 
+#define NO_INDENT SIZE_MAX /* of a paragraph that is no part of a list */
+
 struct text_report {
 	struct report *report;
 	const struct output_options *options;
@@ -18,8 +20,8 @@ struct text_report {
 };
 
 char *duration_text(uint64_t ns, char buf[DURATION_BYTES]); /* returns buf */
-/* One paragraph, escaped and wrapped. */
-void print_safe(struct text_report *t, enum style style, size_t indent, const char *format, ...)
+/* One paragraph, escaped and wrapped, its first line indented by `first`, the others by two more. */
+void print_safe(struct text_report *t, enum style style, size_t first, const char *format, ...)
 	__attribute__((format(printf, 4, 5)));
 /* place_print() as a malloc'd text. */
 char *place_text(const struct report *report, int near, const struct place *place);
@@ -28,6 +30,9 @@ void section_title(struct text_report *t, const char *title, const char *more);
 size_t rows_shown(const struct text_report *t, size_t n);
 /* A bar of what a loop was held by, as long as the time's share of longest_ns. */
 void causes_bar(const struct causes *causes, uint64_t longest_ns, char buf[BAR_BYTES]);
+/* A table's first column and its cells: which process, where there are several; else empty, and so not shown. */
+#define PID_COLUMN {.title = "pid", .right = true}
+void pid_cell(struct text_report *t, struct table *table, int process);
 /* "sleep 600 ms": the largest. */
 void causes_words(const struct causes *causes, char *buf, size_t size);
 

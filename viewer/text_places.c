@@ -92,6 +92,7 @@ static void leak_row(struct text_report *t, struct table *table, const struct le
 	cleanup(freep) char *await = place_text(t->report, l->cell, &l->await);
 	char age[DURATION_BYTES], name[NAME_BYTES];
 
+	pid_cell(t, table, l->process);
 	table_add(table, STYLE_plain, "%s", l->cell == NONE ? "" : cell_name(t->report, l->cell, name));
 	table_add(table, STYLE_plain, "%s", l->coro);
 	if (g->count > 1)
@@ -108,7 +109,7 @@ static void leak_row(struct text_report *t, struct table *table, const struct le
 void leaks_section(struct text_report *t)
 {
 	static const struct column columns[] = {
-		{.title = "cell"}, {.title = "coroutine", .most = 36, .shrinks = 12},
+		PID_COLUMN, {.title = "cell"}, {.title = "coroutine", .most = 36, .shrinks = 12},
 		{.title = "task", .most = 20, .shrinks = 8}, {.title = "created at", .most = 40, .keep_end = true, .shrinks = 10},
 		{.title = "age", .right = true}, {.title = "how it ended", .most = 24},
 		{.title = "waits for", .most = 36, .shrinks = 12}, {.title = "at", .most = 40, .keep_end = true, .shrinks = 10},
@@ -131,7 +132,7 @@ void leaks_section(struct text_report *t)
 	t->failed |= table_print(&table, &t->screen) != 0;
 	table_free(&table);
 	if (tasks < t->report->leaks.n)
-		print_safe(t, STYLE_dim, 2, "  and %zu more: -v shows them", t->report->leaks.n - tasks);
+		print_safe(t, STYLE_dim, 2, "and %zu more: -v shows them", t->report->leaks.n - tasks);
 	free(groups.at);
 }
 
@@ -181,7 +182,7 @@ static void hidden_print(struct text_report *t, const frame_list *frames, size_t
 	}
 	for (size_t i = 0; i < n; i++)
 		p += snprintf(p, (size_t)(end - p), "%s%s", i ? ", " : "", names[i]);
-	print_safe(t, STYLE_dim, 8, "        %zu %s%s frame%s hidden", to - from, text, others ? " and other" : "",
+	print_safe(t, STYLE_dim, 8, "%zu %s%s frame%s hidden", to - from, text, others ? " and other" : "",
 		to - from == 1 ? "" : "s");
 }
 
@@ -204,7 +205,7 @@ static void stack_print(struct text_report *t, int cell, int64_t stack)
 		}
 		cleanup(freep) char *place = place_text(t->report, cell, &f->place);
 
-		print_safe(t, STYLE_plain, 8, "        %s  %s", place ? place : "?", f->place.function);
+		print_safe(t, STYLE_plain, 8, "%s in %s", place ? place : "?", f->place.function);
 		i++;
 	}
 	free(frames.at);
@@ -217,8 +218,9 @@ static void site_row(struct text_report *t, struct table *table, const struct si
 	const char *function = function_name(&s->place);
 	char text[DURATION_BYTES], name[NAME_BYTES];
 
-	table_add(table, s->stall_ns ? STYLE_red : STYLE_plain, "%s", s->cell == NONE ? "-" : cell_name(t->report, s->cell, name));
-	table_add(table, STYLE_plain, "%s", s->call);
+	pid_cell(t, table, s->process);
+	table_add(table, STYLE_plain, "%s", s->cell == NONE ? "" : cell_name(t->report, s->cell, name));
+	table_add(table, s->stall_ns ? STYLE_red : STYLE_plain, "%s", s->call);
 	table_add(table, STYLE_plain, "%s", s->class);
 	table_add(table, STYLE_plain, "%s", place ? place : "?");
 	table_add(table, STYLE_plain, "%s", function ? function : "");
@@ -229,7 +231,7 @@ static void site_row(struct text_report *t, struct table *table, const struct si
 }
 
 static const struct column site_columns[] = {
-	{.title = "cell"}, {.title = "call", .most = 40, .shrinks = 14}, {.title = "class"},
+	PID_COLUMN, {.title = "cell"}, {.title = "call", .most = 40, .shrinks = 14}, {.title = "class"},
 	{.title = "line", .most = 40, .keep_end = true, .shrinks = 12}, {.title = "in", .most = 28, .shrinks = 8},
 	{.title = "count", .right = true}, {.title = "total", .right = true}, {.title = "longest", .right = true},
 	{.title = "target", .shrinks = 8},
@@ -248,7 +250,7 @@ static void stacks_print(struct text_report *t)
 
 		if (!s->stack || !site_is_users(t->report, s))
 			continue;
-		print_safe(t, STYLE_bold, 6, "    %s, %s", s->call, duration_text(s->total_ns, total));
+		print_safe(t, STYLE_bold, 4, "%s, %s", s->call, duration_text(s->total_ns, total));
 		stack_print(t, s->cell, s->stack);
 	}
 }
@@ -259,13 +261,13 @@ void sites_section(struct text_report *t)
 	struct table table = {.columns = site_columns, .n = sizeof(site_columns) / sizeof(*site_columns)};
 	size_t n = 0, shown = 0;
 	uint64_t rest_ns = 0;
-	char title[64], text[DURATION_BYTES];
+	char title[64], text[DURATION_BYTES], least[NAME_BYTES];
 
 	for (size_t i = 0; i < report->sites.n; i++)
 		n += site_is_users(report, &report->sites.at[i]);
 	if (!n)
 		return;
-	snprintf(title, sizeof(title), " on loop threads, of %s or more", duration_text(report->min_block_ns, text));
+	snprintf(title, sizeof(title), " on loop threads, of %s or more", threshold_text(report->min_block_ns, least));
 	section_title(t, "Blocking calls", title);
 	for (size_t i = 0; i < report->sites.n; i++) {
 		const struct site *s = &report->sites.at[i];
@@ -282,7 +284,7 @@ void sites_section(struct text_report *t)
 	t->failed |= table_print(&table, &t->screen) != 0;
 	table_free(&table);
 	if (shown < n)
-		print_safe(t, STYLE_dim, 2, "  and %zu more places, %s in all: -v shows them", n - shown, duration_text(rest_ns, text));
+		print_safe(t, STYLE_dim, 2, "and %zu more places, %s in all: -v shows them", n - shown, duration_text(rest_ns, text));
 	if (t->options->verbose)
 		stacks_print(t);
 }

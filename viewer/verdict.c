@@ -157,7 +157,7 @@ static void subject_print(FILE *out, const struct report *report, const struct c
 	else if (report->cells.n)
 		fputs("Work outside the cells", out);
 	else
-		fputs("The program", out);
+		program_print(report, c->loop, out);
 }
 
 /* " in fetch_page, line 3", " at In [1]:3", " in main, app.py:12". */
@@ -233,8 +233,9 @@ static void leaked_print(FILE *out, const struct report *report)
 {
 	const struct leak *l = &report->leaks.at[0];
 	const char *reason = l->reason;
+	char least[NAME_BYTES];
 
-	fprintf(out, "No stall of %s or more, but ", duration(report->stall_ns));
+	fprintf(out, "No stall of %s or more, but ", threshold_text(report->stall_ns, least));
 	count_print(report->leaks.n, "task", out);
 	fprintf(out, report->leaks.n == 1 ? " leaked: %s, created at " : " leaked, the first of them %s, created at ", l->coro);
 	place_print(report, l->cell, &l->created, out);
@@ -267,7 +268,7 @@ static uint64_t longest_hold(const struct report *report, int *ret_cell)
 
 static void clean_print(FILE *out, const struct report *report)
 {
-	char name[NAME_BYTES];
+	char name[NAME_BYTES], least[NAME_BYTES];
 	int cell;
 	uint64_t longest = longest_hold(report, &cell);
 
@@ -276,7 +277,7 @@ static void clean_print(FILE *out, const struct report *report)
 			cell_name(report, cell, name), duration(longest));
 	else
 		fprintf(out, "No stall of %s or more in %s; the loop was held for %s at the longest%s%s",
-			duration(report->stall_ns), duration(report->duration_ns), duration(longest),
+			threshold_text(report->stall_ns, least), duration(report->duration_ns), duration(longest),
 			cell == NONE ? "" : ", in ", cell == NONE ? "" : cell_name(report, cell, name));
 }
 
@@ -313,9 +314,9 @@ static int sentence(FILE *out, const struct report *report)
 	if (!report->processes.n) {
 		fputs("Nothing was recorded: no Python process that uses asyncio was seen.", out);
 	} else if (!report->loops.n) {
-		fputs("No event loop ran in the ", out);
+		fputs("No event loop ran, so there was nothing to watch (", out);
 		count_print(report->processes.n, "Python process", out);
-		fputs(" seen, so there was nothing to watch.", out);
+		fputs(" seen).", out);
 	} else if (worst.ns) {
 		stalled_print(out, report, &worst);
 	} else if (report->leaks.n) {
