@@ -1,0 +1,401 @@
+/*
+ * Which loop runs on which thread. A run begins when the loop sets the async generator hooks (run_forever of asyncio and
+ * uvloop) or becomes the running loop (nest_asyncio), and ends when that is undone; runs nest. Under the GIL, on the thread itself.
+ */
+#include "probe/agent/loop.h"
+
+#include <dlfcn.h>
+#include <errno.h>
+#include <pthread.h>
+
+#include "probe/agent/frame.h"
+#include "probe/agent/got.h"
+#include "probe/agent/object.h"
+#include "probe/agent/slot.h"
+#include "probe/agent/symver.h"
+
+#define THREADS_MAX RING_SLOTS /* that have run a loop and still live; more get no ring either */
+#define TYPE_BYTES 256
+#define CFUNCTION_DEF_OFF 16 /* PyCFunctionObject.m_ml, the same from 3.8 to 3.14; proven before use */
+
+/* PyMethodDef.flags, Include/methodobject.h */
+#define FLAG_FASTCALL_KEYWORDS 0x82
+#define FLAG_ONE_ARGUMENT 0x08
+#define FLAG_CALL_MASK 0xff
+
+static struct loop_thread threads[THREADS_MAX];
+static uint32_t threads_pid; /* process they belong to */
+static pthread_key_t key;
+static bool key_made;
+
+typedef PyObject *poll_t(PyObject *, PyObject *const *, Py_ssize_t, PyObject *);
+static poll_t *poll_original;
+static PyCFunction set_running_original;
+static PyObject *get_running;	  /* _asyncio._get_running_loop */
+static PyObject *get_hooks;	  /* sys.get_asyncgen_hooks */
+static PyObject *self_name;	  /* "__self__" */
+
+/* ---- threads ------------------------------------------------------------------------------------------------------ */
+
+static void thread_release(void *p)
+{
+	struct loop_thread *thread = p;
+
+	agent_thread.loop = NULL;
+	loop_clocks_close(thread);
+	__atomic_store_n(&thread->taken, 0, __ATOMIC_RELEASE);
+}
+
+/* In a child of fork() the parent's threads are gone, but for the one that forked, and its loop does not run here. */
+static void threads_forget(void)
+{
+	for (unsigned int i = 0; i < THREADS_MAX; i++) {
+		if (threads[i].taken)
+			loop_clocks_close(&threads[i]);
+		threads[i].taken = 0;
+	}
+	agent_thread.loop = NULL;
+	pthread_setspecific(key, NULL);
+	threads_pid = agent.pid;
+}
+
+static struct loop_thread *thread_take(void)
+{
+	struct loop_thread *thread;
+
+	if (threads_pid != agent.pid)
+		threads_forget();
+	thread = pthread_getspecific(key);
+	if (thread)
+		return thread;
+	for (unsigned int i = 0; i < THREADS_MAX && !thread; i++)
+		if (!__atomic_load_n(&threads[i].taken, __ATOMIC_ACQUIRE))
+			thread = &threads[i];
+	if (!thread)
+		return NULL;
+	memset(thread, 0, sizeof(*thread));
+	thread->pid = agent.pid;
+	thread->taken = 1;
+	loop_clocks_open(thread);
+	if (pthread_setspecific(key, thread)) {
+		thread_release(thread);
+		return NULL;
+	}
+	return thread;
+}
+
+/* ---- runs ------------------------------------------------------------------------------------------------------------- */
+
+static void selector_forget(struct loop_thread *thread)
+{
+	thread->selector = NULL;
+	thread->stranger = NULL;
+	thread->armed = false;
+}
+
+static void start_announce(const struct loop_run *run, const char *type)
+{
+	uint32_t stack = stack_here();
+	size_t len = strlen(type);
+	struct ev_loop_start *ev = ring_new(loop_start, len, 0);
+
+	if (!ev)
+		return;
+	ev->loop = run->id;
+	ev->stack = stack;
+	ev->flags = run->flags;
+	ev->type_len = (uint32_t)len;
+	memcpy(ev + 1, type, len);
+	ring_end(ev);
+}
+
+static void run_push(PyObject *loop, bool hooked)
+{
+	struct loop_thread *thread = thread_take();
+	struct loop_run *run;
+	char type[TYPE_BYTES];
+
+	if (!thread || thread->depth == RUNS_MAX)
+		return;
+	thread_seen();
+	ring_acquire();
+	got_rescan(); /* uvloop's own object may have come a moment ago */
+	run = &thread->runs[thread->depth];
+	memset(run, 0, sizeof(*run));
+	run->loop = loop;
+	run->id = loop_id_take(loop);
+	run->flags = loop_describe(loop, type, sizeof(type));
+	run->hooked = hooked;
+	selector_forget(thread);
+	start_announce(run, type);
+	thread->depth++;
+	agent_thread.loop = thread;
+}
+
+static void run_pop(struct loop_thread *thread)
+{
+	struct loop_run *run = loop_innermost(thread);
+	struct ev_loop_stop *ev;
+
+	iteration_end(thread, run, clock_now_ns());
+	ev = ring_new(loop_stop, 0, 0);
+	if (ev) {
+		ev->loop = run->id;
+		ring_end(ev);
+	}
+	selector_forget(thread);
+	if (!--thread->depth)
+		agent_thread.loop = NULL;
+}
+
+/* The run of that loop on this thread; NULL: none. */
+static struct loop_run *run_of(struct loop_thread *thread, const void *loop)
+{
+	for (uint32_t i = thread ? thread->depth : 0; i-- > 0;)
+		if (thread->runs[i].loop == loop)
+			return &thread->runs[i];
+	return NULL;
+}
+
+/* This process's runs of the calling thread. */
+static struct loop_thread *thread_here(void)
+{
+	struct loop_thread *thread = agent_thread.loop;
+
+	return thread && thread->pid == agent.pid ? thread : NULL;
+}
+
+/* Fakes that tests and probes make the running loop are none. */
+static bool loop_like(PyObject *object)
+{
+	return PyObject_HasAttrString((PyObject *)Py_TYPE(object), "run_forever") &&
+	       PyObject_HasAttrString((PyObject *)Py_TYPE(object), "call_soon");
+}
+
+/* A run that set hooks lies inside `run` (NULL: lies anywhere). */
+static bool hooked_inside(const struct loop_thread *thread, const struct loop_run *run)
+{
+	uint32_t i = run ? (uint32_t)(run - thread->runs) + 1 : 0;
+
+	for (; i < thread->depth; i++)
+		if (thread->runs[i].hooked)
+			return true;
+	return false;
+}
+
+/* The async generator hooks are `loop`'s from now on; NULL: nobody's. Runs that set them inside it have put them back. */
+static void hooks_belong(PyObject *loop)
+{
+	struct loop_thread *thread = thread_here();
+	struct loop_run *run = loop ? run_of(thread, loop) : NULL;
+
+	if (loop && !run) {
+		if (loop_like(loop)) /* else of another framework */
+			run_push(loop, true);
+		return;
+	}
+	if (run)
+		run->hooked = true;
+	while (thread && hooked_inside(thread, run))
+		run_pop(thread);
+}
+
+/* `loop` is the running loop from now on; NULL: none is. Runs that set hooks end with these, not here. */
+static void running_is(PyObject *loop)
+{
+	struct loop_thread *thread = thread_here();
+	struct loop_run *run = loop ? run_of(thread, loop) : NULL;
+
+	if (loop && !run) {
+		if (loop_like(loop))
+			run_push(loop, false);
+		return;
+	}
+	while (thread && thread->depth && loop_innermost(thread) != run &&
+		!loop_innermost(thread)->hooked)
+		run_pop(thread);
+}
+
+/* ---- what tells us ---------------------------------------------------------------------------------------------------- */
+
+/*
+ * sys.set_asyncgen_hooks() sets the finalizer first, and each event comes before its own change (Python/sysmodule.c, 3.8 to
+ * 3.14): when the first iteration's event comes, the finalizer is new already. asyncio's and uvloop's are methods of the loop.
+ */
+void loop_audit(const char *event, PyObject *args)
+{
+	struct error_aside error;
+	PyObject *hooks, *finalizer, *loop = NULL;
+
+	if (strcmp(event, "sys.set_asyncgen_hook_firstiter") != 0 || !get_hooks || !agent_ours())
+		return;
+	error_put_aside(&error);
+	hooks = PyObject_CallFunctionObjArgs(get_hooks, NULL);
+	finalizer = hooks ? PyTuple_GetItem(hooks, 1) : NULL;
+	if (finalizer && finalizer != Py_None)
+		loop = PyObject_GetAttr(finalizer, self_name);
+	PyErr_Clear();
+	if (loop || finalizer == Py_None)
+		hooks_belong(loop);
+	Py_DecRef(loop);
+	Py_DecRef(hooks);
+	PyErr_Clear();
+	error_restore(&error);
+}
+
+static PyObject *hook_set_running(PyObject *module, PyObject *loop)
+{
+	PyObject *result = set_running_original(module, loop);
+	struct error_aside error;
+
+	if (!result || !(agent_ours() || agent_resume()))
+		return result;
+	error_put_aside(&error);
+	running_is(loop == Py_None ? NULL : loop);
+	PyErr_Clear();
+	error_restore(&error);
+	return result;
+}
+
+void loop_seen(PyObject *loop)
+{
+	struct loop_thread *thread = agent_thread.loop;
+	struct error_aside error;
+	PyObject *running;
+
+	if (thread && loop_innermost(thread)->loop == loop && thread->pid == agent.pid)
+		return;
+	if (!agent_active() || !get_running || run_of(thread_here(), loop))
+		return;
+	error_put_aside(&error);
+	running = PyObject_CallFunctionObjArgs(get_running, NULL);
+	if (running == loop && loop_like(loop))
+		run_push(loop, false);
+	Py_DecRef(running);
+	PyErr_Clear();
+	error_restore(&error);
+}
+
+/* ---- the selector ------------------------------------------------------------------------------------------------------ */
+
+/* EpollSelector.select() called by a _run_once(): asyncio's own, or nest_asyncio's. */
+static bool called_by_run_once(void)
+{
+	return frames_are("select", "_run_once");
+}
+
+/* Is this select.epoll the one the innermost loop waits in? Asked once per object and run. */
+static bool selector_is(struct loop_thread *thread, PyObject *epoll)
+{
+	struct loop_run *run = loop_innermost(thread);
+
+	if (thread->selector == epoll)
+		return true;
+	if (thread->stranger == epoll || run->flags & (LOOP_UVLOOP | LOOP_COARSE))
+		return false;
+	if (loop_polls((PyObject *)run->loop, epoll) || (!thread->selector && called_by_run_once())) {
+		thread->selector = epoll;
+		thread->polled = false;
+		thread->no_got = false;
+		return true;
+	}
+	thread->stranger = epoll;
+	return false;
+}
+
+/* The wrapped epoll_wait times it from inside; where that is not called (a static build), the method is timed. */
+static PyObject *selector_poll(struct loop_thread *thread, PyObject *self, PyObject *const *args,
+	Py_ssize_t n, PyObject *names)
+{
+	uint64_t begin_ns = clock_now_ns();
+	bool coarse = thread->no_got;
+	PyObject *result;
+
+	agent_thread.depth = 0; /* a wrapped call that was left by a jump ends here at the latest */
+	if (coarse)
+		selector_enter(thread, begin_ns);
+	thread->armed = !coarse;
+	result = poll_original(self, args, n, names);
+	thread->armed = false;
+	if (result && !thread->polled)
+		thread->no_got = true;
+	if (coarse)
+		selector_leave(thread, clock_now_ns(), result ? (int)PyList_Size(result) : -EINTR);
+	return result;
+}
+
+static PyObject *hook_poll(PyObject *self, PyObject *const *args, Py_ssize_t n, PyObject *names)
+{
+	struct loop_thread *thread = loop_thread_active();
+	bool armed;
+	PyObject *result;
+
+	if (!thread || !agent_ours())
+		return poll_original(self, args, n, names);
+	if (selector_is(thread, self))
+		return selector_poll(thread, self, args, n, names);
+	armed = thread->armed; /* a signal handler's poll() inside the selector's */
+	thread->armed = false;
+	result = poll_original(self, args, n, names);
+	thread->armed = armed;
+	return result;
+}
+
+/* ---- installation -------------------------------------------------------------------------------------------------------- */
+
+static int refuse(const char *name, const char *reason)
+{
+	hook_report(name, reason);
+	return -EPROTO;
+}
+
+static int poll_open(void)
+{
+	static const char name[] = "select.epoll.poll";
+	PyObject *type = module_attr("select", "epoll");
+	struct method_def *def = type ? method_find((PyTypeObject *)type, "poll") : NULL;
+
+	if (!def)
+		return refuse(name, "not found");
+	if ((def->flags & FLAG_CALL_MASK) != FLAG_FASTCALL_KEYWORDS)
+		return refuse(name, "it is called in another way");
+	poll_original = (poll_t *)def->function;
+	return method_place(def, (void *)hook_poll, name);
+}
+
+static int set_running_open(void)
+{
+	static const char name[] = "_asyncio._set_running_loop";
+	PyObject *function = module_attr("_asyncio", "_set_running_loop");
+	struct method_def *def;
+
+	if (!function || !PyCFunction_Check(function))
+		return refuse(name, "not found");
+	def = object_at(function, CFUNCTION_DEF_OFF);
+	if (def->function != (void *)PyCFunction_GetFunction(function) ||
+		strcmp(def->name, "_set_running_loop") != 0)
+		return refuse(name, "the method table was not found");
+	if ((def->flags & FLAG_CALL_MASK) != FLAG_ONE_ARGUMENT)
+		return refuse(name, "it is called in another way");
+	set_running_original = (PyCFunction)def->function;
+	return method_place(def, (void *)hook_set_running, name);
+}
+
+int loop_open(void)
+{
+	int rc;
+
+	if (!key_made && pthread_key_create(&key, thread_release))
+		return refuse("loops", "no thread-specific key is left");
+	key_made = true;
+	threads_pid = agent.pid;
+	get_hooks = PySys_GetObject("get_asyncgen_hooks");
+	Py_IncRef(get_hooks);
+	get_running = module_attr("_asyncio", "_get_running_loop");
+	Py_IncRef(get_running);
+	self_name = PyUnicode_InternFromString("__self__");
+	if (!get_hooks || !self_name)
+		return refuse("sys.get_asyncgen_hooks", "not found");
+	rc = set_running_open();
+	return poll_open() ? -EPROTO : rc;
+}

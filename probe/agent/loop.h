@@ -1,0 +1,94 @@
+/*
+ * What a thread keeps that runs event loops, and how the wrapped selector calls of call.c report to it. The struct belongs to
+ * loop.c; call.c adds to the three totals.
+ */
+#ifndef PROBE_AGENT_LOOP_H
+#define PROBE_AGENT_LOOP_H
+
+#include "probe/agent/agent.h"
+
+#define RUNS_MAX 8u /* loops running inside each other on one thread; more are not seen */
+
+struct loop_run { /* one loop that runs on this thread; the innermost is the last */
+	const void *loop; /* its address; run_forever() keeps it alive */
+	uint64_t id;
+	uint32_t flags; /* LOOP_UVLOOP, LOOP_COARSE */
+	bool hooked;	/* its run set the async generator hooks and ends when they are put back */
+	/* the open iteration; the last five are the thread's totals at its begin */
+	uint64_t begin_ns; /* 0: none */
+	uint64_t select_ns;
+	int32_t ready;
+	uint32_t short_count;
+	uint64_t cpu_ns;
+	int64_t runq_ns;
+	uint64_t gil_ns;
+	uint64_t short_ns;
+};
+
+struct loop_thread {
+	uint32_t taken; /* 1: a thread has it */
+	uint32_t pid;	/* process that set it up */
+	uint32_t depth; /* runs in use; 0: no loop runs */
+	bool armed;	/* inside the loop's own selector's poll() */
+	bool polled;	/* while armed, the wrapped epoll_wait was called */
+	bool no_got;	/* the wrapped epoll_wait is not called: poll() itself is timed */
+	/* totals since the thread was set up */
+	uint32_t short_count;
+	uint64_t short_ns;
+	uint64_t gil_ns;
+	/* the last reading of the thread's clocks */
+	uint64_t read_ns;
+	uint64_t read_cpu_ns;
+	int64_t read_runq_ns; /* < 0: not to be had */
+	int schedstat_fd;     /* -1: none */
+	uint64_t schedstat_ino;
+	uint64_t select_ns; /* entry of the selector call in flight */
+	/* select.epoll objects seen in poll() since the innermost loop began */
+	const void *selector;
+	const void *stranger;
+	struct loop_run runs[RUNS_MAX];
+};
+
+/* The thread's CPU time at `now_ns`; exact, or at most CLOCKS_AGE_NS off where it was read a moment ago. any */
+uint64_t loop_cpu_ns(struct loop_thread *thread, uint64_t now_ns);
+/* CPU time and run-queue wait (< 0: not to be had) of the thread, read now. any */
+void loop_clocks_read(struct loop_thread *thread, uint64_t now_ns);
+
+/* The selector of the innermost loop is entered, or has returned. any */
+void selector_enter(struct loop_thread *thread, uint64_t now_ns);
+void selector_leave(struct loop_thread *thread, uint64_t now_ns, int ready);
+
+/* The descriptor behind run-queue waits: one per thread that ever ran a loop. any */
+void loop_clocks_open(struct loop_thread *thread);
+void loop_clocks_close(struct loop_thread *thread);
+
+/* The iteration of a run: opened at now_ns, written at its end (nothing if none is open). any, with an own ring */
+void iteration_begin(struct loop_thread *thread, struct loop_run *run, uint64_t now_ns);
+void iteration_end(struct loop_thread *thread, struct loop_run *run, uint64_t now_ns);
+
+/* loop_id.c: the id of a loop that runs, given now if it has none; 0: too many loops at once. GIL */
+uint64_t loop_id_take(PyObject *loop);
+/* LOOP_UVLOOP, and LOOP_COARSE where its selector cannot be timed; `type` gets "module.Class". GIL */
+uint32_t loop_describe(PyObject *loop, char *type, size_t size);
+/* Whether `epoll` is what this loop's selector polls. GIL */
+bool loop_polls(PyObject *loop, const void *epoll);
+
+/*
+ * The calling thread, where it runs a loop of this process that is being recorded; else NULL. agent_thread.loop is set only
+ * while a loop runs. any
+ */
+static inline struct loop_thread *loop_thread_active(void)
+{
+	struct loop_thread *thread = agent_thread.loop;
+
+	if (__builtin_expect(!thread, 1))
+		return NULL;
+	return agent_active() && thread->pid == agent.pid ? thread : NULL;
+}
+
+static inline struct loop_run *loop_innermost(struct loop_thread *thread)
+{
+	return &thread->runs[thread->depth - 1];
+}
+
+#endif

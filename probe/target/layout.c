@@ -1,0 +1,80 @@
+/*
+ * The shipped offsets as a table, and the interpreter's own debug offsets over them. Called once per target. Must not
+ * trust the bytes it is given.
+ */
+#include "probe/target/layout.h"
+
+#include <errno.h>
+#include <string.h>
+
+#define NONE OFF_ABSENT
+#define VERSIONS (LAYOUT_MINOR_MAX - LAYOUT_MINOR_MIN + 1)
+
+struct member {
+	uint16_t place; /* in struct layout */
+	uint16_t shipped[VERSIONS];
+	uint16_t word[2]; /* in _Py_DebugOffsets of 3.13, 3.14 */
+};
+
+static const struct member members[] = {
+#define MEMBER(structure, member, v8, v9, v10, v11, v12, v13, v14, w13, w14, doc) \
+	{ offsetof(struct layout, structure##_##member), { v8, v9, v10, v11, v12, v13, v14 }, { w13, w14 } },
+#include "probe/target/layout.def"
+#undef MEMBER
+};
+#define MEMBERS (sizeof(members) / sizeof(members[0]))
+
+enum { /* words of _Py_DebugOffsets that stay */
+	WORD_COOKIE = 0,
+	WORD_VERSION = 1,
+	WORD_FREE_THREADED = 2,
+};
+
+static uint16_t *member_of(struct layout *layout, const struct member *m)
+{
+	return (uint16_t *)((char *)layout + m->place);
+}
+
+int layout_shipped(int minor, struct layout *ret)
+{
+	if (minor < LAYOUT_MINOR_MIN || minor > LAYOUT_MINOR_MAX)
+		return -ENOTSUP;
+	memset(ret, 0, sizeof(*ret));
+	ret->minor = minor;
+	for (size_t i = 0; i < MEMBERS; i++)
+		*member_of(ret, &members[i]) = members[i].shipped[minor - LAYOUT_MINOR_MIN];
+	return 0;
+}
+
+int layout_refine(struct layout *layout, const void *runtime, size_t n)
+{
+	uint64_t words[LAYOUT_DEBUG_BYTES / 8];
+	struct layout refined = *layout;
+	size_t column;
+
+	if (layout->minor < 13)
+		return 0;
+	if (n < sizeof(words))
+		return -EPROTO;
+	memcpy(words, runtime, sizeof(words));
+	if (memcmp(&words[WORD_COOKIE], "xdebugpy", 8))
+		return -EPROTO;
+	/* PY_VERSION_HEX: 0x030d00f0 is 3.13.0 final */
+	if (words[WORD_VERSION] >> 16 != (0x0300u | (unsigned int)layout->minor))
+		return -EPROTO;
+	if (words[WORD_FREE_THREADED])
+		return -ENOTSUP;
+	column = (size_t)layout->minor - 13;
+	for (size_t i = 0; i < MEMBERS; i++) {
+		uint16_t word = members[i].word[column];
+
+		if (word == NONE)
+			continue;
+		if (words[word] >= OFF_ABSENT)
+			return -EPROTO;
+		*member_of(&refined, &members[i]) = (uint16_t)words[word];
+	}
+	refined.refined = 1;
+	*layout = refined;
+	return 0;
+}
