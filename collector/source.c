@@ -169,7 +169,7 @@ bool source_excerpt(const char *text, const struct position *at, char *buf, size
 	for (const char *p = begin; p < end; p++) {
 		bool blank = is_blank(*p);
 
-		if (blank && (p + 1 == end || is_blank(p[1])))
+		if (blank && (p + 1 == end || is_blank(p[1]) || strchr(")]}", p[1]) || (n && strchr("([{", line[n - 1]))))
 			continue;
 		if (n + 1 == sizeof(line))
 			break;
