@@ -4,15 +4,29 @@
  */
 #include "probe/ring.h"
 
-#define RTLD_NOW 2 /* bits/dlfcn.h; both known C libraries agree */
+#include <stddef.h>
+
+#define RTLD_NOW 2 /* bits/dlfcn.h; glibc and musl agree */
 #define RUN_EVENT "cpython.run_"
+#define CLEAR_EVENT "cpython._PySys_ClearAuditHooks"
+#define DOMAIN_RAW 0 /* PYMEM_DOMAIN_RAW, Include/cpython/pymem.h */
 
 typedef int (*audit_hook)(const char *event, void *args, void *data);
 typedef int (*agent_open)(int abi);
 typedef int (*agent_audit)(const char *event, void *args);
 
+struct allocator { /* PyMemAllocatorEx, Include/cpython/pymem.h; the same from 3.5 on */
+	void *ctx;
+	void *(*malloc)(void *ctx, size_t size);
+	void *(*calloc)(void *ctx, size_t count, size_t size);
+	void *(*realloc)(void *ctx, void *p, size_t size);
+	void (*free)(void *ctx, void *p);
+};
+
 /* Weak: absent in most programs. */
 extern int PySys_AddAuditHook(audit_hook hook, void *data) __attribute__((weak));
+extern void PyMem_GetAllocator(int domain, struct allocator *allocator) __attribute__((weak));
+extern void PyMem_SetAllocator(int domain, struct allocator *allocator) __attribute__((weak));
 extern void *dlopen(const char *path, int flags) __attribute__((weak));
 extern void *dlsym(void *handle, const char *name) __attribute__((weak));
 extern char *getenv(const char *name) __attribute__((weak));
@@ -26,6 +40,46 @@ static int starts_with(const char *text, const char *beginning)
 		if (*text++ != *beginning++)
 			return 0;
 	return 1;
+}
+
+/*
+ * The interpreter keeps our hook in a block of its raw allocator, made before Py_Initialize(). With -X dev or PYTHONMALLOC=debug it
+ * later frees that block through the debug allocator, which did not make it and aborts (3.8.18 and 3.13.0). So the block is
+ * remembered, and its free led past whatever allocator is there then.
+ */
+static struct allocator early; /* what made the block */
+static struct allocator late;  /* what is there when the hooks are cleared */
+static void *block;
+
+static void *block_malloc(void *ctx, size_t size)
+{
+	void *p = early.malloc(ctx, size);
+
+	if (!block)
+		block = p;
+	return p;
+}
+
+static void block_free(void *ctx, void *p)
+{
+	if (!p || p != block) {
+		late.free(ctx, p);
+		return;
+	}
+	block = 0;
+	PyMem_SetAllocator(DOMAIN_RAW, &late);
+	early.free(early.ctx, p);
+}
+
+/* ctx stays what it was: a thread that reads the exchanged struct halfway still gets a pair that fits. */
+static void block_free_expect(void)
+{
+	struct allocator ours;
+
+	PyMem_GetAllocator(DOMAIN_RAW, &late);
+	ours = late;
+	ours.free = block_free;
+	PyMem_SetAllocator(DOMAIN_RAW, &ours);
 }
 
 /* A missing agent, or one of another release, is no agent: the program runs as if nothing had been asked. */
@@ -49,12 +103,22 @@ static int on_audit(const char *event, void *args, void *data)
 		tried = 1;
 		agent_load();
 	}
+	if (event[0] == 'c' && block && starts_with(event, CLEAR_EVENT))
+		block_free_expect();
 	return 0;
 }
 
 /* Before Py_Initialize(), so that the hook is there from the first event on. */
 __attribute__((constructor)) static void preload(void)
 {
-	if (PySys_AddAuditHook && dlopen && dlsym && getenv)
-		PySys_AddAuditHook(on_audit, 0);
+	struct allocator ours;
+
+	if (!PySys_AddAuditHook || !PyMem_GetAllocator || !PyMem_SetAllocator || !dlopen || !dlsym || !getenv)
+		return;
+	PyMem_GetAllocator(DOMAIN_RAW, &early);
+	ours = early;
+	ours.malloc = block_malloc;
+	PyMem_SetAllocator(DOMAIN_RAW, &ours);
+	PySys_AddAuditHook(on_audit, 0);
+	PyMem_SetAllocator(DOMAIN_RAW, &early);
 }
