@@ -19,8 +19,11 @@ def describe():
     seen = {}
     seen["environment"] = sorted(os.environ.items())
     seen["maps"] = sorted({line.split(None, 5)[5].strip() for line in open("/proc/self/maps") if line.count("/")})
-    fds = [os.readlink("/proc/self/fd/" + fd) for fd in os.listdir("/proc/self/fd") if os.path.lexists("/proc/self/fd/" + fd)]
-    seen["fds"] = sorted({fd.split(":")[0] for fd in fds}), len(fds) if "ipykernel" not in sys.modules else "as zmq likes"
+    seen["fds"] = sorted((int(fd), os.readlink("/proc/self/fd/" + fd)) for fd in os.listdir("/proc/self/fd")
+                         if os.path.lexists("/proc/self/fd/" + fd))
+    new = os.open("/dev/null", os.O_RDONLY)
+    os.close(new)
+    seen["next fd"] = new if "ipykernel" not in sys.modules else "as zmq likes"
     seen["threads"] = sorted(t.name.split("-")[0] for t in threading.enumerate()), len(os.listdir("/proc/self/task"))
     seen["modules"] = sorted(sys.modules)
     seen["sys"] = [sys.path, sys.flags, sys.getswitchinterval(), sys.getrecursionlimit(), sys.gettrace(), sys.getprofile(),
@@ -112,7 +115,7 @@ print(json.dumps(_seen, default=str))
 '''
 
 # Read docs/visible.md beside this: there it says what each is for.
-IN_A_PROGRAM = {"environment", "maps", "gc.callbacks", "warnings._warn_unawaited_coroutine", "_PyTask"}
+IN_A_PROGRAM = {"environment", "maps", "fds", "gc.callbacks", "warnings._warn_unawaited_coroutine", "_PyTask"}
 IN_A_NOTEBOOK = IN_A_PROGRAM | {"ipython events"}
 
 
@@ -180,6 +183,15 @@ def test_maps_differ_by_what_is_listed(which, request):
     plain, traced = (set(seen["maps"]) for seen in request.getfixturevalue(which))
     more = {os.path.basename(path) for path in traced - plain}
     assert all(re.fullmatch(r"agent\.so|preload\.so|ring-\d+", name) for name in more), more
+
+
+@pytest.mark.parametrize("which", ["program", "kernel"])
+def test_descriptors_differ_by_what_is_listed(which, request):
+    plain, traced = ([(fd, re.sub(r":.*", "", path)) for fd, path in seen["fds"]] for seen in request.getfixturevalue(which))
+    ours = [(fd, path) for fd, path in traced if path.endswith("/schedstat")]
+    assert all(fd >= 256 for fd, path in ours), ours
+    theirs = {path for fd, path in traced if (fd, path) not in ours} - {path for fd, path in plain}
+    assert all(re.fullmatch(r"/\S*/awaitscope-session-\w+/kernel\.log", path) for path in theirs), theirs
 
 
 def test_gc_callbacks_has_one_more(program):

@@ -23,7 +23,7 @@ HEADERS = [p for p in SOURCES if p.suffix == ".h"]
 MAY_INCLUDE = {
     "probe/base/": ["probe/base/"],
     "probe/preload/": ["probe/preload/", "probe/ring.h"],
-    "probe/agent/": ["probe/agent/", "probe/target/layout.def", "probe/event.", "probe/ring.h", "probe/calls.def"],
+    "probe/agent/": ["probe/agent/", "probe/target/", "probe/event.", "probe/ring.h", "probe/calls.def"],
     "probe/": ["probe/"],
     "collector/": ["collector/", "probe/"],
     "viewer/": ["viewer/", "probe/base/", "collector/schema.h"],
