@@ -77,10 +77,12 @@ void ring_forked(void);		/* in the child: forget the parent's rings; the next ri
 void ring_close(void);		/* mark the file closed */
 /*
  * Room for a record with `tails` bytes after its fixed part. Head and tail padding are filled in, time_ns 0 means now. Times in
- * one ring never go back: an earlier time_ns than the last record's becomes that.
+ * one ring never go back: an earlier time_ns than the last record's becomes that. RING_ANNOUNCE: a little before now, for what must
+ * not push the record that refers to it to a later time, nor come so early that the recorder has gone on.
  * NULL: dropped and counted (ring full, no ring, in a signal handler). Between begin and end: no call into Python and no other
  * begin. any; without an own ring only under the GIL.
  */
+#define RING_ANNOUNCE 1u
 void *ring_begin(unsigned int kind, size_t fixed, size_t tails, uint64_t time_ns);
 void ring_end(void *record);
 #define ring_new(name, tails, time_ns) \

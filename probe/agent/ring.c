@@ -20,6 +20,7 @@
 
 #define RING_FILES_MAX 16 /* images that one pid may exec one after the other, each with its own file */
 #define PATH_BYTES 4096
+#define ANNOUNCE_BACK_NS 1000000u /* well within what the recorder holds back for order */
 
 struct ring {
 	struct ring_control *control;
@@ -116,7 +117,7 @@ static void ring_init(struct ring *r, void *control, uint32_t tid)
 	r->control = control;
 	r->data = (char *)control + RING_PAGE;
 	r->head = 0;
-	r->last_time_ns = 0;
+	r->last_time_ns = clock_now_ns();
 	r->owned = 1;
 	r->control->tid = tid;
 }
@@ -201,6 +202,7 @@ int ring_acquire(void)
 			r = &rings.ring[i];
 	if (r) {
 		r->owned = 1;
+		r->last_time_ns = clock_now_ns();
 		__atomic_store_n(&r->control->tid, thread_tid(), __ATOMIC_RELEASE);
 	} else {
 		r = ring_grow(thread_tid());
@@ -279,8 +281,8 @@ void *ring_begin(unsigned int kind, size_t fixed, size_t tails, uint64_t time_ns
 		agent_thread.writing = 0;
 		return NULL;
 	}
-	if (!time_ns)
-		time_ns = clock_now_ns();
+	if (time_ns <= RING_ANNOUNCE)
+		time_ns = clock_now_ns() - (time_ns ? ANNOUNCE_BACK_NS : 0);
 	if (time_ns < r->last_time_ns)
 		time_ns = r->last_time_ns;
 	r->last_time_ns = time_ns;
