@@ -101,12 +101,24 @@ static uint32_t library_frames(const struct stack *s)
 	return n;
 }
 
+/* Frames at the bottom of every thread: they run other code and wait for nothing. */
+static bool runs_others(const struct frame *f)
+{
+	static const char *const names[] = {"_bootstrap", "_bootstrap_inner", "run", "_worker"};
+	const char *dot = strrchr(f->function, '.'), *name = dot ? dot + 1 : f->function;
+
+	for (size_t i = 0; i < sizeof(names) / sizeof(*names); i++)
+		if (!strcmp(name, names[i]))
+			return is_within(f->module, "threading") || is_within(f->module, "concurrent.futures");
+	return false;
+}
+
 static bool has_module(const struct stack *s, const char *module)
 {
 	uint32_t n = library_frames(s);
 
 	for (uint32_t i = 0; i < n; i++)
-		if (is_within(s->at[i].frame->module, module))
+		if (is_within(s->at[i].frame->module, module) && !runs_others(s->at[i].frame))
 			return true;
 	return false;
 }
@@ -116,7 +128,7 @@ static bool is_peer(const char *target)
 {
 	if (!strncmp(target, "socket:", 7))
 		return true;
-	return target[0] != '/' && strncmp(target, "pipe:", 5) && strncmp(target, "anon_inode:", 11) && strchr(target, ':');
+	return target[0] != '/' && strncmp(target, "pipe:", 5) && strchr(target, ':');
 }
 
 static enum block_class class_of_call(uint32_t id, int fd, const char *target)
@@ -127,6 +139,8 @@ static enum block_class class_of_call(uint32_t id, int fd, const char *target)
 		return CLASS_other;
 	if (id == CALL_select && fd >= 0)
 		return CLASS_network;
+	if (!strncmp(target, "anon_inode:", 11))
+		return CLASS_other; /* an eventfd's write wakes another thread */
 	if (c->class == CLASS_file && is_peer(target))
 		return CLASS_network;
 	if (c->class == CLASS_network && !strncmp(target, "pipe:", 5))

@@ -39,18 +39,25 @@ static const char *asyncio_name(struct model *model, const struct frame *f)
 	return pool_text(&model->pool, buf, strlen(buf));
 }
 
+/* Index of the frame whose await counts: the innermost of user code, else the innermost outside asyncio, else the outermost. */
+static uint32_t border(const struct stack *s)
+{
+	for (uint32_t i = 0; i < s->count; i++)
+		if (s->user ? s->at[i].frame == s->user : strncmp(s->at[i].frame->module, "asyncio", 7))
+			return i;
+	return s->count ? s->count - 1 : 0;
+}
+
 /*
- * The library coroutine that the innermost user frame awaits; inside asyncio past the context managers' own methods, so that
- * `async with lock` is Lock.acquire. NULL where user code awaits the future itself.
+ * The library coroutine that it awaits; inside asyncio past the context managers' own methods, so that `async with lock` is
+ * Lock.acquire. NULL where it awaits the future itself.
  */
 static const char *awaited_by_frames(struct model *model, const struct stack *s)
 {
-	uint32_t at = 0;
+	uint32_t at = border(s);
 	const struct frame *f;
 	char buf[NAME_MAX_BYTES];
 
-	while (at < s->count && s->at[at].frame != s->user)
-		at++;
 	if (!at)
 		return NULL;
 	f = s->at[--at].frame;

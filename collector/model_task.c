@@ -74,6 +74,11 @@ static const char *canceller(const struct task *t)
 	return t->cancels ? "shutdown" : NULL;
 }
 
+static uint64_t id_of_awaited(const struct task *t)
+{
+	return t->await_task && !t->await_task->dropped ? t->await_task->id : 0;
+}
+
 static void put_task(struct model *model, struct dirty *d)
 {
 	struct task *t = TASK_OF(d);
@@ -100,7 +105,7 @@ static void put_task(struct model *model, struct dirty *d)
 		NUMBER(!t->unretrieved), TEXT_OF(canceller(t)), NUMBER(t->steps), NUMBER(t->busy_ns), NUMBER(t->max_step_ns),
 		NUMBER_IF(t->steps, t->last_ns), TEXT_OF(waits ? what : NULL),
 		ID(waits ? stack_row(model, t->await_stack) : 0), TEXT_OF(at.file), NUMBER_IF(at.line, at.line),
-		TEXT_OF(at.function), ID(waits && t->await_task ? t->await_task->id : 0), TEXT_OF(t->leaked));
+		TEXT_OF(at.function), ID(waits ? id_of_awaited(t) : 0), TEXT_OF(t->leaked));
 }
 
 static void stored_task(struct model *model, struct dirty *d)
@@ -324,7 +329,7 @@ static void record_wait(struct model *model, struct task *t, uint64_t begin_ns)
 		return;
 	await_describe(model, t, what, sizeof(what));
 	STORE_PUT(model->store, await, NUMBER(t->id), NUMBER(t->last_ns), NUMBER(wait_ns), TEXT_OF(what),
-		ID(stack_row(model, t->await_stack)), ID(t->await_task ? t->await_task->id : 0));
+		ID(stack_row(model, t->await_stack)), ID(id_of_awaited(t)));
 }
 
 static void record_step(
