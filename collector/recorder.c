@@ -13,7 +13,6 @@
 #include "collector/rings.h"
 #include "collector/tape.h"
 #include "probe/base/cleanup.h"
-#include "probe/base/units.h"
 
 /* A 4 MiB ring holds 100 ms of the fastest known program: turns are a fifth of that, half while records come. */
 #define TURN_IDLE_MS 20
@@ -22,8 +21,6 @@
 #define END_SETTLES_NS 100000000ull
 #define UNKNOWN_STATUS (-1)
 #define NS_PER_S 1000000000ull
-/* After an error of the disk: how often it is tried again. */
-#define RETRY_NS NS_PER_S
 
 struct watched { /* a traced process */
 	uint32_t pid;
@@ -39,11 +36,9 @@ struct recorder {
 	struct tape_writer tape;
 	struct watched *watched;
 	size_t watched_count;
-	uint64_t began_ns;
-	uint64_t retry_ns;  /* > 0: the disk failed, next try then */
-	uint64_t discarded; /* records since it failed */
-	int error;	    /* the first error */
-	bool busy;	    /* the last turn brought records */
+	uint64_t refused; /* records that the model did not take */
+	int error;	  /* the first error */
+	bool busy;	  /* the last turn brought records */
 	bool tape_failed;
 };
 
@@ -89,18 +84,17 @@ static void watched_add(struct recorder *r, uint32_t pid)
 	}
 }
 
-/* One line, once: what happened to the trace, and that the program goes on. */
+/*
+ * One line, once. No time is told: what was refused may have waited since an earlier commit. The model goes on and counts its
+ * losses, and writes again where there is room again.
+ */
 static void disk_failed(struct recorder *r, int rc)
 {
-	char age[32];
-
-	r->retry_ns = now_ns() + RETRY_NS;
 	if (r->error)
 		return;
 	r->error = rc;
-	log_error("%s: nothing more is recorded after %s; the trace keeps what it has and the program goes on",
-		rc == -ENOSPC ? "the disk is full" : strerror(-rc),
-		duration_format(now_ns() - r->began_ns, age, sizeof(age)));
+	log_error("%s: the trace keeps what it has, what cannot be written is lost; the program is not disturbed",
+		rc == -ENOSPC ? "the disk is full" : strerror(-rc));
 }
 
 /* A record_fn. Never stops the source: what cannot be kept is counted. */
@@ -115,13 +109,9 @@ static int keep(void *ctx, uint32_t pid, const struct ev_head *record)
 		r->tape_failed = true;
 		log_error("the tape cannot be written: it ends here");
 	}
-	if (r->retry_ns) {
-		r->discarded++;
-		return 0;
-	}
 	rc = model_record(r->model, pid, record);
 	if (rc) {
-		r->discarded++;
+		r->refused++;
 		disk_failed(r, rc);
 	}
 	return 0;
@@ -171,10 +161,7 @@ void recorder_take(struct recorder *r)
 	ends_notice(r, now);
 	r->busy = rings_drain(r->rings, 0, keep, r) > 0;
 	ends_tell(r, now - END_SETTLES_NS);
-	if (r->retry_ns && now < r->retry_ns)
-		return;
 	rc = model_tick(r->model, now);
-	r->retry_ns = 0;
 	if (rc)
 		disk_failed(r, rc);
 }
@@ -218,8 +205,7 @@ int recorder_begin(struct recorder *r, const char *path, const struct model_opti
 	struct model *model;
 	int rc;
 
-	r->began_ns = now_ns();
-	o.t0_ns = r->began_ns;
+	o.t0_ns = now_ns();
 	rc = model_open(path, &o, &model);
 	if (!rc)
 		r->model = model;
@@ -295,10 +281,10 @@ int recorder_finish(struct recorder *r)
 	rings_drain(r->rings, 1, keep, r);
 	ends_notice(r, end);
 	ends_tell(r, UINT64_MAX);
-	if (r->discarded)
-		model_lost(r->model, "disk full", r->discarded);
+	if (r->refused)
+		model_lost(r->model, "records that could not be kept", r->refused);
 	rc = model_close(r->model, end);
-	if (rc && !r->error)
+	if (rc)
 		disk_failed(r, rc);
 	return r->error;
 }

@@ -104,12 +104,15 @@ int recording_begin(struct recording *r, const char *name, pid_t pid, const char
 	cleanup(freep) char *path = o->trace ? strdup(o->trace) : trace_path_default(name, pid);
 	int rc = path ? path_check_new(path, o->force) : -ENOMEM;
 
-	if (!rc && o->force)
-		trace_remove(path);
-	if (!rc)
-		rc = recorder_begin(r->recorder, path, &model);
 	if (rc)
 		return refuse("trace", path ? path : name, rc);
+	if (o->force)
+		trace_remove(path);
+	rc = recorder_begin(r->recorder, path, &model);
+	if (rc && rc != -EEXIST) /* the place was free, so what SQLite left there is ours */
+		trace_remove(path);
+	if (rc)
+		return refuse("trace", path, rc);
 	trace_give(path);
 	model_meta(recorder_model(r->recorder), what, value);
 	model_coverage(recorder_model(r->recorder), "note", "agent", AGENT_ALONE);
@@ -128,22 +131,24 @@ void recording_drop(struct recording *r)
 
 void recording_end(struct recording *r)
 {
-	unsigned int running, processes;
+	unsigned int running;
+	int rc;
 
 	if (!r->path)
 		return;
-	recorder_finish(r->recorder);
-	processes = recorder_processes(r->recorder);
+	rc = recorder_finish(r->recorder);
 	running = recorder_running(r->recorder);
 	trace_give(r->path);
+	log_progress_end();
 	if (running)
 		log_error("%u traced process%s still running; recording has stopped", running,
 			running == 1 ? " is" : "es are");
-	if (!processes && !r->untraced_said)
-		log_error("no Python process with an event loop was seen; the trace is empty");
-	log_progress_end();
-	if (log_level() > LOG_QUIET)
+	if (rc) /* its losses may be among what could not be written: a verdict from it could read as clean */
+		log_error("the trace is incomplete, so there is no verdict; what it has: awaitscope report %s", r->path);
+	else if (log_level() > LOG_QUIET)
 		r->options->done(r->path);
+	else if (!recorder_processes(r->recorder) && !r->untraced_said)
+		log_error("no Python process with an event loop was seen; the trace is empty");
 }
 
 void recording_free(struct recording *r)

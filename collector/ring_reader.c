@@ -1,7 +1,8 @@
 /*
- * One ring file, read with pread(2) and not through a mapping: its owner may truncate it at any moment, and a mapping would then
- * kill the recorder with SIGBUS. Heads and tails are aligned words, which the kernel copies whole: 0 of 15 M reads and 10 M writes
- * were torn (6.18, fsrm, tmpfs and ext4, 2026-11); a head is read twice all the same. Must not believe a byte of the file.
+ * One ring file, read with pread(2) and not through a mapping: its owner may truncate it at any
+ * moment, and a mapping would then kill the recorder with SIGBUS. Heads and tails are aligned
+ * words, which the kernel copies whole: 0 of 15 M reads and 10 M writes were torn (6.18, fsrm,
+ * tmpfs and ext4, 2026-11); a head is read twice all the same. Must not believe a byte of the file.
  */
 #include "collector/ring_reader.h"
 
@@ -14,20 +15,23 @@
 #include "probe/base/cleanup.h"
 #include "probe/ring.h"
 
-#define RING_BYTES_MIN RING_PAGE      /* bounds of what we believe; agents use RING_BYTES */
+#define RING_BYTES_MIN RING_PAGE /* bounds of what we believe; agents use RING_BYTES */
 #define RING_BYTES_MAX (256u << 20)
-#define CHUNK_BYTES ((size_t)256 << 10) /* read at once: stays in the L2 cache until it is handed out */
-#define FUTURE_NS 1000000000ull	      /* sensors and we use one clock: a record later than that from now is none */
-#define HEAD_READS 4		      /* until two agree */
+#define CHUNK_BYTES                                                                                \
+	((size_t)256 << 10) /* read at once: stays in the L2 cache until it is handed out */
+#define FUTURE_NS                                                                                  \
+	1000000000ull /* sensors and we use one clock: a record later than that from now is none   \
+		       */
+#define HEAD_READS 4  /* until two agree */
 
 struct ring {
-	uint64_t head;	  /* as last seen */
+	uint64_t head;    /* as last seen */
 	uint64_t copied;  /* position in the stream up to which bytes are in buf */
 	uint64_t dropped; /* as last seen */
 	unsigned char *buf;
 	size_t size, begin, end; /* of buf; [begin, end) is not taken yet */
-	bool checked;		 /* a record stands at begin */
-	bool bad;		 /* given up: only what is in buf still counts */
+	bool checked;            /* a record stands at begin */
+	bool bad;                /* given up: only what is in buf still counts */
 };
 
 struct ring_reader {
@@ -58,7 +62,9 @@ static int read_at(int fd, void *buf, size_t n, uint64_t off)
 	return 0;
 }
 
-/* ---- the file ----------------------------------------------------------------------------------------------------- */
+/* ---- the file
+ * -----------------------------------------------------------------------------------------------------
+ */
 
 static int check_page(const struct ring_file *page, uint32_t pid)
 {
@@ -73,7 +79,8 @@ static int check_page(const struct ring_file *page, uint32_t pid)
 	return page->slots && page->slots <= RING_SLOTS ? 0 : -EPROTO;
 }
 
-int ring_reader_open(int folder, const char *name, uint32_t pid, bool consume, struct ring_reader **ret)
+int ring_reader_open(
+	int folder, const char *name, uint32_t pid, bool consume, struct ring_reader **ret)
 {
 	cleanup(freep) struct ring_reader *r = calloc(1, sizeof(*r));
 	/* O_NONBLOCK: a FIFO of that name must not hold us. */
@@ -131,7 +138,9 @@ bool ring_reader_closed(const struct ring_reader *r)
 	return r->closed;
 }
 
-/* ---- looking ------------------------------------------------------------------------------------------------------ */
+/* ---- looking
+ * ------------------------------------------------------------------------------------------------------
+ */
 
 static void give_up(struct ring_reader *r, struct ring *ring)
 {
@@ -165,7 +174,8 @@ static void look_at_ring(struct ring_reader *r, unsigned int slot)
 		ring->head = c.head;
 }
 
-/* Rings that came since the last look. They begin at the tail they have: an earlier recorder may have read from them. */
+/* Rings that came since the last look. They begin at the tail they have: an earlier recorder may
+ * have read from them. */
 static int take_rings(struct ring_reader *r, unsigned int rings)
 {
 	struct ring_control c;
@@ -195,7 +205,8 @@ void ring_reader_look(struct ring_reader *r, uint64_t now_ns)
 
 	r->latest_ns = now_ns + FUTURE_NS;
 	if (!rc) {
-		r->closed = page.closed == 1; /* before the heads: what it wrote before closing is seen too */
+		r->closed = page.closed ==
+			    1; /* before the heads: what it wrote before closing is seen too */
 		r->no_ring = page.no_ring > r->no_ring ? page.no_ring : r->no_ring;
 		r->in_signal = page.in_signal > r->in_signal ? page.in_signal : r->in_signal;
 		__atomic_thread_fence(__ATOMIC_ACQUIRE);
@@ -213,12 +224,15 @@ void ring_reader_look(struct ring_reader *r, uint64_t now_ns)
 
 void ring_reader_losses(const struct ring_reader *r, struct ring_losses *ret)
 {
-	*ret = (struct ring_losses){.no_ring = r->no_ring, .in_signal = r->in_signal, .bad = r->bad};
+	*ret = (struct ring_losses){
+		.no_ring = r->no_ring, .in_signal = r->in_signal, .bad = r->bad};
 	for (unsigned int i = 0; i < r->rings; i++)
 		ret->full += r->ring[i].dropped;
 }
 
-/* ---- records ------------------------------------------------------------------------------------------------------ */
+/* ---- records
+ * ------------------------------------------------------------------------------------------------------
+ */
 
 /* Room for `need` bytes and more after what is not taken yet. */
 static int make_room(struct ring *ring, size_t need)
@@ -243,7 +257,8 @@ static int make_room(struct ring *ring, size_t need)
 	return 0;
 }
 
-/* Copy more of the ring, at least as much as makes `need` bytes; the caller knows that the target wrote them. */
+/* Copy more of the ring, at least as much as makes `need` bytes; the caller knows that the target
+ * wrote them. */
 static int copy_more(struct ring_reader *r, struct ring *ring, size_t need)
 {
 	unsigned int slot = (unsigned int)(ring - r->ring);
@@ -266,7 +281,10 @@ static int copy_more(struct ring_reader *r, struct ring *ring, size_t need)
 	/* The bytes are ours now: the loads above come before this store. */
 	__atomic_thread_fence(__ATOMIC_RELEASE);
 	off += offsetof(struct ring_control, tail);
-	return pwrite(r->fd, &ring->copied, sizeof(ring->copied), (off_t)off) == sizeof(ring->copied) ? 0 : -EIO;
+	return pwrite(r->fd, &ring->copied, sizeof(ring->copied), (off_t)off) ==
+			       sizeof(ring->copied)
+		       ? 0
+		       : -EIO;
 }
 
 static const struct ev_head *record_at(const struct ring *ring)
@@ -274,7 +292,8 @@ static const struct ev_head *record_at(const struct ring *ring)
 	return (const struct ev_head *)(const void *)(ring->buf + ring->begin);
 }
 
-/* Go to the next record. 1: it stands at begin, checked; 0: there is none yet; -EPROTO: the bytes are none. */
+/* Go to the next record. 1: it stands at begin, checked; 0: there is none yet; -EPROTO: the bytes
+ * are none. */
 static int next_record(struct ring_reader *r, struct ring *ring)
 {
 	for (;;) {

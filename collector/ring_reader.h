@@ -1,6 +1,6 @@
 /*
- * One ring file of one target process (probe/ring.h), as bytes we did not write: opened, looked at, its records copied out and
- * checked. Called by rings.c. Silent.
+ * One ring file of one target process (probe/ring.h), as bytes we did not write: opened, looked at,
+ * its records copied out and checked. Called by rings.c. Silent.
  */
 #ifndef COLLECTOR_RING_READER_H
 #define COLLECTOR_RING_READER_H
@@ -12,25 +12,29 @@
 
 struct ring_reader;
 
-struct ring_losses { /* records that are missing, as the file tells */
-	uint64_t full;	    /* the ring was full */
+struct ring_losses {        /* records that are missing, as the file tells */
+	uint64_t full;      /* the ring was full */
 	uint64_t no_ring;   /* their thread had none */
 	uint64_t in_signal; /* their thread was writing another */
-	uint64_t bad;	    /* rings given up for bytes that are no record; what they held is not known */
+	uint64_t bad; /* rings given up for bytes that are no record; what they held is not known */
 };
 
 /*
- * consume: what was taken is free for the target to write again. -EAGAIN: the target is still making it; -EPROTO: it is no ring
- * file of this process and ABI; else what open(2) said. The caller owns *ret: ring_reader_free().
+ * consume: what was taken is free for the target to write again. -EAGAIN: the target is still
+ * making it; -EPROTO: it is no ring file of this process and ABI; else what open(2) said. The
+ * caller owns *ret: ring_reader_free().
  */
-int ring_reader_open(int folder, const char *name, uint32_t pid, bool consume, struct ring_reader **ret);
+int ring_reader_open(
+	int folder, const char *name, uint32_t pid, bool consume, struct ring_reader **ret);
 void ring_reader_free(struct ring_reader *r); /* accepts NULL */
 ino_t ring_reader_inode(const struct ring_reader *r);
-/* See how far the target has come; nothing beyond is taken until the next look. now_ns: no record can be much later. */
+/* See how far the target has come; nothing beyond is taken until the next look. now_ns: no record
+ * can be much later. */
 void ring_reader_look(struct ring_reader *r, uint64_t now_ns);
 /* Rings in use, at most RING_SLOTS. */
 unsigned int ring_reader_rings(const struct ring_reader *r);
-/* The next record of a ring, checked, in memory of ours; NULL: none. Valid until ring_reader_take(), which goes on to the next. */
+/* The next record of a ring, checked, in memory of ours; NULL: none. Valid until
+ * ring_reader_take(), which goes on to the next. */
 const struct ev_head *ring_reader_peek(struct ring_reader *r, unsigned int slot);
 void ring_reader_take(struct ring_reader *r, unsigned int slot);
 /* What was lost in all, as of the last look. */

@@ -1,6 +1,6 @@
 /*
- * The ring files of a session folder as one ordered stream per process. Called by the recorder every 10 to 20 ms. Must
- * survive whatever a target does to its files, and the folder.
+ * The ring files of a session folder as one ordered stream per process. Called by the recorder
+ * every 10 to 20 ms. Must survive whatever a target does to its files, and the folder.
  */
 #include "collector/rings.h"
 
@@ -20,22 +20,25 @@
 #include "probe/base/cleanup.h"
 #include "probe/ring.h"
 
-/* A producer stamps, then publishes; preempted in between it is late. 5 ms: more than a scheduler's slice on an idle machine. */
+/* A producer stamps, then publishes; preempted in between it is late. 5 ms: more than a scheduler's
+ * slice on an idle machine. */
 #define HOLDBACK_NS 5000000ull
 #define STREAMS_MAX 65536u /* files looked at; further ones are not */
 
-struct file_name { /* ring-PID, or ring-PID.SEQ where a process has had a file already: exec keeps the pid */
+struct file_name { /* ring-PID, or ring-PID.SEQ where a process has had a file already: exec keeps
+		      the pid */
 	uint32_t pid, seq;
 };
 
 struct stream { /* one ring file */
 	struct file_name name;
-	ino_t inode; /* 0: removed */
+	ino_t inode;                /* 0: removed */
 	struct ring_reader *reader; /* NULL: refused, or done with */
 	bool refused, released;
 	uint64_t latest_ns; /* of the records handed out */
 	struct ring_losses told;
-	uint64_t ring_ns[RING_SLOTS]; /* time of a ring's next record, as ordered; never goes back */
+	uint64_t
+		ring_ns[RING_SLOTS]; /* time of a ring's next record, as ordered; never goes back */
 };
 
 struct rings {
@@ -93,7 +96,9 @@ void rings_free(struct rings *rings)
 	free(rings);
 }
 
-/* ---- finding files ------------------------------------------------------------------------------------------------ */
+/* ---- finding files
+ * ------------------------------------------------------------------------------------------------
+ */
 
 /* A number from 1 as printf("%u") writes it; 0: none. */
 static uint32_t take_number(const char **s)
@@ -167,7 +172,8 @@ static size_t streams_of(const struct rings *rings, uint32_t pid, size_t *ret_en
 	return begin;
 }
 
-static void add_stream(struct rings *rings, struct file_name name, ino_t inode, struct ring_reader *reader)
+static void add_stream(
+	struct rings *rings, struct file_name name, ino_t inode, struct ring_reader *reader)
 {
 	size_t at = after_name(rings, name);
 	struct stream *s = calloc(1, sizeof(*s));
@@ -194,17 +200,20 @@ static void look_at_name(struct rings *rings, const char *path)
 	size_t at;
 	int rc;
 
-	if (!parse_name(path, &name) || fstatat(dirfd(rings->folder), path, &st, AT_SYMLINK_NOFOLLOW))
+	if (!parse_name(path, &name) ||
+		fstatat(dirfd(rings->folder), path, &st, AT_SYMLINK_NOFOLLOW))
 		return;
 	at = after_name(rings, name);
-	if (at && !name_is_after(name, rings->stream[at - 1]->name) && rings->stream[at - 1]->inode == st.st_ino)
+	if (at && !name_is_after(name, rings->stream[at - 1]->name) &&
+		rings->stream[at - 1]->inode == st.st_ino)
 		return; /* known */
 	rc = ring_reader_open(dirfd(rings->folder), path, name.pid, rings->consume, &reader);
 	if (!rc)
 		add_stream(rings, name, ring_reader_inode(reader), reader);
 	else if (rc == -EPROTO || rc == -ELOOP || rc == -ENXIO || rc == -EACCES || rc == -EISDIR)
 		add_stream(rings, name, st.st_ino, NULL);
-	/* else: not ready, gone again, or we are short of descriptors or memory: it will be looked at again */
+	/* else: not ready, gone again, or we are short of descriptors or memory: it will be looked
+	 * at again */
 }
 
 static void look_for_files(struct rings *rings)
@@ -216,7 +225,9 @@ static void look_for_files(struct rings *rings)
 		look_at_name(rings, entry->d_name);
 }
 
-/* ---- handing out -------------------------------------------------------------------------------------------------- */
+/* ---- handing out
+ * --------------------------------------------------------------------------------------------------
+ */
 
 static int hand_out(struct stream *s, const struct ev_head *record, struct sink *sink)
 {
@@ -238,7 +249,8 @@ static const struct ev_head *next_of(struct stream *s, unsigned int slot)
 }
 
 /* Hand out a ring's records up to this time. */
-static int hand_out_ring(struct rings *rings, struct stream *s, unsigned int slot, uint64_t until_ns, struct sink *sink)
+static int hand_out_ring(struct rings *rings, struct stream *s, unsigned int slot,
+	uint64_t until_ns, struct sink *sink)
 {
 	const struct ev_head *h;
 
@@ -256,7 +268,8 @@ static int hand_out_ring(struct rings *rings, struct stream *s, unsigned int slo
 	return 0;
 }
 
-/* Merge the rings of a file: always the one whose next record is oldest, until another's is older. Equals: the lower slot. */
+/* Merge the rings of a file: always the one whose next record is oldest, until another's is older.
+ * Equals: the lower slot. */
 static int merge(struct rings *rings, struct stream *s, uint64_t limit_ns, struct sink *sink)
 {
 	unsigned int n = ring_reader_rings(s->reader);
@@ -285,7 +298,8 @@ static int merge(struct rings *rings, struct stream *s, uint64_t limit_ns, struc
 	}
 }
 
-static int hand_out_loss(struct stream *s, const char *what, uint64_t now, uint64_t *told, uint64_t now_ns, struct sink *sink)
+static int hand_out_loss(struct stream *s, const char *what, uint64_t now, uint64_t *told,
+	uint64_t now_ns, struct sink *sink)
 {
 	struct {
 		struct ev_lost lost;
@@ -320,13 +334,16 @@ static int hand_out_losses(struct stream *s, uint64_t now_ns, struct sink *sink)
 	if (!rc)
 		rc = hand_out_loss(s, "no ring", now.no_ring, &s->told.no_ring, now_ns, sink);
 	if (!rc)
-		rc = hand_out_loss(s, "in a signal handler", now.in_signal, &s->told.in_signal, now_ns, sink);
+		rc = hand_out_loss(
+			s, "in a signal handler", now.in_signal, &s->told.in_signal, now_ns, sink);
 	if (!rc)
-		rc = hand_out_loss(s, "ring given up: bad record", now.bad, &s->told.bad, now_ns, sink);
+		rc = hand_out_loss(
+			s, "ring given up: bad record", now.bad, &s->told.bad, now_ns, sink);
 	return rc;
 }
 
-/* All was handed out and nobody writes any more: its memory goes back. Another file may have the name by now. */
+/* All was handed out and nobody writes any more: its memory goes back. Another file may have the
+ * name by now. */
 static void finish(struct rings *rings, struct stream *s)
 {
 	int folder = dirfd(rings->folder);
@@ -336,13 +353,15 @@ static void finish(struct rings *rings, struct stream *s)
 	ring_reader_free(s->reader);
 	s->reader = NULL;
 	format_name(s->name, name, sizeof(name));
-	if (!rings->consume || fstatat(folder, name, &st, AT_SYMLINK_NOFOLLOW) || st.st_ino != s->inode)
+	if (!rings->consume || fstatat(folder, name, &st, AT_SYMLINK_NOFOLLOW) ||
+		st.st_ino != s->inode)
 		return;
 	if (!unlinkat(folder, name, 0))
 		s->inode = 0; /* the number may come again */
 }
 
-static int drain_stream(struct rings *rings, struct stream *s, uint64_t now_ns, bool final, struct sink *sink)
+static int drain_stream(
+	struct rings *rings, struct stream *s, uint64_t now_ns, bool final, struct sink *sink)
 {
 	uint64_t limit_ns = now_ns > HOLDBACK_NS ? now_ns - HOLDBACK_NS : 0;
 	bool done;
@@ -381,10 +400,13 @@ int rings_drain(struct rings *rings, int final, record_fn fn, void *ctx)
 	struct timespec t;
 
 	clock_gettime(CLOCK_MONOTONIC, &t);
-	return rings_drain_at(rings, (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec, final, fn, ctx);
+	return rings_drain_at(
+		rings, (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec, final, fn, ctx);
 }
 
-/* ---- asking ------------------------------------------------------------------------------------------------------- */
+/* ---- asking
+ * -------------------------------------------------------------------------------------------------------
+ */
 
 void rings_release(struct rings *rings, uint32_t pid)
 {

@@ -1,6 +1,6 @@
 /*
- * All ring files of one session folder: found as they appear, drained, merged into one stream per process in time order. Trusts
- * nothing in them. Silent.
+ * All ring files of one session folder: found as they appear, drained, merged into one stream per
+ * process in time order. Trusts nothing in them. Silent.
  */
 #ifndef COLLECTOR_RINGS_H
 #define COLLECTOR_RINGS_H
@@ -9,16 +9,20 @@
 
 struct rings;
 
-/* dir: the session folder. The caller owns *ret: rings_free(). One file descriptor a live process. */
+/* dir: the session folder. The caller owns *ret: rings_free(). One file descriptor a live process.
+ */
 int rings_open(const char *dir, struct rings **ret);
-/* The same, but the targets' files are left as they are: their records are not consumed, nothing is removed. */
+/* The same, but the targets' files are left as they are: their records are not consumed, nothing is
+ * removed. */
 int rings_peek(const char *dir, struct rings **ret);
 void rings_free(struct rings *rings); /* accepts NULL */
 /*
- * Look for new files, take what the targets wrote and hand it out in time order per process. Records younger than a few ms are
- * held back for their turn; `final` hands out all. Losses (full rings, no ring, signal handlers, bytes that are no record) come as
- * `lost` records of the stream. A ring with bad bytes is given up from there on, the others go on. A file that its target closed, or
- * that was released, is removed when all of it has been handed out. Returns the number of records handed out, or what sink returned.
+ * Look for new files, take what the targets wrote and hand it out in time order per process.
+ * Records younger than a few ms are held back for their turn; `final` hands out all. Losses (full
+ * rings, no ring, signal handlers, bytes that are no record) come as `lost` records of the stream.
+ * A ring with bad bytes is given up from there on, the others go on. A file that its target closed,
+ * or that was released, is removed when all of it has been handed out. Returns the number of
+ * records handed out, or what sink returned.
  */
 int rings_drain(struct rings *rings, int final, record_fn sink, void *ctx);
 /* The same as if it were now_ns on CLOCK_MONOTONIC. */
@@ -28,7 +32,8 @@ void rings_release(struct rings *rings, uint32_t pid);
 /* Whether this process ever opened a ring file; and how many did. */
 int rings_has(const struct rings *rings, uint32_t pid);
 unsigned int rings_processes(const struct rings *rings);
-/* Records so far that came after a younger one of their process: published later than the holdback allows for. None is lost. */
+/* Records so far that came after a younger one of their process: published later than the holdback
+ * allows for. None is lost. */
 uint64_t rings_late(const struct rings *rings);
 
 #endif

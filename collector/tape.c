@@ -1,6 +1,7 @@
 /*
- * Tapes: records as lines of text and back. Called by the tape tool, by tests and by whoever dumps a live trace. What a kind's
- * fields are comes from record.h alone; nothing here knows a kind by name.
+ * Tapes: records as lines of text and back. Called by the tape tool, by tests and by whoever dumps
+ * a live trace. What a kind's fields are comes from record.h alone; nothing here knows a kind by
+ * name.
  */
 #include "collector/tape.h"
 
@@ -13,7 +14,9 @@
 
 #include "probe/base/cleanup.h"
 
-/* ---- writing ------------------------------------------------------------------------------------------------------ */
+/* ---- writing
+ * ------------------------------------------------------------------------------------------------------
+ */
 
 /* Length of the valid UTF-8 sequence at s (RFC 3629: no overlong form, no surrogate); 0: none. */
 static size_t utf8_len(const unsigned char *s, const unsigned char *end, uint32_t *ret_point)
@@ -123,7 +126,8 @@ int tape_write(struct tape_writer *w, uint32_t pid, const struct ev_head *record
 	if (w->pid != pid)
 		fprintf(w->file, "@%" PRIu32 "\n", pid);
 	w->pid = pid;
-	fprintf(w->file, "%" PRIu64 " %" PRIu32 " %s", (uint64_t)record->time_ns, record->tid, k->name);
+	fprintf(w->file, "%" PRIu64 " %" PRIu32 " %s", (uint64_t)record->time_ns, record->tid,
+		k->name);
 	for (size_t i = 0; i < k->fields; i++) {
 		const struct field *f = &k->field[i];
 		const void *bytes;
@@ -140,7 +144,9 @@ int tape_write(struct tape_writer *w, uint32_t pid, const struct ev_head *record
 	return ferror(w->file) ? -EIO : 0;
 }
 
-/* ---- parsing ------------------------------------------------------------------------------------------------------ */
+/* ---- parsing
+ * ------------------------------------------------------------------------------------------------------
+ */
 
 struct text { /* what is left of a line */
 	const char *p, *end;
@@ -148,9 +154,9 @@ struct text { /* what is left of a line */
 
 struct parser {
 	struct text line;
-	const char *why;	/* why it is no record */
+	const char *why; /* why it is no record */
 	const struct kind *kind;
-	uint64_t seen;		/* bit i: field i was given */
+	uint64_t seen;          /* bit i: field i was given */
 	unsigned char *scratch; /* decoded tails of this line, one after the other as given */
 	size_t scratch_size, scratch_used;
 	struct {
@@ -342,7 +348,8 @@ static int parse_text(struct parser *p)
 		const char *begin = t->p;
 		int rc;
 
-		while (t->p < t->end && *t->p != '"' && *t->p != '\\' && (unsigned char)*t->p >= 0x20)
+		while (t->p < t->end && *t->p != '"' && *t->p != '\\' &&
+			(unsigned char)*t->p >= 0x20)
 			t->p++;
 		rc = scratch_put(p, begin, (size_t)(t->p - begin));
 		if (rc)
@@ -445,13 +452,16 @@ static int parse_field(struct parser *p)
 	if (f->type < FIELD_TEXT)
 		return parse_number(p, f->type, p->record + f->off);
 	p->tail[i].off = p->scratch_used;
-	rc = f->type == FIELD_TEXT ? parse_text(p) : f->type == FIELD_BYTES ? parse_bytes(p) : parse_pairs(p);
+	rc = f->type == FIELD_TEXT    ? parse_text(p)
+	     : f->type == FIELD_BYTES ? parse_bytes(p)
+				      : parse_pairs(p);
 	if (!rc)
 		p->tail[i].len = p->scratch_used - p->tail[i].off;
 	return rc;
 }
 
-/* Append the tails in the order of the event list, whatever order they were given in, and set the size. */
+/* Append the tails in the order of the event list, whatever order they were given in, and set the
+ * size. */
 static int finish_record(struct parser *p, struct ev_head *head)
 {
 	const struct kind *k = p->kind;
@@ -535,7 +545,8 @@ static int read_line(struct parser *p, uint32_t *pid, record_fn sink, void *ctx)
 		p->line.p++;
 		rc = parse_number(p, FIELD_u32, pid);
 		skip_space(&p->line);
-		return !rc && p->line.p == p->line.end && *pid ? 0 : refuse(p, "@ wants a process id");
+		return !rc && p->line.p == p->line.end && *pid ? 0
+							       : refuse(p, "@ wants a process id");
 	}
 	if (!*pid)
 		return refuse(p, "no @PID line says whose record this is");

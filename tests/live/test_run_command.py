@@ -3,6 +3,7 @@ import os
 import pty
 import re
 import signal
+import sqlite3
 import stat
 import subprocess
 import sys
@@ -213,7 +214,9 @@ def test_recorder_dies_before_the_command_begins_and_it_does_not_run(tmp_path):
 def test_untraceable_command_runs_all_the_same(awaitscope):
     ended = awaitscope("run", "--", "echo", "hello")
     assert ended.status == 0 and ended.out == "hello\n"
-    assert "awaitscope: no Python process with an event loop was seen; the trace is empty" in said(ended)
+    assert len([line for line in ended.err.splitlines() if "no Python process" in line]) == 1, ended
+    quiet = awaitscope("run", "-q", "--", "echo", "hello")
+    assert quiet.err == "awaitscope: no Python process with an event loop was seen; the trace is empty\n"
 
 
 def test_missing_agent_is_said(awaitscope, tmp_path):
@@ -291,26 +294,88 @@ def test_processes_that_outlive_the_command_are_counted(awaitscope, tmp_path):
     assert "awaitscope: 1 traced process is still running; recording has stopped" in said(ended)
 
 
-@ours
-def test_full_disk_disturbs_no_program_and_keeps_the_trace(awaitscope, tmp_path):
+@pytest.fixture
+def small_disk(tmp_path):
+    """small_disk("2m"): a folder with so much room."""
     disk = tmp_path / "disk"
     disk.mkdir()
-    if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=512k", "tmpfs", disk], capture_output=True).returncode:
-        pytest.skip("no tmpfs can be mounted here")
-    try:
-        (tmp_path / "app.py").write_text(textwrap.dedent("""
-            import asyncio
-            async def one(i):
-                await asyncio.sleep(0)
-            async def main():
-                for i in range(300):
-                    await asyncio.gather(*(asyncio.create_task(one(k), name=f"task {i} {k} " + "x" * 50) for k in range(100)))
-                print("whole")
-            asyncio.run(main())
-        """))
-        ended = awaitscope("run", "--min-step", "0", "-o", disk / "t.db", "--", sys.executable, "app.py")
-        assert ended.status == 0 and ended.out == "whole\n", ended
-        assert len([line for line in said(ended) if "the disk is full" in line]) == 1, ended
-        assert (disk / "t.db").exists()
-    finally:
-        subprocess.run(["umount", disk], check=True)
+
+    def mount(size):
+        if subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", disk], capture_output=True).returncode:
+            pytest.skip("no tmpfs can be mounted here")
+        return disk
+
+    yield mount
+    subprocess.run(["umount", disk], capture_output=True)
+
+
+def says_incomplete(ended):
+    """One line tells of the disk, and nothing that follows reads as if all had been seen."""
+    assert len([line for line in said(ended) if "the disk is full" in line]) == 1, ended
+    assert len([line for line in said(ended) if "the trace is incomplete" in line]) == 1, ended
+    for false in "no Python process", "Nothing was recorded", "0 events lost", "No stall":
+        assert false not in ended.err, ended
+
+
+@ours
+@pytest.mark.parametrize("size", ["512k", "2m", "4m"])
+def test_full_disk_disturbs_no_program_and_is_never_a_clean_result(awaitscope, small_disk, tmp_path, size):
+    disk = small_disk(size)
+    (tmp_path / "app.py").write_text(textwrap.dedent("""
+        import asyncio
+        async def one(i):
+            await asyncio.sleep(0)
+        async def main():
+            for i in range(300):
+                await asyncio.gather(*(asyncio.create_task(one(k), name=f"task {i} {k} " + "x" * 50) for k in range(100)))
+            print("whole")
+        asyncio.run(main())
+    """))
+    ended = awaitscope("run", "--min-step", "0", "-o", disk / "t.db", "--", sys.executable, "app.py")
+    assert ended.status == 0 and ended.out == "whole\n", ended
+    says_incomplete(ended)
+    assert sqlite3.connect(disk / "t.db").execute("PRAGMA integrity_check").fetchone() == ("ok",)
+
+
+@ours
+def test_trace_keeps_what_it_had_when_the_disk_filled_up(awaitscope, small_disk, tmp_path):
+    """The program fills the disk itself, once it sees its first tasks in the trace; then it goes on."""
+    disk = small_disk("16m")
+    (tmp_path / "app.py").write_text(textwrap.dedent("""
+        import asyncio, os, sqlite3
+        async def one():
+            await asyncio.sleep(0)
+        def early():
+            try:
+                with sqlite3.connect("file:disk/t.db?mode=ro", uri=True) as db:
+                    return db.execute("SELECT count(*) FROM task WHERE name LIKE 'early %'").fetchone()[0]
+            except sqlite3.Error:
+                return 0
+        async def main():
+            await asyncio.gather(*(asyncio.create_task(one(), name=f"early {i}") for i in range(100)))
+            while early() < 100:
+                await asyncio.sleep(0.02)
+            with open("disk/filler", "wb", buffering=0) as f:
+                try:
+                    while True:
+                        f.write(bytes(4096))
+                except OSError:
+                    pass
+            for i in range(300):
+                await asyncio.gather(*(asyncio.create_task(one(), name=f"late {i} " + "x" * 50) for k in range(100)))
+            print("whole")
+        asyncio.run(main())
+    """))
+    ended = awaitscope("run", "--min-step", "0", "-o", disk / "t.db", "--", sys.executable, "app.py")
+    assert ended.status == 0 and ended.out == "whole\n", ended
+    says_incomplete(ended)
+    kept = sqlite3.connect(disk / "t.db").execute("SELECT count(*) FROM task WHERE name LIKE 'early %'").fetchone()
+    assert kept == (100,), ended
+
+
+@ours
+def test_trace_that_finds_no_room_leaves_nothing(awaitscope, small_disk, tmp_path):
+    disk = small_disk("300k")
+    ended = awaitscope("run", "-o", disk / "t.db", "--", "touch", "ran")
+    assert ended.status == 125 and len(said(ended)) == 1 and "No space left on device" in said(ended)[0], ended
+    assert not os.listdir(disk) and not (tmp_path / "ran").exists()
