@@ -165,13 +165,14 @@ static void put_address(const struct span *s, int32_t result, int fd, const void
 	span_put(s, fd, result, target, len);
 }
 
+static void put_database(const struct span *s, int32_t result, void *db)
+{
+	put_text(s, result, db && call_sqlite.db_filename ? call_sqlite.db_filename(db, "main") : NULL);
+}
+
 static void put_statement(const struct span *s, int32_t result, void *stmt)
 {
-	void *db = NULL;
-
-	if (stmt && call_sqlite.db_handle && call_sqlite.db_filename)
-		db = call_sqlite.db_handle(stmt);
-	put_text(s, result, db ? call_sqlite.db_filename(db, "main") : NULL);
+	put_database(s, result, stmt && call_sqlite.db_handle ? call_sqlite.db_handle(stmt) : NULL);
 }
 
 /* ---- wrappers ------------------------------------------------------------------------------------------------------- */
@@ -283,7 +284,16 @@ WRAP(sqlite3_step, int, (void *stmt), (stmt), true, put_statement(&s, rc, stmt))
 WRAP(sqlite3_exec, int,
 	(void *db, const char *sql, int (*row)(void *, int, char **, char **), void *arg, char **error),
 	(db, sql, row, arg, error), true,
-	put_text(&s, rc, call_sqlite.db_filename && db ? call_sqlite.db_filename(db, "main") : NULL))
+	put_database(&s, rc, db))
+WRAP(sqlite3_prepare_v2, int, (void *db, const char *sql, int n, void **stmt, const char **tail),
+	(db, sql, n, stmt, tail), true, put_database(&s, rc, db))
+WRAP(sqlite3_prepare_v3, int,
+	(void *db, const char *sql, int n, unsigned int flags, void **stmt, const char **tail),
+	(db, sql, n, flags, stmt, tail), true, put_database(&s, rc, db))
+WRAP(sqlite3_open_v2, int, (const char *path, void **db, int flags, const char *vfs),
+	(path, db, flags, vfs), true, put_text(&s, rc, path))
+WRAP(sqlite3_close_v2, int, (void *db), (db), true, put_plain(&s, rc)) /* the handle is gone by then */
+WRAP(sqlite3_backup_step, int, (void *backup, int pages), (backup, pages), true, put_plain(&s, rc))
 
 /* The lowest descriptor of the sets, before select() changes them; -1: none, so it is a sleep. */
 static int lowest_fd(int n, const fd_set *a, const fd_set *b, const fd_set *c)

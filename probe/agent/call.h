@@ -24,7 +24,7 @@ void *call_wrapper(enum call_id id, enum call_variant variant);
 /* The real functions; got.c sets one before it patches the first slot of that name, and never again. */
 extern void *call_real[CALLS_END];
 
-/* What sqlite3_step's target is read with; NULL where not found. */
+/* What the target of a call into sqlite is read with; NULL where not found. */
 struct call_sqlite {
 	void *(*db_handle)(void *stmt);
 	const char *(*db_filename)(void *db, const char *name);

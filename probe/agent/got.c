@@ -216,7 +216,7 @@ static const char *slot_patch(struct scan *scan, const struct object_file *file,
 	return NULL;
 }
 
-/* What the target of a sqlite3_step is read with, out of the same library. */
+/* Out of the same library. */
 static void sqlite_find(const struct object_file *file)
 {
 	if (call_sqlite.db_handle)

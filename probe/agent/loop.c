@@ -33,7 +33,7 @@ static poll_t *poll_original;
 static PyCFunction set_running_original;
 static PyObject *get_running;	  /* _asyncio._get_running_loop */
 static PyObject *get_hooks;	  /* sys.get_asyncgen_hooks */
-static PyObject *self_name;	  /* "__self__" */
+static PyObject *self_name, *thread_id_name; /* "__self__", "_thread_id" */
 
 /* ---- threads ------------------------------------------------------------------------------------------------------ */
 
@@ -218,26 +218,49 @@ static void running_is(PyObject *loop)
 
 /* ---- what tells us ---------------------------------------------------------------------------------------------------- */
 
+/* asyncio's and uvloop's hooks are methods of the loop. New reference; NULL: no method. */
+static PyObject *hook_owner(PyObject *hook)
+{
+	PyObject *owner = hook == Py_None ? NULL : PyObject_GetAttr(hook, self_name);
+
+	PyErr_Clear();
+	return owner;
+}
+
+/* This loop is the innermost run, and run_forever() of asyncio is on its way out. */
+static bool run_ended(PyObject *loop)
+{
+	struct loop_thread *thread = thread_here();
+	PyObject *owner_thread;
+
+	if (!thread || loop_innermost(thread)->loop != loop)
+		return false;
+	owner_thread = object_get(loop, thread_id_name);
+	Py_DecRef(owner_thread); /* None or an int of the loop's own */
+	return owner_thread == Py_None;
+}
+
 /*
  * sys.set_asyncgen_hooks() sets the finalizer first, and each event comes before its own change (Python/sysmodule.c, 3.8 to
- * 3.14): when the first iteration's event comes, the finalizer is new already. asyncio's and uvloop's are methods of the loop.
+ * 3.14): when the first iteration's event comes, its hook is still the old one and the finalizer the new.
  */
 void loop_audit(const char *event, PyObject *args)
 {
 	struct error_aside error;
-	PyObject *hooks, *finalizer, *loop = NULL;
+	PyObject *hooks, *before, *after;
 
 	if (strcmp(event, "sys.set_asyncgen_hook_firstiter") != 0 || !get_hooks || !agent_ours())
 		return;
 	error_put_aside(&error);
 	hooks = PyObject_CallFunctionObjArgs(get_hooks, NULL);
-	finalizer = hooks ? PyTuple_GetItem(hooks, 1) : NULL;
-	if (finalizer && finalizer != Py_None)
-		loop = PyObject_GetAttr(finalizer, self_name);
-	PyErr_Clear();
-	if (loop || finalizer == Py_None)
-		hooks_belong(loop);
-	Py_DecRef(loop);
+	before = hooks ? hook_owner(PyTuple_GetItem(hooks, 0)) : NULL;
+	after = hooks ? hook_owner(PyTuple_GetItem(hooks, 1)) : NULL;
+	if (before && !run_of(thread_here(), after) && run_ended(before))
+		run_pop(thread_here()); /* and what is back now was never seen: in a child of fork() */
+	else if (after || (hooks && PyTuple_GetItem(hooks, 1) == Py_None))
+		hooks_belong(after);
+	Py_DecRef(before);
+	Py_DecRef(after);
 	Py_DecRef(hooks);
 	PyErr_Clear();
 	error_restore(&error);
@@ -394,7 +417,8 @@ int loop_open(void)
 	get_running = module_attr("_asyncio", "_get_running_loop");
 	Py_IncRef(get_running);
 	self_name = PyUnicode_InternFromString("__self__");
-	if (!get_hooks || !self_name)
+	thread_id_name = PyUnicode_InternFromString("_thread_id");
+	if (!get_hooks || !self_name || !thread_id_name)
 		return refuse("sys.get_asyncgen_hooks", "not found");
 	rc = set_running_open();
 	return poll_open() ? -EPROTO : rc;

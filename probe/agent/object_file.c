@@ -6,6 +6,7 @@
 #include <dlfcn.h>
 #include <elf.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "probe/agent/symver.h"
 
@@ -20,13 +21,25 @@
 #define VERSION_MASK 0x7fff /* the top bit of a versym is "hidden" */
 #define VERSIONS_FIRST 2    /* 0 local, 1 global: no name */
 
+/* The executable has no name for ld.so. */
+static void path_set(struct object_file *file, const char *name)
+{
+	ssize_t n = sizeof(file->path) - 1;
+
+	if (!file->executable)
+		strncpy(file->path, name, sizeof(file->path) - 1);
+	else
+		n = readlink("/proc/self/exe", file->path, sizeof(file->path) - 1);
+	file->path[n > 0 ? n : 0] = '\0';
+}
+
 bool object_file_init(struct object_file *file, const struct dl_phdr_info *info)
 {
 	memset(file, 0, sizeof(*file));
 	file->base = info->dlpi_addr;
 	file->begin = UINTPTR_MAX;
-	if (info->dlpi_name)
-		strncpy(file->path, info->dlpi_name, sizeof(file->path) - 1);
+	file->executable = !info->dlpi_name || !info->dlpi_name[0];
+	path_set(file, info->dlpi_name);
 	for (unsigned int i = 0; i < info->dlpi_phnum; i++) {
 		const ElfW(Phdr) *p = &info->dlpi_phdr[i];
 		uintptr_t begin = file->base + p->p_vaddr;
@@ -50,7 +63,7 @@ bool object_file_init(struct object_file *file, const struct dl_phdr_info *info)
 /* The same object, not another that took its place since. */
 static void *handle_take(const struct object_file *file)
 {
-	void *handle = dlopen(file->path[0] ? file->path : NULL, RTLD_LAZY | RTLD_NOLOAD);
+	void *handle = dlopen(file->executable ? NULL : file->path, RTLD_LAZY | RTLD_NOLOAD);
 	struct link_map *map = handle; /* what a handle is in glibc, and dlinfo(RTLD_DI_LINKMAP) returns */
 
 	if (handle && map->l_addr == file->base && map->l_ld == file->dynamic)
@@ -126,8 +139,6 @@ const char *object_file_name(const struct object_file *file)
 {
 	const char *slash = strrchr(file->path, '/');
 
-	if (!file->path[0])
-		return "executable";
 	return slash ? slash + 1 : file->path;
 }
 

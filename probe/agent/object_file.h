@@ -12,7 +12,8 @@
 #define OBJECT_PATH_BYTES 256
 
 struct object_file {
-	char path[OBJECT_PATH_BYTES]; /* cut; "" is the executable */
+	bool executable;
+	char path[OBJECT_PATH_BYTES]; /* cut */
 	uintptr_t base;		      /* what its addresses are relative to */
 	uintptr_t begin, end;	      /* its mapping */
 	uintptr_t code_begin, code_end; /* its executable segment */
