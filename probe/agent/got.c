@@ -132,9 +132,22 @@ static enum call_id call_named(const char *name)
 	return (enum call_id)0;
 }
 
+static const void *object_of(const void *address)
+{
+	Dl_info info;
+
+	return dladdr(address, &info) ? info.dli_fbase : NULL;
+}
+
+/* dlvsym() passes over the unversioned functions of interposers (LD_PRELOAD), which ld.so binds to: dlsym() finds these. */
 static void *lookup(void *handle, const char *name, const char *version)
 {
-	return version ? dlvsym(handle, name, version) : dlsym(handle, name);
+	void *first = dlsym(handle, name);
+	void *exact = version ? dlvsym(handle, name, version) : NULL;
+
+	if (!exact || (first && object_of(first) != object_of(exact)))
+		return first;
+	return exact;
 }
 
 /*
