@@ -168,6 +168,26 @@ static void site_stall(struct site *site, const struct stall *stall, int index, 
 		site->tasks_delayed = stall->tasks_delayed;
 }
 
+static int machinery_mark(struct report *report)
+{
+	cleanup(rows_freep) sqlite3_stmt *rows = NULL;
+	int rc = trace_rows(report->trace, QUERY_stack_user, &rows);
+
+	for (size_t i = 0; i < report->sites.n && rc >= 0; i++) {
+		struct site *s = &report->sites.at[i];
+
+		s->machinery = s->loop != NONE && report->loops.at[s->loop].machinery;
+		if (s->machinery || s->cell != NONE || s->process == NONE || !report->processes.at[s->process].is_kernel)
+			continue;
+		sqlite3_reset(rows);
+		sqlite3_bind_int64(rows, 1, s->stack);
+		sqlite3_bind_int(rows, 2, STACK_DEPTH_MAX);
+		rc = trace_next(report->trace, rows);
+		s->machinery = rc == 1 && !sqlite3_column_int(rows, 0);
+	}
+	return rc < 0 ? rc : 0;
+}
+
 /* Calls by loop and begin against stalls by begin: one walk a loop. */
 int blocking_weigh(struct report *report)
 {
@@ -191,5 +211,5 @@ int blocking_weigh(struct report *report)
 	}
 	if (report->sites.n)
 		qsort(report->sites.at, report->sites.n, sizeof(*report->sites.at), sites_compare);
-	return 0;
+	return machinery_mark(report);
 }

@@ -37,11 +37,29 @@ int cell_of_file(const struct report *report, const char *file, int near)
 	return NONE;
 }
 
+const char *library_path(const char *file)
+{
+	static const char *const roots[] = {"/site-packages/", "/dist-packages/"};
+	const char *found;
+
+	for (size_t i = 0; i < sizeof(roots) / sizeof(*roots); i++) {
+		found = strstr(file, roots[i]);
+		if (found)
+			return found + strlen(roots[i]);
+	}
+	found = strstr(file, "/lib/python3.");
+	found = found ? strchr(found + strlen("/lib/python3."), '/') : NULL;
+	return found ? found + 1 : NULL;
+}
+
 static const char *relative(const char *file)
 {
+	const char *library = library_path(file);
 	char here[PATH_MAX];
 	size_t n;
 
+	if (library)
+		return library;
 	if (!getcwd(here, sizeof(here)))
 		return file;
 	n = strlen(here);

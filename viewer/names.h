@@ -15,6 +15,8 @@ char *cell_name(const struct report *report, int cell, char buf[NAME_BYTES]);
  * same source it is that one, else the last before it.
  */
 int cell_of_file(const struct report *report, const char *file, int near);
+/* The path of a library's file below its root: asyncio/base_events.py, requests/api.py; NULL: no library known by its place. */
+const char *library_path(const char *file);
 /* "In [3]:2", "app.py:12" (relative to the current folder where below it), "?" where unknown. */
 void place_print(const struct report *report, int near, const struct place *place, FILE *out);
 /* "app.py", with its pid where there are several processes; "The program" where its command line does not tell. */

@@ -11,8 +11,6 @@
 #define STALL_DEFAULT_NS 100000000
 #define MIN_BLOCK_DEFAULT_NS 1000000
 
-#define STACK_DEPTH_MAX 512 /* frames of one stack; a loop in a broken tree ends here */
-
 /* Loops of a kernel that are its own affair: thread names of ipykernel 6 and 7. */
 static const char *const machinery_threads[] = {"IOPub", "Control", "Shell channel", "Heartbeat", "subshell-"};
 

@@ -108,6 +108,7 @@ struct site { /* equal process, loop, cell, place, call and class */
 	uint64_t in_stalls, held_ns; /* number of those, and how long they were */
 	uint32_t tasks_delayed; /* at most, by one stall it was part of */
 	int last_stall;
+	bool machinery; /* a kernel's own: no cell, and no user code in its stack */
 };
 
 struct call { /* one blocking call on a loop */
@@ -164,6 +165,8 @@ void report_freep(struct report **report);
 
 typedef LIST(struct frame) frame_list;
 
+/* Frames of one stack that are looked at; a loop in a broken tree ends here. */
+#define STACK_DEPTH_MAX 512
 /* Innermost first. The caller frees frames->at. */
 int report_stack(struct report *report, int64_t stack, frame_list *frames);
 

@@ -16,6 +16,8 @@
 
 #define EXIT_WRONG 2 /* wrong usage or input */
 #define WHY_BYTES 1024
+/* What a shell leaves as it is. */
+#define PLAIN_BYTES "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789/._-+:@,="
 
 typedef int (*format_fn)(struct report *report, const struct output_options *options, FILE *out);
 
@@ -272,6 +274,7 @@ void trace_done(const char *path)
 	cleanup(report_freep) struct report *report = NULL;
 	cleanup(freep) char *line = NULL, *next = NULL;
 	char why[WHY_BYTES];
+	const char *quote;
 	size_t size;
 	FILE *out;
 
@@ -291,7 +294,8 @@ void trace_done(const char *path)
 		fclose(out);
 	}
 	line_print(line ? line : "out of memory");
-	if (asprintf(&next, "Trace: %s   Next: awaitscope report %s", path, path) < 0)
+	quote = strspn(path, PLAIN_BYTES) == strlen(path) ? "" : "'"; /* good enough to copy; a quote in a name is not */
+	if (asprintf(&next, "Trace: %s   Next: awaitscope report %s%s%s", path, quote, path, quote) < 0)
 		next = NULL;
 	line_print(next ? next : path);
 }

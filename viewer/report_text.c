@@ -223,8 +223,8 @@ static void trace_line(struct text_report *t)
 
 	if (report->cells.n)
 		snprintf(cells, sizeof(cells), ", %zu cell%s", report->cells.n, report->cells.n == 1 ? "" : "s");
-	print_safe(t, STYLE_dim, 0, "%s%s, %" PRIu64 " tasks, %s%s%s, from %s", *report->notebook ? slash ? slash + 1 : report->notebook :
-		shown ? shown : "?", cells, report->user_tasks, duration_text(report->duration_ns, duration),
+	print_safe(t, STYLE_dim, 0, "%s%s, %" PRIu64 " task%s, %s%s%s, from %s", *report->notebook ? slash ? slash + 1 : report->notebook :
+		shown ? shown : "?", cells, report->user_tasks, report->user_tasks == 1 ? "" : "s", duration_text(report->duration_ns, duration),
 		report->processes.n ? ", Python " : "", report->processes.n ? report->processes.at[0].python : "", report->started_at);
 	if (report->processes.n > 1)
 		print_safe(t, STYLE_dim, 0, "%zu processes:", report->processes.n);

@@ -6,6 +6,7 @@
 #include "viewer/names.h"
 #include "viewer/text_parts.h"
 
+#define HELD_SHARE 10   /* a loop that was held for --stall/10 is worth a row */
 #define SOURCE_SHOWN 60 /* characters of a cell's first line */
 
 struct ranked {
@@ -41,7 +42,8 @@ static bool is_quiet(const struct cell *c)
 	return c->stalls && !c->felt_ns;
 }
 
-static void cell_row(struct text_report *t, struct table *table, const struct ranked *r, uint64_t longest_ns)
+/* True if its bar shows anything. */
+static bool cell_row(struct text_report *t, struct table *table, const struct ranked *r, uint64_t longest_ns)
 {
 	const struct cell *c = r->cell;
 	cleanup(freep) char *line = t->options->no_source ? strdup("") : first_line(c->source);
@@ -62,24 +64,25 @@ static void cell_row(struct text_report *t, struct table *table, const struct ra
 	table_add(table, STYLE_bar, "%s", bar);
 	table_add(table, STYLE_plain, "%s", words);
 	table_add(table, STYLE_dim, "%s", line ? line : "");
+	return *bar;
 }
 
-static void cells_legend(struct text_report *t, const struct ranked *ranked, size_t shown)
+static void cells_legend(struct text_report *t, const struct ranked *ranked, size_t shown, bool bars)
 {
+	static const char *const words[][2] = {
+		{GLYPH_BLOCKED, " blocked  "}, {GLYPH_CPU, " cpu  "}, {GLYPH_WAIT, " gc, gil, run queue  "},
+		{GLYPH_UNKNOWN, " short or unknown\n"},
+	};
 	bool quiet = false;
 
 	for (size_t i = 0; i < shown; i++)
 		quiet |= is_quiet(ranked[i].cell);
-	screen_put(&t->screen, STYLE_plain, "  ");
-	screen_put(&t->screen, STYLE_bar, GLYPH_BLOCKED);
-	screen_put(&t->screen, STYLE_dim, " blocked  ");
-	screen_put(&t->screen, STYLE_bar, GLYPH_CPU);
-	screen_put(&t->screen, STYLE_dim, " cpu  ");
-	screen_put(&t->screen, STYLE_bar, GLYPH_WAIT);
-	screen_put(&t->screen, STYLE_dim, " gc, gil, run queue  ");
-	screen_put(&t->screen, STYLE_bar, GLYPH_UNKNOWN);
-	screen_put(&t->screen, STYLE_dim, " short or unknown");
-	fputc('\n', t->screen.out);
+	if (bars)
+		fputs("  ", t->screen.out);
+	for (size_t i = 0; i < sizeof(words) / sizeof(*words) && bars; i++) {
+		screen_put(&t->screen, STYLE_bar, words[i][0]);
+		screen_put(&t->screen, STYLE_dim, words[i][1]);
+	}
 	if (quiet)
 		print_safe(t, STYLE_dim, 2, "sync: a synchronous cell, which holds the loop by design; no task was kept waiting.");
 }
@@ -95,7 +98,8 @@ void cells_section(struct text_report *t)
 	cleanup(freep) struct ranked *ranked = calloc(report->cells.n + 1, sizeof(*ranked));
 	struct table table = {.columns = columns, .n = sizeof(columns) / sizeof(*columns)};
 	size_t n = report->cells.n, shown = rows_shown(t, n);
-	uint64_t longest_ns = 0;
+	bool bars = false;
+	uint64_t longest_ns = report->stall_ns; /* bars of cells that did nothing much stay short */
 	char text[DURATION_BYTES];
 
 	if (!n)
@@ -112,13 +116,13 @@ void cells_section(struct text_report *t)
 	qsort(ranked, n, sizeof(*ranked), ranked_compare);
 	section_title(t, "Cells", ", by loop time lost");
 	for (size_t i = 0; i < shown; i++)
-		cell_row(t, &table, &ranked[i], longest_ns);
+		bars |= cell_row(t, &table, &ranked[i], longest_ns);
 	t->failed |= table_print(&table, &t->screen) != 0;
 	table_free(&table);
 	if (shown < n)
 		print_safe(t, STYLE_dim, 2, "and %zu more cells, none busy for more than %s: -v shows them", n - shown,
 			duration_text(ranked[shown].cell->busy_ns, text));
-	cells_legend(t, ranked, shown);
+	cells_legend(t, ranked, shown, bars);
 }
 
 /* In a notebook the cells tell; listed are the stalls that no cell tells, and with -v all. */
@@ -224,7 +228,33 @@ static void machinery_line(struct text_report *t)
 			duration_text(busy_ns, busy), duration_text(longest_ns, longest));
 }
 
-/* Loops say something only where one stalled outside what the cells tell, or where there are several. */
+/* Loops say something where one was held; of the others it is enough that they were there. */
+static bool loop_tells(const struct text_report *t, const struct loop *l)
+{
+	if (l->machinery)
+		return false;
+	return t->options->verbose || l->felt || l->lag.max_ns >= t->report->stall_ns / HELD_SHARE;
+}
+
+static void quiet_line(struct text_report *t, size_t shown)
+{
+	size_t n = 0;
+	uint64_t longest_ns = 0;
+	char text[DURATION_BYTES];
+
+	for (size_t i = 0; i < t->report->loops.n; i++) {
+		const struct loop *l = &t->report->loops.at[i];
+
+		if (l->machinery || loop_tells(t, l))
+			continue;
+		n++;
+		longest_ns = l->lag.max_ns > longest_ns ? l->lag.max_ns : longest_ns;
+	}
+	if (n)
+		print_safe(t, STYLE_dim, 2, "%zu %sloop%s never held for more than %s", n, shown ? "more " : "", n == 1 ? "" : "s",
+			duration_text(longest_ns, text));
+}
+
 void loops_section(struct text_report *t)
 {
 	static const struct column columns[] = {
@@ -235,24 +265,27 @@ void loops_section(struct text_report *t)
 	};
 	const struct report *report = t->report;
 	struct table table = {.columns = columns, .n = sizeof(columns) / sizeof(*columns)};
-	size_t users = 0, stalled = 0, shown = 0;
+	size_t users = 0, stalled = 0, telling = 0, shown = 0;
 
 	for (size_t i = 0; i < report->loops.n; i++) {
 		users += !report->loops.at[i].machinery;
 		stalled += !report->loops.at[i].machinery && report->loops.at[i].felt;
+		telling += loop_tells(t, &report->loops.at[i]);
 	}
 	if (!users || (users == 1 && !stalled && report->cells.n && !t->options->verbose))
 		return;
 	section_title(t, "Loops", "");
-	for (size_t i = 0; i < report->loops.n && shown < rows_shown(t, users); i++) {
-		if (report->loops.at[i].machinery)
+	for (size_t i = 0; i < report->loops.n && shown < rows_shown(t, telling); i++) {
+		if (!loop_tells(t, &report->loops.at[i]))
 			continue;
 		loop_row(t, &table, &report->loops.at[i]);
 		shown++;
 	}
-	t->failed |= table_print(&table, &t->screen) != 0;
+	if (shown)
+		t->failed |= table_print(&table, &t->screen) != 0;
 	table_free(&table);
-	if (shown < users)
-		print_safe(t, STYLE_dim, 2, "and %zu more: -v shows them", users - shown);
+	if (shown < telling)
+		print_safe(t, STYLE_dim, 2, "and %zu more: -v shows them", telling - shown);
+	quiet_line(t, shown);
 	machinery_line(t);
 }

@@ -136,29 +136,20 @@ void leaks_section(struct text_report *t)
 	free(groups.at);
 }
 
-/* "asyncio" of .../lib/python3.11/asyncio/base_events.py, "requests" of .../site-packages/requests/api.py. */
+/* "asyncio" of asyncio/base_events.py, "threading" of threading.py. */
 static const char *package_of(struct report *report, const char *file)
 {
-	static const char *const roots[] = {"/site-packages/", "/dist-packages/", "/lib/python3"};
-	const char *from = NULL, *end;
+	const char *inside = file ? library_path(file) : NULL, *end, *kept;
 	char name[64];
 
-	for (size_t i = 0; file && i < sizeof(roots) / sizeof(*roots) && !from; i++) {
-		from = strstr(file, roots[i]);
-		from = from ? from + strlen(roots[i]) : NULL;
-		if (from && roots[i][1] == 'l') { /* python3.11/ */
-			from = strchr(from, '/');
-			from = from ? from + 1 : NULL;
-		}
-	}
-	if (!from)
+	if (!inside)
 		return "library";
-	end = from + strcspn(from, "/");
-	if (end - from > 3 && !strncmp(end - 3, ".py", 3))
+	end = inside + strcspn(inside, "/");
+	if (end - inside > 3 && !strncmp(end - 3, ".py", 3))
 		end -= 3;
-	snprintf(name, sizeof(name), "%.*s", (int)(end - from), from);
-	from = string_keep(&report->strings, name);
-	return from ? from : "library";
+	snprintf(name, sizeof(name), "%.*s", (int)(end - inside), inside);
+	kept = string_keep(&report->strings, name);
+	return kept ? kept : "library";
 }
 
 /* "9 asyncio frames hidden" for frames from..to, which are no user code. */
@@ -237,22 +228,33 @@ static const struct column site_columns[] = {
 	{.title = "target", .shrinks = 8},
 };
 
-static bool site_is_users(const struct report *report, const struct site *s)
-{
-	return s->loop == NONE || !report->loops.at[s->loop].machinery;
-}
-
 static void stacks_print(struct text_report *t)
 {
 	for (size_t i = 0; i < t->report->sites.n; i++) {
 		const struct site *s = &t->report->sites.at[i];
 		char total[DURATION_BYTES];
 
-		if (!s->stack || !site_is_users(t->report, s))
+		if (!s->stack || s->machinery)
 			continue;
 		print_safe(t, STYLE_bold, 4, "%s, %s", s->call, duration_text(s->total_ns, total));
 		stack_print(t, s->cell, s->stack);
 	}
+}
+
+static void machinery_line(struct text_report *t)
+{
+	uint64_t calls = 0, total_ns = 0;
+	char text[DURATION_BYTES];
+
+	for (size_t i = 0; i < t->report->sites.n; i++) {
+		const struct site *s = &t->report->sites.at[i];
+
+		calls += s->machinery ? s->count : 0;
+		total_ns += s->machinery ? s->total_ns : 0;
+	}
+	if (calls)
+		print_safe(t, STYLE_dim, 2, "%" PRIu64 " call%s of the kernel's own not shown, %s in all", calls, calls == 1 ? "" : "s",
+			duration_text(total_ns, text));
 }
 
 void sites_section(struct text_report *t)
@@ -264,7 +266,7 @@ void sites_section(struct text_report *t)
 	char title[64], text[DURATION_BYTES], least[NAME_BYTES];
 
 	for (size_t i = 0; i < report->sites.n; i++)
-		n += site_is_users(report, &report->sites.at[i]);
+		n += !report->sites.at[i].machinery;
 	if (!n)
 		return;
 	snprintf(title, sizeof(title), " on loop threads, of %s or more", threshold_text(report->min_block_ns, least));
@@ -272,7 +274,7 @@ void sites_section(struct text_report *t)
 	for (size_t i = 0; i < report->sites.n; i++) {
 		const struct site *s = &report->sites.at[i];
 
-		if (!site_is_users(report, s))
+		if (s->machinery)
 			continue;
 		if (shown < rows_shown(t, n)) {
 			site_row(t, &table, s);
@@ -285,6 +287,7 @@ void sites_section(struct text_report *t)
 	table_free(&table);
 	if (shown < n)
 		print_safe(t, STYLE_dim, 2, "and %zu more places, %s in all: -v shows them", n - shown, duration_text(rest_ns, text));
+	machinery_line(t);
 	if (t->options->verbose)
 		stacks_print(t);
 }

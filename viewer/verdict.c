@@ -9,6 +9,7 @@
 #include "viewer/names.h"
 
 #define DURATION_BYTES 32
+#define NEARLY_ALL 10	 /* but for one part in so many */
 #define ARGUMENTS_MAX 40 /* longer ones are not repeated in the advice */
 
 struct culprit { /* one cause at one place of one cell, over all stalls */
@@ -177,8 +178,21 @@ static void where_print(FILE *out, const struct report *report, const struct cul
 	place_print(report, c->cell, &c->place, out);
 }
 
+static void call_print(FILE *out, const struct report *report, const struct culprit *c)
+{
+	fputs(c->call ? c->call : "a blocking call", out);
+	where_print(out, report, c);
+	if (c->count > 1) {
+		fputs(", ", out);
+		times_print(c->count, out);
+	}
+}
+
+/* How much of it, unless it is nearly all; what; and where. */
 static void cause_print(FILE *out, const struct report *report, const struct culprit *c)
 {
+	if (c->ns < c->held_ns - c->held_ns / NEARLY_ALL)
+		fprintf(out, "%s of it ", duration(c->ns));
 	switch (c->cause) {
 	case CAUSE_cpu:
 		fputs("computing", out);
@@ -186,25 +200,20 @@ static void cause_print(FILE *out, const struct report *report, const struct cul
 		fputs(", with no await", out);
 		break;
 	case CAUSE_gc:
-		fprintf(out, "%s of it was garbage collection", duration(c->ns));
+		fputs("garbage collection", out);
 		break;
 	case CAUSE_gil:
-		fprintf(out, "%s of it its thread waited for the GIL, which another thread held", duration(c->ns));
+		fputs("waiting for the GIL, which another thread held", out);
 		break;
 	case CAUSE_runq:
-		fprintf(out, "%s of it its thread was ready to run and got no CPU", duration(c->ns));
+		fputs("ready to run, but without a CPU", out);
 		break;
 	case CAUSE_unknown:
-		fputs("what it did was not seen", out);
+		fputs("by something that was not seen", out);
 		where_print(out, report, c);
 		break;
 	default:
-		fputs(c->call ? c->call : "a blocking call", out);
-		where_print(out, report, c);
-		if (c->count > 1) {
-			fputs(", ", out);
-			times_print(c->count, out);
-		}
+		call_print(out, report, c);
 	}
 }
 
@@ -250,19 +259,21 @@ static void leaked_print(FILE *out, const struct report *report)
 	}
 }
 
-/* The longest hold of a user's loop that no stall rule covers, and its cell. */
+/* The longest hold of a user's loop, and the cell that it was in. */
 static uint64_t longest_hold(const struct report *report, int *ret_cell)
 {
-	uint64_t longest = 0;
+	uint64_t longest = 0, in_cell = 0;
+	int cell = NONE;
 
-	*ret_cell = NONE;
 	for (size_t i = 0; i < report->loops.n; i++)
 		if (!report->loops.at[i].machinery && report->loops.at[i].lag.max_ns > longest)
 			longest = report->loops.at[i].lag.max_ns;
 	for (size_t i = 0; i < report->cells.n; i++)
-		if (report->cells.at[i].longest_ns && (*ret_cell == NONE ||
-			report->cells.at[i].longest_ns > report->cells.at[*ret_cell].longest_ns))
-			*ret_cell = (int)i;
+		if (report->cells.at[i].longest_ns > in_cell) {
+			in_cell = report->cells.at[i].longest_ns;
+			cell = (int)i;
+		}
+	*ret_cell = in_cell > longest / 2 ? cell : NONE; /* what was held longest lies mostly in that cell, or outside all */
 	return longest;
 }
 
@@ -272,13 +283,17 @@ static void clean_print(FILE *out, const struct report *report)
 	int cell;
 	uint64_t longest = longest_hold(report, &cell);
 
-	if (longest >= report->stall_ns && cell != NONE)
+	if (longest >= report->stall_ns && cell != NONE) {
 		fprintf(out, "Nothing was kept waiting: %s held the loop for %s, as a synchronous cell does, while no task was due",
 			cell_name(report, cell, name), duration(longest));
-	else
-		fprintf(out, "No stall of %s or more in %s; the loop was held for %s at the longest%s%s",
-			threshold_text(report->stall_ns, least), duration(report->duration_ns), duration(longest),
-			cell == NONE ? "" : ", in ", cell == NONE ? "" : cell_name(report, cell, name));
+		return;
+	}
+	fprintf(out, "No stall of %s or more in %s; the loop was held for %s at the longest",
+		threshold_text(report->stall_ns, least), duration(report->duration_ns), duration(longest));
+	if (cell != NONE)
+		fprintf(out, ", in %s", cell_name(report, cell, name));
+	else if (report->cells.n)
+		fputs(", outside the cells", out);
 }
 
 /* A clean result never means that nobody could look. */
