@@ -273,8 +273,28 @@ def test_every_way_to_start_python_is_traced(awaitscope, report, tmp_path, how):
         ended = awaitscope("run", "-o", "t.db", "--", *command, stdin=stdin if how == "stdin" else subprocess.DEVNULL)
     assert ended.status == (4 if how == "shell" else 0) and ended.out == "done ['x']\n", ended
     found = report("t.db")
-    assert len(found["processes" if "processes" in found else "trace"]["processes"]) == 1
+    assert len(found["trace"]["processes"]) == 1
     assert len(found["loops"]) == 1 and found["loops"][0]["iterations"] > 0
+
+
+def test_tests_under_pytest_are_traced(awaitscope, report, tmp_path):
+    (tmp_path / "test_it.py").write_text("import asyncio\ndef test_it(): asyncio.run(asyncio.sleep(0.01))\n")
+    ended = awaitscope("run", "-o", "t.db", "--", sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "test_it.py")
+    assert ended.status == 0 and "1 passed" in ended.out, ended
+    assert len(report("t.db")["loops"]) == 1
+
+
+def test_notebook_run_by_somebody_elses_program_has_its_cells(awaitscope, report, make_notebook):
+    """What `jupyter execute` is: nbclient and a kernel below it, each a process of the tree."""
+    pytest.importorskip("nbclient")
+    path = make_notebook("nb", "x = 1", "import asyncio; await asyncio.sleep(0.01)")
+    code = ("import nbformat, nbclient, sys; nb = nbformat.read(sys.argv[1], 4); nbclient.NotebookClient(nb).execute();"
+            "print(len(nb.cells))")
+    ended = awaitscope("run", "-o", "t.db", "--", sys.executable, "-c", code, path)
+    assert ended.status == 0 and ended.out == "2\n", ended
+    found = report("t.db")
+    assert len(found["trace"]["processes"]) == 2
+    assert [cell["source"] for cell in found["cells"]] == ["x = 1", "import asyncio; await asyncio.sleep(0.01)"]
 
 
 def test_processes_that_outlive_the_command_are_counted(awaitscope, tmp_path):
