@@ -9,14 +9,13 @@
 #include <errno.h>
 #include <string.h>
 
+/* clang-format off: expansions of a list */
 #define EVENT(name, id, doc) enum { TAILS_##name = 0
 #define FIELD(type, name, doc)
-#define TEXT(name, doc) +1
-#define BYTES(name, doc) +1
-#define PAIRS(name, doc) +1
-#define END(name)                                                                                  \
-	}                                                                                          \
-	;
+#define TEXT(name, doc) + 1
+#define BYTES(name, doc) + 1
+#define PAIRS(name, doc) + 1
+#define END(name) };
 #include "probe/event.def"
 #undef EVENT
 #undef FIELD
@@ -25,30 +24,28 @@
 #undef PAIRS
 #undef END
 
-/* One function a kind: FIELD does not know the struct it stands in, a typedef in the function's own
- * scope does. */
-#define EVENT(name_, id, doc_)                                                                     \
-	static const struct kind *kind_##name_(void)                                               \
-	{                                                                                          \
-		typedef struct ev_##name_ self;                                                    \
-		static const char doc_text[] = doc_;                                               \
+/* One function a kind: FIELD does not know its struct, but a typedef in the function does. */
+#define EVENT(name_, id, doc_)                         \
+	static const struct kind *kind_##name_(void)   \
+	{                                              \
+		typedef struct ev_##name_ self;        \
+		static const char doc_text[] = doc_;   \
 		static const struct field members[] = {
 #define FIELD(type_, name_, doc) {#name_, FIELD_##type_, offsetof(self, name_)},
 #define TEXT(name_, doc) {#name_, FIELD_TEXT, offsetof(self, name_##_len)},
 #define BYTES(name_, doc) {#name_, FIELD_BYTES, offsetof(self, name_##_len)},
 #define PAIRS(name_, doc) {#name_, FIELD_PAIRS, offsetof(self, name_##_len)},
-#define END(name_)                                                                                 \
-	}                                                                                          \
-	;                                                                                          \
-	static const struct kind the_kind = {                                                      \
-		.name = #name_,                                                                    \
-		.doc = doc_text,                                                                   \
-		.size = sizeof(self),                                                              \
-		.fields = sizeof(members) / sizeof(members[0]),                                    \
-		.tails = TAILS_##name_,                                                            \
-		.field = members,                                                                  \
-	};                                                                                         \
-	return &the_kind;                                                                          \
+#define END(name_)                                                         \
+		};                                                         \
+		static const struct kind the_kind = {                      \
+			.name = #name_,                                    \
+			.doc = doc_text,                                   \
+			.size = sizeof(self),                              \
+			.fields = sizeof(members) / sizeof(members[0]),    \
+			.tails = TAILS_##name_,                            \
+			.field = members,                                  \
+		};                                                         \
+		return &the_kind;                                          \
 	}
 #include "probe/event.def"
 #undef EVENT
@@ -57,6 +54,7 @@
 #undef BYTES
 #undef PAIRS
 #undef END
+/* clang-format on */
 
 const struct kind *record_kind(unsigned int id)
 {

@@ -17,12 +17,11 @@
 
 #define RING_BYTES_MIN RING_PAGE /* bounds of what we believe; agents use RING_BYTES */
 #define RING_BYTES_MAX (256u << 20)
-#define CHUNK_BYTES                                                                                \
-	((size_t)256 << 10) /* read at once: stays in the L2 cache until it is handed out */
-#define FUTURE_NS                                                                                  \
-	1000000000ull /* sensors and we use one clock: a record later than that from now is none   \
-		       */
-#define HEAD_READS 4  /* until two agree */
+/* Read at once: stays in the L2 cache until it is handed out. */
+#define CHUNK_BYTES ((size_t)256 << 10)
+/* Sensors and we use one clock: what claims to be later than that from now is no record. */
+#define FUTURE_NS 1000000000ull
+#define HEAD_READS 4 /* until two agree */
 
 struct ring {
 	uint64_t head;    /* as last seen */
@@ -62,9 +61,7 @@ static int read_at(int fd, void *buf, size_t n, uint64_t off)
 	return 0;
 }
 
-/* ---- the file
- * -----------------------------------------------------------------------------------------------------
- */
+/* ---- the file -------------------------------------------------------------------------------- */
 
 static int check_page(const struct ring_file *page, uint32_t pid)
 {
@@ -138,9 +135,7 @@ bool ring_reader_closed(const struct ring_reader *r)
 	return r->closed;
 }
 
-/* ---- looking
- * ------------------------------------------------------------------------------------------------------
- */
+/* ---- looking --------------------------------------------------------------------------------- */
 
 static void give_up(struct ring_reader *r, struct ring *ring)
 {
@@ -174,8 +169,10 @@ static void look_at_ring(struct ring_reader *r, unsigned int slot)
 		ring->head = c.head;
 }
 
-/* Rings that came since the last look. They begin at the tail they have: an earlier recorder may
- * have read from them. */
+/*
+ * Rings that came since the last look. They begin at the tail they have: an earlier recorder may
+ * have read from them.
+ */
 static int take_rings(struct ring_reader *r, unsigned int rings)
 {
 	struct ring_control c;
@@ -205,8 +202,8 @@ void ring_reader_look(struct ring_reader *r, uint64_t now_ns)
 
 	r->latest_ns = now_ns + FUTURE_NS;
 	if (!rc) {
-		r->closed = page.closed ==
-			    1; /* before the heads: what it wrote before closing is seen too */
+		/* Before the heads: what it wrote before closing is seen too. */
+		r->closed = page.closed == 1;
 		r->no_ring = page.no_ring > r->no_ring ? page.no_ring : r->no_ring;
 		r->in_signal = page.in_signal > r->in_signal ? page.in_signal : r->in_signal;
 		__atomic_thread_fence(__ATOMIC_ACQUIRE);
@@ -230,9 +227,7 @@ void ring_reader_losses(const struct ring_reader *r, struct ring_losses *ret)
 		ret->full += r->ring[i].dropped;
 }
 
-/* ---- records
- * ------------------------------------------------------------------------------------------------------
- */
+/* ---- records --------------------------------------------------------------------------------- */
 
 /* Room for `need` bytes and more after what is not taken yet. */
 static int make_room(struct ring *ring, size_t need)
@@ -257,8 +252,10 @@ static int make_room(struct ring *ring, size_t need)
 	return 0;
 }
 
-/* Copy more of the ring, at least as much as makes `need` bytes; the caller knows that the target
- * wrote them. */
+/*
+ * Copy more of the ring, at least as much as makes `need` bytes; the caller knows that the target
+ * wrote them.
+ */
 static int copy_more(struct ring_reader *r, struct ring *ring, size_t need)
 {
 	unsigned int slot = (unsigned int)(ring - r->ring);
@@ -281,10 +278,9 @@ static int copy_more(struct ring_reader *r, struct ring *ring, size_t need)
 	/* The bytes are ours now: the loads above come before this store. */
 	__atomic_thread_fence(__ATOMIC_RELEASE);
 	off += offsetof(struct ring_control, tail);
-	return pwrite(r->fd, &ring->copied, sizeof(ring->copied), (off_t)off) ==
-			       sizeof(ring->copied)
-		       ? 0
-		       : -EIO;
+	if (pwrite(r->fd, &ring->copied, sizeof(ring->copied), (off_t)off) < 0)
+		return -errno;
+	return 0;
 }
 
 static const struct ev_head *record_at(const struct ring *ring)
@@ -292,8 +288,10 @@ static const struct ev_head *record_at(const struct ring *ring)
 	return (const struct ev_head *)(const void *)(ring->buf + ring->begin);
 }
 
-/* Go to the next record. 1: it stands at begin, checked; 0: there is none yet; -EPROTO: the bytes
- * are none. */
+/*
+ * Go to the next record. 1: it stands at begin, checked; 0: there is none yet; -EPROTO: the bytes
+ * are none.
+ */
 static int next_record(struct ring_reader *r, struct ring *ring)
 {
 	for (;;) {

@@ -28,13 +28,17 @@ int ring_reader_open(
 	int folder, const char *name, uint32_t pid, bool consume, struct ring_reader **ret);
 void ring_reader_free(struct ring_reader *r); /* accepts NULL */
 ino_t ring_reader_inode(const struct ring_reader *r);
-/* See how far the target has come; nothing beyond is taken until the next look. now_ns: no record
- * can be much later. */
+/*
+ * See how far the target has come; nothing beyond is taken until the next look. now_ns: no record
+ * can be much later.
+ */
 void ring_reader_look(struct ring_reader *r, uint64_t now_ns);
 /* Rings in use, at most RING_SLOTS. */
 unsigned int ring_reader_rings(const struct ring_reader *r);
-/* The next record of a ring, checked, in memory of ours; NULL: none. Valid until
- * ring_reader_take(), which goes on to the next. */
+/*
+ * The next record of a ring, checked, in memory of ours; NULL: none. Valid until
+ * ring_reader_take(), which goes on to the next.
+ */
 const struct ev_head *ring_reader_peek(struct ring_reader *r, unsigned int slot);
 void ring_reader_take(struct ring_reader *r, unsigned int slot);
 /* What was lost in all, as of the last look. */

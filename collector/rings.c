@@ -20,8 +20,10 @@
 #include "probe/base/cleanup.h"
 #include "probe/ring.h"
 
-/* A producer stamps, then publishes; preempted in between it is late. 5 ms: more than a scheduler's
- * slice on an idle machine. */
+/*
+ * A producer stamps, then publishes; preempted in between it is late. 5 ms: more than a scheduler's
+ * slice on an idle machine.
+ */
 #define HOLDBACK_NS 5000000ull
 #define STREAMS_MAX 65536u /* files looked at; further ones are not */
 
@@ -96,9 +98,7 @@ void rings_free(struct rings *rings)
 	free(rings);
 }
 
-/* ---- finding files
- * ------------------------------------------------------------------------------------------------
- */
+/* ---- finding files --------------------------------------------------------------------------- */
 
 /* A number from 1 as printf("%u") writes it; 0: none. */
 static uint32_t take_number(const char **s)
@@ -212,8 +212,7 @@ static void look_at_name(struct rings *rings, const char *path)
 		add_stream(rings, name, ring_reader_inode(reader), reader);
 	else if (rc == -EPROTO || rc == -ELOOP || rc == -ENXIO || rc == -EACCES || rc == -EISDIR)
 		add_stream(rings, name, st.st_ino, NULL);
-	/* else: not ready, gone again, or we are short of descriptors or memory: it will be looked
-	 * at again */
+	/* else: not ready, gone, or we are short of descriptors or memory: another time */
 }
 
 static void look_for_files(struct rings *rings)
@@ -225,9 +224,7 @@ static void look_for_files(struct rings *rings)
 		look_at_name(rings, entry->d_name);
 }
 
-/* ---- handing out
- * --------------------------------------------------------------------------------------------------
- */
+/* ---- handing out ----------------------------------------------------------------------------- */
 
 static int hand_out(struct stream *s, const struct ev_head *record, struct sink *sink)
 {
@@ -268,8 +265,10 @@ static int hand_out_ring(struct rings *rings, struct stream *s, unsigned int slo
 	return 0;
 }
 
-/* Merge the rings of a file: always the one whose next record is oldest, until another's is older.
- * Equals: the lower slot. */
+/*
+ * Merge the rings of a file: always the one whose next record is oldest, until another's is older.
+ * Equals: the lower slot.
+ */
 static int merge(struct rings *rings, struct stream *s, uint64_t limit_ns, struct sink *sink)
 {
 	unsigned int n = ring_reader_rings(s->reader);
@@ -342,8 +341,10 @@ static int hand_out_losses(struct stream *s, uint64_t now_ns, struct sink *sink)
 	return rc;
 }
 
-/* All was handed out and nobody writes any more: its memory goes back. Another file may have the
- * name by now. */
+/*
+ * All was handed out and nobody writes any more: its memory goes back. Another file may have the
+ * name by now.
+ */
 static void finish(struct rings *rings, struct stream *s)
 {
 	int folder = dirfd(rings->folder);
@@ -404,9 +405,7 @@ int rings_drain(struct rings *rings, int final, record_fn fn, void *ctx)
 		rings, (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec, final, fn, ctx);
 }
 
-/* ---- asking
- * -------------------------------------------------------------------------------------------------------
- */
+/* ---- asking ---------------------------------------------------------------------------------- */
 
 void rings_release(struct rings *rings, uint32_t pid)
 {

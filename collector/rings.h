@@ -9,11 +9,14 @@
 
 struct rings;
 
-/* dir: the session folder. The caller owns *ret: rings_free(). One file descriptor a live process.
+/*
+ * dir: the session folder. The caller owns *ret: rings_free(). One file descriptor a live process.
  */
 int rings_open(const char *dir, struct rings **ret);
-/* The same, but the targets' files are left as they are: their records are not consumed, nothing is
- * removed. */
+/*
+ * The same, but the targets' files are left as they are: their records are not consumed, nothing is
+ * removed.
+ */
 int rings_peek(const char *dir, struct rings **ret);
 void rings_free(struct rings *rings); /* accepts NULL */
 /*
@@ -32,8 +35,10 @@ void rings_release(struct rings *rings, uint32_t pid);
 /* Whether this process ever opened a ring file; and how many did. */
 int rings_has(const struct rings *rings, uint32_t pid);
 unsigned int rings_processes(const struct rings *rings);
-/* Records so far that came after a younger one of their process: published later than the holdback
- * allows for. None is lost. */
+/*
+ * Records so far that came after a younger one of their process: published later than the holdback
+ * allows for. None is lost.
+ */
 uint64_t rings_late(const struct rings *rings);
 
 #endif

@@ -14,9 +14,7 @@
 
 #include "probe/base/cleanup.h"
 
-/* ---- writing
- * ------------------------------------------------------------------------------------------------------
- */
+/* ---- writing --------------------------------------------------------------------------------- */
 
 /* Length of the valid UTF-8 sequence at s (RFC 3629: no overlong form, no surrogate); 0: none. */
 static size_t utf8_len(const unsigned char *s, const unsigned char *end, uint32_t *ret_point)
@@ -144,9 +142,7 @@ int tape_write(struct tape_writer *w, uint32_t pid, const struct ev_head *record
 	return ferror(w->file) ? -EIO : 0;
 }
 
-/* ---- parsing
- * ------------------------------------------------------------------------------------------------------
- */
+/* ---- parsing --------------------------------------------------------------------------------- */
 
 struct text { /* what is left of a line */
 	const char *p, *end;
@@ -460,8 +456,10 @@ static int parse_field(struct parser *p)
 	return rc;
 }
 
-/* Append the tails in the order of the event list, whatever order they were given in, and set the
- * size. */
+/*
+ * Append the tails in the order of the event list, whatever order they were given in, and set the
+ * size.
+ */
 static int finish_record(struct parser *p, struct ev_head *head)
 {
 	const struct kind *k = p->kind;

@@ -1,7 +1,8 @@
 /*
- * Any bytes as a ring file: whatever is handed out is well formed, and a second look at other bytes hurts as little. The input is
- * two files in a short form, one after the other, the second for what the target makes of the first while it is read: a page's used
- * part, two rings' controls, data for both.
+ * Any bytes as a ring file: whatever is handed out is well formed, and a second look at other bytes
+ * hurts as little. The input is two files in a short form, one after the other, the second for what
+ * the target makes of the first while it is read: a page's used part, two rings' controls, data for
+ * both.
  */
 #include <fcntl.h>
 #include <stdio.h>
@@ -62,7 +63,8 @@ static void remove_folder(void)
 /* Made once a process, removed at its end. */
 static const char *session_folder(void)
 {
-	if (folder_made[sizeof(folder_made) - 2] == 'X' && (!mkdtemp(folder_made) || atexit(remove_folder)))
+	if (folder_made[sizeof(folder_made) - 2] == 'X' &&
+		(!mkdtemp(folder_made) || atexit(remove_folder)))
 		abort();
 	return folder_made;
 }

@@ -1,4 +1,7 @@
-/* Any bytes as a tape: each record that comes out is well formed, and survives being written and read again, bit for bit. */
+/*
+ * Any bytes as a tape: each record that comes out is well formed, and survives being written and
+ * read again, bit for bit.
+ */
 #include <stdlib.h>
 #include <string.h>
 

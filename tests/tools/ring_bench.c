@@ -1,6 +1,7 @@
 /*
- * ring_bench: how fast rings are read, checked, put in order and handed out, on one core, the target's side not counted. Prints
- * one line a case: rings, records a second, bytes a second. Run by hand and by scripts that gather measurements.
+ * ring_bench: how fast rings are read, checked, put in order and handed out, on one core, the
+ * target's side not counted. Prints one line a case: rings, records a second, bytes a second. Run
+ * by hand and by scripts that gather measurements.
  */
 #include <stdint.h>
 #include <stdio.h>
@@ -26,23 +27,30 @@ static int take(void *ctx, uint32_t pid, const struct ev_head *record)
 	return 0;
 }
 
-/* What a busy loop writes: a step a turn, now and then a task. The rings take turns of `run` records. */
+/*
+ * What a busy loop writes: a step a turn, now and then a task. The rings take turns of `run`
+ * records.
+ */
 static uint64_t fill(const struct ring_writer *w, unsigned int run, uint64_t *time_ns)
 {
-	struct ev_step step = {.head = {.tid = 1, .kind = EV_step, .size_words = sizeof(step) / 8}, .task = 1};
+	struct ev_step step = {
+		.head = {.tid = 1, .kind = EV_step, .size_words = sizeof(step) / 8}, .task = 1};
 	struct {
 		struct ev_task_new new;
 		char texts[32];
 	} task = {.new = {.name_len = 7, .coro_len = 18}, .texts = "Task-12fetch.<locals>.one"};
-	struct ev_iteration turn = {.head = {.tid = 1, .kind = EV_iteration, .size_words = sizeof(turn) / 8}};
+	struct ev_iteration turn = {
+		.head = {.tid = 1, .kind = EV_iteration, .size_words = sizeof(turn) / 8}};
 	uint64_t records = 0;
 
-	task.new.head = (struct ev_head){.tid = 1, .kind = EV_task_new, .size_words = sizeof(task) / 8};
+	task.new.head = (struct ev_head){.tid = 1, .kind = EV_task_new};
 	task.new.head.size_words = (uint16_t)((sizeof(task.new) + 25 + 7) / 8);
 	for (unsigned int slot = 0;; slot = (slot + 1) % w->rings) {
 		for (unsigned int i = 0; i < run; i++) {
-			struct ev_head *h = records % 8 == 0 ? &turn.head : records % 8 == 1 ? &task.new.head : &step.head;
+			struct ev_head *h = &step.head;
 
+			if (records % 8 < 2)
+				h = records % 8 ? &task.new.head : &turn.head;
 			h->time_ns = ++*time_ns;
 			if (ring_writer_put(w, slot, h))
 				return records;
@@ -70,7 +78,8 @@ static void measure(const char *folder, unsigned int count, unsigned int run)
 		cpu_ns += now_ns(CLOCK_THREAD_CPUTIME_ID) - begin_ns;
 	}
 	printf("%u rings, turns of %u: %.1f M records/s, %.2f GB/s, %.0f ns a record\n", count, run,
-		(double)records * 1e3 / (double)cpu_ns, (double)bytes / (double)cpu_ns, (double)cpu_ns / (double)records);
+		(double)records * 1e3 / (double)cpu_ns, (double)bytes / (double)cpu_ns,
+		(double)cpu_ns / (double)records);
 	rings_free(rings);
 	unlink(w.path);
 	ring_writer_close(&w);

@@ -1,6 +1,7 @@
 /*
- * tape: a tape in, a trace out, with no Python and no target; or the rings of a session folder as a tape. Run by
- * tests/tapes/replay.py and by whoever wants to look at what a target wrote. Exit status 0, or 1 with one line on stderr.
+ * tape: a tape in, a trace out, with no Python and no target; or the rings of a session folder as a
+ * tape. Run by tests/tapes/replay.py and by whoever wants to look at what a target wrote. Exit
+ * status 0, or 1 with one line on stderr.
  *
  *   tape [--set KEY=NUMBER]... [--end PID=WAIT_STATUS]... TRACE < TAPE
  *   tape --dump SESSION_FOLDER > TAPE
@@ -98,7 +99,8 @@ static int set_option(struct replay *r, const char *word)
 
 static int set_end(struct replay *r, const char *word)
 {
-	if (r->ends == ENDS || sscanf(word, "%" SCNu32 "=%d", &r->end[r->ends].pid, &r->end[r->ends].status) != 2)
+	if (r->ends == ENDS ||
+		sscanf(word, "%" SCNu32 "=%d", &r->end[r->ends].pid, &r->end[r->ends].status) != 2)
 		return fail("--end %s: wants PID=WAIT_STATUS", word);
 	r->ends++;
 	return 0;
@@ -128,13 +130,11 @@ static int replay(struct replay *r, const char *path)
 int main(int argc, char **argv)
 {
 	struct replay r = {
-		.options = {
-			.stall_ns = 100000000,
-			.min_step_ns = 100000,
-			.min_block_ns = 1000000,
-			.mode = "tape",
-			.sensor = "agent",
-		},
+		.options.stall_ns = 100000000,
+		.options.min_step_ns = 100000,
+		.options.min_block_ns = 1000000,
+		.options.mode = "tape",
+		.options.sensor = "agent",
 	};
 	int at = 1;
 
@@ -147,6 +147,7 @@ int main(int argc, char **argv)
 			return 1;
 	}
 	if (at + 1 != argc || argv[at][0] == '-')
-		return fail("usage: tape [--set KEY=NUMBER]... [--end PID=WAIT_STATUS]... TRACE < TAPE | tape --dump FOLDER");
+		return fail("usage: tape [--set KEY=NUMBER]... [--end PID=STATUS]... TRACE < TAPE\n"
+			    "       tape --dump FOLDER");
 	return replay(&r, argv[at]);
 }

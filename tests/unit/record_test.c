@@ -146,7 +146,10 @@ TEST(record_tails_follow_in_their_order)
 	assert_memory_equal(tail, "ab", 2);
 }
 
-/* Check these n bytes in a block of exactly that size, and read all of what passes: the sanitizer sees a byte too many. */
+/*
+ * Check these n bytes in a block of exactly that size, and read all of what passes: the sanitizer
+ * sees a byte too many.
+ */
 static int check_exactly(const void *bytes, size_t n)
 {
 	unsigned char *p = malloc(n ? n : 1);

@@ -1,6 +1,6 @@
 /*
- * A target's side of a ring file, for tests and benchmarks: makes one, writes records, and lets a test put anything else there. It
- * does what probe/ring.h says and no more.
+ * A target's side of a ring file, for tests and benchmarks: makes one, writes records, and lets a
+ * test put anything else there. It does what probe/ring.h says and no more.
  */
 #ifndef TESTS_UNIT_RING_WRITER_H
 #define TESTS_UNIT_RING_WRITER_H
@@ -25,14 +25,15 @@ struct ring_writer {
 	struct ring_file *file;
 };
 
-static inline struct ring_control *ring_writer_control(const struct ring_writer *w, unsigned int slot)
+static inline struct ring_control *ring_writer_control(
+	const struct ring_writer *w, unsigned int slot)
 {
 	return (struct ring_control *)(void *)(w->map + RING_OFFSET(slot, w->ring_bytes));
 }
 
 /* A file of `rings` rings; its magic is set, so it is ready. */
-static inline void ring_writer_open(
-	struct ring_writer *w, const char *folder, const char *name, uint32_t pid, uint64_t ring_bytes, unsigned int rings)
+static inline void ring_writer_open(struct ring_writer *w, const char *folder, const char *name,
+	uint32_t pid, uint64_t ring_bytes, unsigned int rings)
 {
 	size_t size = RING_OFFSET(rings, ring_bytes);
 
@@ -62,13 +63,15 @@ static inline void ring_writer_close(struct ring_writer *w)
 }
 
 /* 0, or -ENOSPC: dropped and counted. */
-static inline int ring_writer_put(const struct ring_writer *w, unsigned int slot, const void *record)
+static inline int ring_writer_put(
+	const struct ring_writer *w, unsigned int slot, const void *record)
 {
 	struct ring_control *c = ring_writer_control(w, slot);
 	char *data = (char *)c + RING_PAGE;
 	uint64_t size = ((const struct ev_head *)record)->size_words * 8ull;
 	uint64_t tail = __atomic_load_n(&c->tail, __ATOMIC_ACQUIRE);
-	uint64_t at = c->head & (w->ring_bytes - 1), skip = at + size > w->ring_bytes ? w->ring_bytes - at : 0;
+	uint64_t at = c->head & (w->ring_bytes - 1);
+	uint64_t skip = at + size > w->ring_bytes ? w->ring_bytes - at : 0;
 
 	if (c->head + skip + size - tail > w->ring_bytes) {
 		c->dropped++;

@@ -1,4 +1,7 @@
-/* rings.c and ring_reader.c: what targets write comes out whole and in order, and nothing they write or do to a file hurts. */
+/*
+ * rings.c and ring_reader.c: what targets write comes out whole and in order, and nothing they
+ * write or do to a file hurts.
+ */
 #include "tests/unit/unit.h"
 
 #include <dirent.h>
@@ -40,7 +43,8 @@ static int take(void *ctx, uint32_t pid, const struct ev_head *record)
 		const void *what = record_tail(record, 0, &n);
 
 		t->mark[at] = ((const struct ev_lost *)record)->count;
-		snprintf(t->lost[t->losts++ % 8], sizeof(t->lost[0]), "%.*s", (int)n, (const char *)what);
+		snprintf(t->lost[t->losts++ % 8], sizeof(t->lost[0]), "%.*s", (int)n,
+			(const char *)what);
 	}
 	t->records++;
 	return 0;
@@ -93,7 +97,8 @@ static void expect_marks(const uint64_t *mark, unsigned int n)
 	for (unsigned int i = 0; i < n; i++)
 		assert_int_equal(taken.mark[i], mark[i]);
 }
-#define EXPECT(...) expect_marks((const uint64_t[]){__VA_ARGS__}, sizeof((const uint64_t[]){__VA_ARGS__}) / 8)
+#define EXPECT(...)                                                                                \
+	expect_marks((const uint64_t[]){__VA_ARGS__}, sizeof((const uint64_t[]){__VA_ARGS__}) / 8)
 
 static bool exists(const char *name)
 {
@@ -104,7 +109,7 @@ static bool exists(const char *name)
 	return !lstat(path, &st);
 }
 
-/* ---- order -------------------------------------------------------------------------------------------------------- */
+/* ---- order ----------------------------------------------------------------------------------- */
 
 TEST(rings_of_an_empty_folder_give_nothing)
 {
@@ -140,7 +145,7 @@ TEST(rings_keep_the_order_within_a_ring)
 
 	ring_writer_open(&w, folder, "ring-5", 5, SMALL, 2);
 	put(&w, 0, 50, 1), put(&w, 0, 20, 2), put(&w, 0, 60, 4); /* 2: a task_new after its stack */
-	put(&w, 1, 55, 3), put(&w, 1, 60, 5);			 /* 60 twice: the lower slot comes first */
+	put(&w, 1, 55, 3), put(&w, 1, 60, 5); /* 60 twice: the lower slot comes first */
 	drain(NOW, 0);
 	EXPECT(1, 2, 3, 4, 5);
 	assert_int_equal(rings_late(rings), 0);
@@ -227,7 +232,7 @@ TEST(rings_of_a_process_that_execs_are_one_stream)
 	ring_writer_close(&b);
 }
 
-/* ---- bytes -------------------------------------------------------------------------------------------------------- */
+/* ---- bytes ----------------------------------------------------------------------------------- */
 
 static struct {
 	_Alignas(8) unsigned char record[64][EV_SIZE_MAX];
@@ -243,7 +248,10 @@ static int compare(void *ctx, uint32_t pid, const struct ev_head *record)
 	return 0;
 }
 
-/* Records of every size, which leave every remainder at the end of the ring: pads, and words too few for a pad. */
+/*
+ * Records of every size, which leave every remainder at the end of the ring: pads, and words too
+ * few for a pad.
+ */
 static void wrap_around(uint64_t ring_bytes, size_t max_tail, unsigned int turns)
 {
 	uint64_t rng = FUZZ_SEED;
@@ -255,7 +263,8 @@ static void wrap_around(uint64_t ring_bytes, size_t max_tail, unsigned int turns
 		for (sent.written = 0; sent.written < 64; sent.written++) {
 			void *record = sent.record[sent.written];
 
-			unit_random_record(&rng, unit_random(&rng) & 1 ? EV_name : EV_loop_stop, max_tail, record);
+			unit_random_record(&rng, unit_random(&rng) & 1 ? EV_name : EV_loop_stop,
+				max_tail, record);
 			((struct ev_head *)record)->time_ns = turn;
 			if (ring_writer_put(&w, 0, record))
 				break;
@@ -263,7 +272,8 @@ static void wrap_around(uint64_t ring_bytes, size_t max_tail, unsigned int turns
 		assert_true(rings_drain_at(rings, NOW, 0, compare, NULL) >= 0);
 		assert_true(sent.written > 0);
 		assert_int_equal(sent.read, sent.written);
-		assert_int_equal(ring_writer_control(&w, 0)->tail, ring_writer_control(&w, 0)->head);
+		assert_int_equal(
+			ring_writer_control(&w, 0)->tail, ring_writer_control(&w, 0)->head);
 	}
 	assert_true(ring_writer_control(&w, 0)->head > 4 * ring_bytes);
 	ring_writer_close(&w);
@@ -334,7 +344,8 @@ static void spoil_ring(void (*spoil)(const struct ring_writer *w))
 	assert_string_equal(taken.lost[0], "ring given up: bad record");
 	assert_int_equal(taken.mark[taken.records - 1], 1);
 	put(&w, 1, 60, 6);
-	ring_writer_control(&w, 0)->head = 4 * sizeof(struct ev_loop_stop); /* good again: too late */
+	/* good again: too late */
+	ring_writer_control(&w, 0)->head = 4 * sizeof(struct ev_loop_stop);
 	drain(NOW, 0);
 	EXPECT(6);
 	ring_writer_close(&w);
@@ -342,7 +353,8 @@ static void spoil_ring(void (*spoil)(const struct ring_writer *w))
 
 static struct ev_head *second(const struct ring_writer *w)
 {
-	return (struct ev_head *)(void *)((char *)ring_writer_control(w, 0) + RING_PAGE + sizeof(struct ev_loop_stop));
+	return (struct ev_head *)(void *)((char *)ring_writer_control(w, 0) + RING_PAGE +
+					  sizeof(struct ev_loop_stop));
 }
 
 static void unknown_kind(const struct ring_writer *w)
@@ -400,10 +412,10 @@ static void head_inside_a_record(const struct ring_writer *w)
 	ring_writer_control(w, 0)->head -= 8;
 }
 
-#define SPOILS(name)                               \
-	TEST(rings_give_up_a_ring_with_##name)     \
-	{                                          \
-		spoil_ring(name);                  \
+#define SPOILS(name)                                                                               \
+	TEST(rings_give_up_a_ring_with_##name)                                                     \
+	{                                                                                          \
+		spoil_ring(name);                                                                  \
 	}
 SPOILS(unknown_kind)
 SPOILS(size_of_none)
@@ -417,7 +429,7 @@ SPOILS(head_at_the_end_of_time)
 SPOILS(head_between_words)
 SPOILS(head_inside_a_record)
 
-/* ---- files -------------------------------------------------------------------------------------------------------- */
+/* ---- files ----------------------------------------------------------------------------------- */
 
 TEST(rings_survive_truncation_at_every_page)
 {
@@ -512,8 +524,8 @@ static void many_slots(struct ring_file *f)
 
 TEST(rings_refuse_a_file_of_another_kind)
 {
-	static void (*const spoil[])(struct ring_file *) = {
-		other_magic, other_abi, other_pid, odd_ring_bytes, no_ring_bytes, huge_ring_bytes, no_slots, many_slots};
+	static void (*const spoil[])(struct ring_file *) = {other_magic, other_abi, other_pid,
+		odd_ring_bytes, no_ring_bytes, huge_ring_bytes, no_slots, many_slots};
 
 	for (unsigned int i = 0; i < sizeof(spoil) / sizeof(spoil[0]); i++) {
 		char name[16];
@@ -545,8 +557,9 @@ TEST(rings_refuse_what_is_no_regular_file)
 
 TEST(rings_take_only_names_that_agents_give)
 {
-	static const char *const names[] = {"ring-", "ring-0", "ring-05", "ring-5x", "ring-5.", "ring-5.0", "ring-5.1.1",
-		"ring--5", "ring-4294967301", "ring-99999999999999999999", "xring-5", "ring-5 "};
+	static const char *const names[] = {"ring-", "ring-0", "ring-05", "ring-5x", "ring-5.",
+		"ring-5.0", "ring-5.1.1", "ring--5", "ring-4294967301", "ring-99999999999999999999",
+		"xring-5", "ring-5 "};
 
 	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
 		struct ring_writer w;
@@ -629,7 +642,10 @@ TEST(rings_go_on_where_another_recorder_ended)
 	ring_writer_close(&w);
 }
 
-/* ---- a target that writes at the same time ------------------------------------------------------------------------ */
+/*
+ * ---- a target that writes at the same time
+ * ------------------------------------------------------------------------
+ */
 
 #define PRODUCED 400000u
 
@@ -656,7 +672,8 @@ static int count(void *ctx, uint32_t pid, const struct ev_head *record)
 		c->lost += ((const struct ev_lost *)record)->count;
 		return 0;
 	}
-	assert_true(record->time_ns > c->last && ((const struct ev_loop_stop *)record)->loop == record->time_ns);
+	assert_true(record->time_ns > c->last &&
+		    ((const struct ev_loop_stop *)record)->loop == record->time_ns);
 	c->last = record->time_ns;
 	c->records++;
 	return 0;
@@ -678,7 +695,7 @@ TEST(rings_read_while_the_target_writes)
 	ring_writer_close(&w);
 }
 
-/* ---- anything ----------------------------------------------------------------------------------------------------- */
+/* ---- anything -------------------------------------------------------------------------------- */
 
 /* Do one thing to a file that no agent does. */
 static void spoil_anything(struct ring_writer *w, uint64_t *rng)
@@ -707,6 +724,11 @@ static void spoil_anything(struct ring_writer *w, uint64_t *rng)
 	}
 }
 
+static void cut(const struct ring_writer *w, off_t size)
+{
+	assert_int_equal(ftruncate(w->fd, size), 0);
+}
+
 static void fuzz(uint64_t seed)
 {
 	uint64_t rng = seed | 1;
@@ -718,7 +740,8 @@ static void fuzz(uint64_t seed)
 		ring_writer_open(&w, folder, "ring-5", 5, SMALL, 3);
 		for (int step = 0; step < 20; step++) {
 			for (unsigned int n = unit_random(&rng) % 8; n; n--) {
-				unsigned int id = 1 + (unsigned int)(unit_random(&rng) % (EV_KINDS - 1));
+				unsigned int id =
+					1 + (unsigned int)(unit_random(&rng) % (EV_KINDS - 1));
 				struct ev_head *h = (struct ev_head *)(void *)buf;
 
 				unit_random_record(&rng, id, 60, buf);
@@ -729,7 +752,7 @@ static void fuzz(uint64_t seed)
 			assert_true(drain(NOW, unit_random(&rng) % 8 == 0) >= 0);
 		}
 		if (unit_random(&rng) % 2)
-			assert_int_equal(ftruncate(w.fd, (off_t)(unit_random(&rng) % RING_OFFSET(3, SMALL))), 0);
+			cut(&w, (off_t)(unit_random(&rng) % RING_OFFSET(3, SMALL)));
 		drain(NOW, 0);
 		rings_release(rings, 5);
 		drain(NOW, 1);

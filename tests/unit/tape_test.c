@@ -1,4 +1,7 @@
-/* tape.c: a record is the same after a trip through text, and a line that is no record is refused with its reason. */
+/*
+ * tape.c: a record is the same after a trip through text, and a line that is no record is refused
+ * with its reason.
+ */
 #include "tests/unit/unit.h"
 
 #include <errno.h>
@@ -85,7 +88,9 @@ TEST(tape_line_becomes_the_record)
 {
 	const struct ev_step *s = (const void *)taken.last;
 
-	expect_taken("# a comment\n\n  @4711\n 120 7 step begin_ns=100 task=0xff  state=2 exception=4294967295\n", 1);
+	expect_taken("# a comment\n\n  @4711\n 120 7 step begin_ns=100 task=0xff  state=2 "
+		     "exception=4294967295\n",
+		1);
 	assert_int_equal(taken.pid, 4711);
 	assert_int_equal(s->head.time_ns, 120);
 	assert_int_equal(s->head.tid, 7);
@@ -101,9 +106,13 @@ TEST(tape_takes_the_ends_of_each_number)
 {
 	const struct ev_iteration *i = (const void *)taken.last;
 
-	expect_taken("@1\n1 1 iteration loop=18446744073709551615 cpu_ns=-9223372036854775808 ready=-2147483648\n", 1);
+	expect_taken("@1\n1 1 iteration loop=18446744073709551615 cpu_ns=-9223372036854775808 "
+		     "ready=-2147483648\n",
+		1);
 	assert_true(i->loop == UINT64_MAX && i->cpu_ns == INT64_MIN && i->ready == INT32_MIN);
-	expect_taken("@1\n1 1 iteration loop=0xffffffffffffffff cpu_ns=9223372036854775807 ready=0x7fffffff\n", 1);
+	expect_taken("@1\n1 1 iteration loop=0xffffffffffffffff cpu_ns=9223372036854775807 "
+		     "ready=0x7fffffff\n",
+		1);
 	assert_true(i->loop == UINT64_MAX && i->cpu_ns == INT64_MAX && i->ready == INT32_MAX);
 }
 
@@ -111,7 +120,9 @@ TEST(tape_text_is_json)
 {
 	const struct ev_name *r = (const void *)taken.last;
 
-	expect_taken("@1\n1 1 name id=1 text=\"a \\\"b\\\" \\u00e9\\ud83d\\ude00\\u0000\\n\\udcff é #\"\r\n", 1);
+	expect_taken("@1\n1 1 name id=1 text=\"a \\\"b\\\" \\u00e9\\ud83d\\ude00\\u0000\\n\\udcff "
+		     "é #\"\r\n",
+		1);
 	assert_int_equal(r->text_len, 20);
 	assert_memory_equal(r + 1, "a \"b\" \xc3\xa9\xf0\x9f\x98\x80\0\n\xff \xc3\xa9 #", 20);
 }
@@ -231,7 +242,8 @@ TEST(tape_names_a_process_only_when_it_changes)
 	tape_write(&w, 10, &r.head);
 	tape_write(&w, 11, &r.head);
 	fclose(w.file);
-	assert_string_equal(text, "@10\n5 6 loop_stop loop=9\n5 6 loop_stop loop=9\n@11\n5 6 loop_stop loop=9\n");
+	assert_string_equal(text,
+		"@10\n5 6 loop_stop loop=9\n5 6 loop_stop loop=9\n@11\n5 6 loop_stop loop=9\n");
 	free(text);
 }
 
@@ -291,7 +303,8 @@ static void fuzz(uint64_t seed)
 		text = write_record(buf, 1);
 		n = strlen(text);
 		for (unsigned int m = unit_random(&rng) % 4; m; m--)
-			text[unit_random(&rng) % n] = spice[unit_random(&rng) % (sizeof(spice) - 1)];
+			text[unit_random(&rng) % n] =
+				spice[unit_random(&rng) % (sizeof(spice) - 1)];
 		if (unit_random(&rng) % 8 == 0)
 			n = unit_random(&rng) % (n + 1);
 		whole += read_bytes(text, n, &line, &why) == 0;

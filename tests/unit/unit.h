@@ -1,6 +1,6 @@
 /*
- * What the unit tests share: cmocka with the headers it wants before it, a random generator whose seed can be told again, and
- * records made up for a kind.
+ * What the unit tests share: cmocka with the headers it wants before it, a random generator whose
+ * seed can be told again, and records made up for a kind.
  */
 #ifndef TESTS_UNIT_UNIT_H
 #define TESTS_UNIT_UNIT_H
@@ -18,7 +18,10 @@
 
 #include "collector/record.h"
 
-/* A test is named for what it promises: TEST(store_keeps_negative_ready) { ... }, listed as RUN(store_keeps_negative_ready). */
+/*
+ * A test is named for what it promises: TEST(store_keeps_negative_ready) { ... }, listed as
+ * RUN(store_keeps_negative_ready).
+ */
 #define TEST(name) static void name(void **state __attribute__((unused)))
 #define RUN(name) cmocka_unit_test(name)
 #define RUN_TESTS(tests) cmocka_run_group_tests(tests, NULL, NULL)
@@ -44,8 +47,12 @@ static inline uint64_t unit_random(uint64_t *state)
 	return *state * 0x2545f4914f6cdd1dull;
 }
 
-/* A well-formed record of this kind, its tails up to max_tail bytes each, in buf (EV_SIZE_MAX, 8-aligned); returns its size. */
-static inline size_t unit_random_record(uint64_t *state, unsigned int id, size_t max_tail, void *buf)
+/*
+ * A well-formed record of this kind, its tails up to max_tail bytes each, in buf (EV_SIZE_MAX,
+ * 8-aligned); returns its size.
+ */
+static inline size_t unit_random_record(
+	uint64_t *state, unsigned int id, size_t max_tail, void *buf)
 {
 	const struct kind *k = record_kind(id);
 	unsigned char *bytes = buf;
@@ -56,7 +63,8 @@ static inline size_t unit_random_record(uint64_t *state, unsigned int id, size_t
 		bytes[i] = unit_random(state) & 3 ? (unsigned char)unit_random(state) : 0;
 	if (k->fields) { /* the struct may end in padding, which writers zero */
 		const struct field *last = &k->field[k->fields - 1];
-		size_t end = last->off + (last->type == FIELD_u64 || last->type == FIELD_s64 ? 8 : 4);
+		size_t end =
+			last->off + (last->type == FIELD_u64 || last->type == FIELD_s64 ? 8 : 4);
 
 		memset(bytes + end, 0, k->size - end);
 	}
@@ -72,7 +80,8 @@ static inline size_t unit_random_record(uint64_t *state, unsigned int id, size_t
 	}
 	while (size % 8)
 		bytes[size++] = 0;
-	head = (struct ev_head){unit_random(state), (uint32_t)unit_random(state), (uint16_t)id, (uint16_t)(size / 8)};
+	head = (struct ev_head){unit_random(state), (uint32_t)unit_random(state), (uint16_t)id,
+		(uint16_t)(size / 8)};
 	memcpy(bytes, &head, sizeof(head));
 	return size;
 }
