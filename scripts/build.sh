@@ -22,8 +22,9 @@ fi
 mkdir -p "$folder"
 log=$folder/build.log
 cd "$top"
-if ! { cmake --preset "$preset" $fresh && cmake --build --preset "$preset"; } >"$log" 2>&1; then
-	cat "$log" >&2
+if ! { cmake --preset "$preset" $fresh && cmake --build --preset "$preset" -- -k 0; } >"$log" 2>&1; then
+	sed -n '/^FAILED:\|CMake Error/,$p' "$log" | grep -v '^\[' >&2
+	printf 'build: all of it is in %s\n' "$log" >&2
 	exit 1
 fi
 # A warning of a quiet build should be seen all the same.
