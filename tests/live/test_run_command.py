@@ -1,4 +1,5 @@
 """`awaitscope run -- COMMAND`: the command behaves as if started directly, and bad input is answered in one sentence."""
+import contextlib
 import os
 import pty
 import re
@@ -326,7 +327,14 @@ def small_disk(tmp_path):
         return disk
 
     yield mount
-    subprocess.run(["umount", disk], capture_output=True)
+    if os.path.ismount(disk):
+        subprocess.run(["umount", disk], check=True)  # a mount left behind is a failure
+
+
+def ask(trace, query):
+    """The first row; the connection is closed, so that nothing keeps the file."""
+    with contextlib.closing(sqlite3.connect(trace)) as db:
+        return db.execute(query).fetchone()
 
 
 def says_incomplete(ended):
@@ -354,7 +362,7 @@ def test_full_disk_disturbs_no_program_and_is_never_a_clean_result(awaitscope, s
     ended = awaitscope("run", "--min-step", "0", "-o", disk / "t.db", "--", sys.executable, "app.py")
     assert ended.status == 0 and ended.out == "whole\n", ended
     says_incomplete(ended)
-    assert sqlite3.connect(disk / "t.db").execute("PRAGMA integrity_check").fetchone() == ("ok",)
+    assert ask(disk / "t.db", "PRAGMA integrity_check") == ("ok",)
 
 
 @ours
@@ -362,12 +370,12 @@ def test_trace_keeps_what_it_had_when_the_disk_filled_up(awaitscope, small_disk,
     """The program fills the disk itself, once it sees its first tasks in the trace; then it goes on."""
     disk = small_disk("16m")
     (tmp_path / "app.py").write_text(textwrap.dedent("""
-        import asyncio, os, sqlite3
+        import asyncio, contextlib, sqlite3
         async def one():
             await asyncio.sleep(0)
         def early():
             try:
-                with sqlite3.connect("file:disk/t.db?mode=ro", uri=True) as db:
+                with contextlib.closing(sqlite3.connect("file:disk/t.db?mode=ro", uri=True)) as db:
                     return db.execute("SELECT count(*) FROM task WHERE name LIKE 'early %'").fetchone()[0]
             except sqlite3.Error:
                 return 0
@@ -389,8 +397,7 @@ def test_trace_keeps_what_it_had_when_the_disk_filled_up(awaitscope, small_disk,
     ended = awaitscope("run", "--min-step", "0", "-o", disk / "t.db", "--", sys.executable, "app.py")
     assert ended.status == 0 and ended.out == "whole\n", ended
     says_incomplete(ended)
-    kept = sqlite3.connect(disk / "t.db").execute("SELECT count(*) FROM task WHERE name LIKE 'early %'").fetchone()
-    assert kept == (100,), ended
+    assert ask(disk / "t.db", "SELECT count(*) FROM task WHERE name LIKE 'early %'") == (100,), ended
 
 
 @ours
