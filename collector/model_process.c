@@ -47,6 +47,10 @@ void loss_add(struct model *model, struct process *p, const char *what, uint64_t
 	for (l = model->losses; l; l = l->next)
 		if (l->process == p && !strcmp(l->what, what))
 			break;
+	if (!l && model->losses_count >= LOSSES_MAX && strcmp(what, "other losses")) {
+		loss_add(model, NULL, "other losses", count);
+		return;
+	}
 	if (!l) {
 		l = calloc(1, sizeof(*l));
 		if (!l)
@@ -55,7 +59,7 @@ void loss_add(struct model *model, struct process *p, const char *what, uint64_t
 			.what = what};
 		model->losses = l;
 	}
-	l->count = l->count + count > l->count ? l->count + count : UINT64_MAX / 2;
+	l->count = count < LOSS_MAX - l->count ? l->count + count : LOSS_MAX;
 	model_dirty(model, &l->dirty);
 }
 
@@ -78,9 +82,9 @@ static struct fact *fact_get(struct model *model, const char *key, void (*put)(s
 {
 	struct fact *f;
 
-	for (f = model->facts; f; f = f->next)
-		if (f->dirty.put == put && put == put_meta && !strcmp(f->key, key))
-			return f;
+	for (f = put == put_meta ? model->facts : NULL; f; f = f->next)
+		if (f->dirty.put == put && !strcmp(f->key, key))
+			return f; /* coverage has a row for each time something is said */
 	f = calloc(1, sizeof(*f));
 	if (!f)
 		return NULL;
@@ -113,8 +117,13 @@ void meta_number(struct model *model, const char *key, int64_t value)
 
 void coverage_add(struct model *model, struct process *p, const char *what, const char *sensor, const char *detail)
 {
-	struct fact *f = fact_get(model, what, put_coverage);
+	struct fact *f;
 
+	if (model->coverage_count >= COVERAGE_MAX) {
+		loss_add(model, p, "coverage rows beyond the limit", 1);
+		return;
+	}
+	f = fact_get(model, what, put_coverage);
 	if (!f)
 		return;
 	f->id = ++model->coverage_count;

@@ -24,6 +24,9 @@
 #define AUDIT_MAX 100000u
 #define ANOMALY_MAX 100000u
 #define CELLS_MAX 100000u
+#define LOSSES_MAX 512u	     /* kinds of losses; later ones are one kind */
+#define LOSS_MAX ((uint64_t)INT64_MAX) /* of one kind: SQLite's largest number */
+#define COVERAGE_MAX 8192u
 #define TEXT_BYTES_MAX (256u << 20)  /* of all interned strings */
 #define LOOP_DEPTH 8		     /* loops nested on one thread (nest_asyncio, or a loop within a loop) */
 #define CELL_DEPTH 16		     /* cells run by cells */

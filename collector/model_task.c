@@ -8,6 +8,7 @@
 #include "probe/base/text.h"
 
 #define TASK_OF(d) ((struct task *)((char *)(d) - offsetof(struct task, dirty)))
+#define EXCEPTION_MAX 256 /* bytes of "ValueError: row 1" */
 #define WHAT_MAX 160 /* bytes of "what it waits for" */
 
 /* ---- life */
@@ -74,6 +75,15 @@ static const char *canceller(const struct task *t)
 	return t->cancels ? "shutdown" : NULL;
 }
 
+/* "ValueError: row 1"; NULL: it did not fail, or nobody said with what. */
+static const char *exception_text(const struct task *t, char *buf, size_t size)
+{
+	if (!t->exception && !t->message)
+		return NULL;
+	return shorten(buf, size, "%s%s%s", t->exception ? t->exception : "", t->exception && t->message ? ": " : "",
+		t->message ? t->message : "");
+}
+
 static uint64_t id_of_awaited(const struct task *t)
 {
 	return t->await_task && !t->await_task->dropped ? t->await_task->id : 0;
@@ -82,7 +92,7 @@ static uint64_t id_of_awaited(const struct task *t)
 static void put_task(struct model *model, struct dirty *d)
 {
 	struct task *t = TASK_OF(d);
-	char exception[256], what[WHAT_MAX];
+	char exception[EXCEPTION_MAX], what[WHAT_MAX];
 	bool waits = !t->ended && t->waits;
 	struct site at = waits ? await_site(t) : (struct site){0};
 
@@ -95,13 +105,11 @@ static void put_task(struct model *model, struct dirty *d)
 	t->kept = true;
 	if (waits)
 		await_describe(model, t, what, sizeof(what));
-	shorten(exception, sizeof(exception), "%s%s%s", t->exception ? t->exception : "", t->message ? ": " : "",
-		t->message ? t->message : "");
 	STORE_PUT(model->store, task, NUMBER(t->id), NUMBER(t->process->id), ID(t->loop ? t->loop->id : 0),
 		NUMBER(t->thread->id), ID(t->parent_id), ID(t->cell ? t->cell->id : 0), NUMBER(t->runs_cell),
 		TEXT_OF(t->name ? t->name : ""), TEXT_OF(t->coro), NUMBER(t->user), NUMBER(t->created_ns), ID(t->stack),
 		TEXT_OF(t->created.file), NUMBER_IF(t->created.line, t->created.line), TEXT_OF(t->created.function),
-		NUMBER_IF(t->ended, t->ended_ns), TEXT_OF(state_text(t)), TEXT_OF(t->exception ? exception : NULL),
+		NUMBER_IF(t->ended, t->ended_ns), TEXT_OF(state_text(t)), TEXT_OF(exception_text(t, exception, sizeof(exception))),
 		NUMBER(!t->unretrieved), TEXT_OF(canceller(t)), NUMBER(t->steps), NUMBER(t->busy_ns), NUMBER(t->max_step_ns),
 		NUMBER_IF(t->steps, t->last_ns), TEXT_OF(waits ? what : NULL),
 		ID(waits ? stack_row(model, t->await_stack) : 0), TEXT_OF(at.file), NUMBER_IF(at.line, at.line),
@@ -262,6 +270,8 @@ static void born(struct model *model, struct task *t, const struct ev_task_new *
 	t->created = site_of_birth(s);
 	t->user = s ? s->user != NULL : t->code && t->code->place.owner == PLACE_USER;
 	t->main = !parent && leak_is_main(s);
+	if (parent == t)
+		parent = NULL; /* its address said twice: no task creates itself */
 	if (parent) {
 		t->parent_id = parent->id;
 		t->parent = parent->ended ? NULL : task_ref(parent);
@@ -435,13 +445,12 @@ void task_gone(struct model *model, struct process *p, const struct ev_task_gone
 	if (!t)
 		return;
 	if (r->flags & GONE_UNRETRIEVED && !t->unretrieved) {
-		char text[320];
+		char text[EXCEPTION_MAX];
+		const char *said = exception_text(t, text, sizeof(text));
 
 		t->unretrieved = true;
 		task_dirty(model, t);
-		shorten(text, sizeof(text), "%s%s%s", t->exception ? t->exception : "exception", t->message ? ": " : "",
-			t->message ? t->message : "");
-		anomaly_put(model, p, time_ns, "never_retrieved", t, t->cell, t->coro, text, t->failed ? t->failed : s,
+		anomaly_put(model, p, time_ns, "never_retrieved", t, t->cell, t->coro, said ? said : "", t->failed ? t->failed : s,
 			t->failed ? stack_site(t->failed) : t->created);
 	}
 	if (!(r->flags & GONE_PENDING) || r->flags & GONE_AT_EXIT || t->ended)

@@ -1,0 +1,299 @@
+/* The model against any records: nothing a target writes ends the recording, and what is kept is consistent. */
+#include "tests/unit/unit.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <sqlite3.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "collector/model.h"
+
+#define MS 1000000ull
+
+static char folder[64];
+
+static int make_folder(void **state)
+{
+	(void)state;
+	snprintf(folder, sizeof(folder), "/tmp/model_test.XXXXXX");
+	return mkdtemp(folder) ? 0 : -1;
+}
+
+static int remove_folder(void **state)
+{
+	char command[128];
+
+	(void)state;
+	snprintf(command, sizeof(command), "rm -rf '%s'", folder);
+	return system(command);
+}
+
+static const char *trace(void)
+{
+	static char path[128];
+	static int n;
+
+	snprintf(path, sizeof(path), "%s/%d.db", folder, n++);
+	return path;
+}
+
+static struct model *new_model(const char *path, uint64_t max_bytes)
+{
+	struct model_options options = {.t0_ns = 1000, .stall_ns = 100 * MS, .min_step_ns = 100000, .min_block_ns = MS,
+		.max_bytes = max_bytes, .mode = "tape", .sensor = "agent"};
+	struct model *model;
+
+	assert_int_equal(model_open(path, &options, &model), 0);
+	return model;
+}
+
+static int64_t ask(const char *path, const char *sql)
+{
+	sqlite3 *db;
+	sqlite3_stmt *s;
+	int64_t n;
+
+	assert_int_equal(sqlite3_open_v2(path, &db, SQLITE_OPEN_READONLY, NULL), SQLITE_OK);
+	assert_int_equal(sqlite3_prepare_v2(db, sql, -1, &s, NULL), SQLITE_OK);
+	assert_int_equal(sqlite3_step(s), SQLITE_ROW);
+	n = sqlite3_column_int64(s, 0);
+	sqlite3_finalize(s);
+	sqlite3_close(db);
+	return n;
+}
+
+/* What every trace keeps, whatever was recorded. */
+static void check_trace(const char *path)
+{
+	assert_int_equal(ask(path, "SELECT count(*) FROM pragma_integrity_check WHERE integrity_check = 'ok'"), 1);
+	assert_int_equal(ask(path, "SELECT count(*) FROM pragma_foreign_key_check"), 0);
+	assert_int_equal(ask(path, "SELECT value FROM meta WHERE key = 'complete'"), 1);
+	assert_int_equal(
+		ask(path, "SELECT count(*) FROM iteration WHERE busy_ns != cpu_ns + gc_ns + gil_ns + runq_ns + blocked_sleep_ns"
+			  " + blocked_network_ns + blocked_file_ns + blocked_subprocess_ns + blocked_dns_ns + blocked_database_ns"
+			  " + blocked_lock_ns + blocked_fault_ns + blocked_other_ns + unknown_ns"),
+		0);
+	assert_int_equal(
+		ask(path, "SELECT count(*) FROM iteration WHERE min(cpu_ns, gc_ns, gil_ns, runq_ns, blocked_sleep_ns,"
+			  " blocked_network_ns, blocked_file_ns, blocked_lock_ns, blocked_other_ns, unknown_ns) < 0"),
+		0);
+}
+
+/* Make a random record's references small, so that records meet each other; times mostly go forward. */
+static void tame(uint64_t *random, struct ev_head *r, uint64_t *time_ns)
+{
+	const struct kind *k = record_kind(r->kind);
+
+	*time_ns += unit_random(random) % (2 * MS);
+	r->time_ns = unit_random(random) % 50 ? *time_ns : unit_random(random);
+	r->tid = 1 + (uint32_t)(unit_random(random) % 3);
+	for (size_t i = 0; i < k->fields - k->tails; i++) {
+		const struct field *f = &k->field[i];
+		char *at = (char *)r + f->off;
+		uint64_t wide = unit_random(random) % 12;
+		uint32_t narrow = (uint32_t)wide;
+
+		if (!(unit_random(random) % 20))
+			continue; /* as random as it is */
+		if (!strcmp(f->name, "begin_ns"))
+			wide = *time_ns - unit_random(random) % (3 * MS);
+		else if (strstr(f->name, "_ns"))
+			wide = unit_random(random) % MS;
+		if (f->type == FIELD_u64 || f->type == FIELD_s64)
+			memcpy(at, &wide, sizeof(wide));
+		else
+			memcpy(at, &narrow, sizeof(narrow));
+	}
+	if (r->kind == EV_stack) { /* of codes that there are */
+		size_t size;
+		uint32_t *pair = (uint32_t *)record_tail(r, 0, &size);
+
+		for (size_t i = 0; i < size / sizeof(*pair); i++)
+			pair[i] %= 12;
+	}
+}
+
+static void fuzz(const char *path, uint64_t seed, int records, uint64_t max_bytes)
+{
+	static uint64_t buf[EV_SIZE_MAX / 8];
+	struct model *model = new_model(path, max_bytes);
+	struct ev_head *r = (struct ev_head *)buf;
+	uint64_t random = seed | 1, time_ns = 5000;
+
+	for (int n = 0; n < records; n++) {
+		unsigned int kind = 1 + (unsigned int)(unit_random(&random) % (EV_KINDS - 1));
+
+		if (kind == EV_process && unit_random(&random) % 50)
+			kind = EV_step;
+		unit_random_record(&random, kind, 60, buf);
+		tame(&random, r, &time_ns);
+		assert_int_equal(model_record(model, 1 + (uint32_t)(unit_random(&random) % 2), r), 0);
+		if (n % 1000 == 0)
+			assert_int_equal(model_tick(model, time_ns), 0);
+	}
+	model_process_end(model, 1, time_ns, SIGKILL);
+	assert_int_equal(model_close(model, time_ns), 0);
+	model_free(model);
+	check_trace(path);
+}
+
+TEST(model_survives_any_records)
+{
+	fuzz(trace(), FUZZ_SEED, 60000, 0);
+	fuzz(trace(), unit_seed(), 30000, 0);
+}
+
+static void put_step(struct model *model, uint64_t task, uint64_t begin_ns, uint64_t end_ns)
+{
+	struct ev_step r = {.head = {end_ns, 1, EV_step, sizeof(r) / 8}, .task = task, .begin_ns = begin_ns, .waits_on = 99};
+
+	assert_int_equal(model_record(model, 1, &r.head), 0);
+}
+
+static void put_iteration(struct model *model, uint64_t begin_ns, uint64_t end_ns)
+{
+	struct ev_iteration r = {.head = {end_ns, 1, EV_iteration, sizeof(r) / 8}, .loop = 1, .begin_ns = begin_ns,
+		.cpu_ns = -1, .runq_ns = -1};
+
+	assert_int_equal(model_record(model, 1, &r.head), 0);
+}
+
+TEST(model_stays_below_max_bytes)
+{
+	const char *path = trace();
+	struct model *model = new_model(path, 8u << 20);
+	const int count = 400000;
+	struct stat st;
+
+	for (int n = 0; n < count; n++) {
+		put_iteration(model, 2000 + (uint64_t)n * MS, 2000 + (uint64_t)n * MS + MS / 2);
+		put_step(model, 1 + (uint64_t)n % 50, 2000 + (uint64_t)n * MS, 2000 + (uint64_t)n * MS + MS / 2);
+		if (n % 500 == 0)
+			assert_int_equal(model_tick(model, (uint64_t)n * MS + MS), 0);
+	}
+	assert_int_equal(model_close(model, 0), 0);
+	model_free(model);
+	check_trace(path);
+	assert_int_equal(stat(path, &st), 0);
+	assert_in_range(st.st_size, 1u << 20, 8u << 20);
+	/* Nothing is missing from the totals; waits that had no room are counted. */
+	assert_int_equal(ask(path, "SELECT (SELECT count(*) FROM iteration) + (SELECT sum(count) FROM iteration_total)"), count);
+	assert_int_equal(ask(path, "SELECT (SELECT count(*) FROM task_step) + (SELECT sum(count) FROM step_total)"), count);
+	assert_int_equal(ask(path, "SELECT iterations FROM loop"), count);
+	assert_true(ask(path, "SELECT value FROM meta WHERE key = 'folded_ns'") > 100000);
+}
+
+TEST(model_folds_exactly)
+{
+	const char *path = trace();
+	struct model *model = new_model(path, 0);
+	uint64_t at = 2000, sum = 0;
+
+	for (int n = 0; n < 30000; n++) {
+		uint64_t busy = 1 + (uint64_t)n * 7 % 99000;
+
+		put_step(model, 1, at, at + busy);
+		put_iteration(model, at, at + busy);
+		at += busy + 1000;
+		sum += busy;
+		if (n % 100 == 0)
+			model_tick(model, at);
+	}
+	assert_int_equal(model_close(model, at), 0);
+	model_free(model);
+	check_trace(path);
+	assert_int_equal(ask(path, "SELECT sum(duration_ns) FROM step_total"), sum);
+	assert_int_equal(ask(path, "SELECT sum(busy_ns) FROM iteration_total"), sum);
+	assert_int_equal(ask(path, "SELECT count(*) FROM task_step"), 0);
+	assert_int_equal(ask(path, "SELECT count(*) FROM step_total WHERE duration_ns NOT BETWEEN count << bucket AND"
+				   " (count << (bucket + 1)) - 1 AND bucket > 0"),
+		0);
+	assert_int_equal(ask(path, "SELECT busy_ns FROM task"), sum);
+}
+
+TEST(model_commits_every_quarter_second)
+{
+	const char *path = trace();
+	struct model *model = new_model(path, 0);
+
+	put_step(model, 1, 2000, 2000 + MS);
+	assert_int_equal(model_tick(model, 3600000 * MS), 0);
+	assert_int_equal(ask(path, "SELECT count(*) FROM task_step"), 1);
+	put_step(model, 1, 2000 + 2 * MS, 2000 + 3 * MS);
+	assert_int_equal(model_tick(model, 3600249 * MS), 0);
+	assert_int_equal(ask(path, "SELECT count(*) FROM task_step"), 1);
+	assert_int_equal(model_tick(model, 3600250 * MS), 0);
+	assert_int_equal(ask(path, "SELECT count(*) FROM task_step"), 2);
+	model_free(model); /* as after a crash */
+	assert_int_equal(ask(path, "SELECT value FROM meta WHERE key = 'complete'"), 0);
+	assert_int_equal(ask(path, "SELECT count(*) FROM task_step"), 2);
+}
+
+static void limit_files(rlim_t bytes)
+{
+	struct rlimit limit;
+
+	assert_int_equal(getrlimit(RLIMIT_FSIZE, &limit), 0);
+	limit.rlim_cur = bytes;
+	assert_int_equal(setrlimit(RLIMIT_FSIZE, &limit), 0);
+}
+
+TEST(model_goes_on_after_a_full_disk)
+{
+	const char *path = trace();
+	struct model *model = new_model(path, 0);
+	uint64_t at = 2000, now = 1000000 * MS;
+	struct rlimit before;
+	int refused = 0, n;
+
+	signal(SIGXFSZ, SIG_IGN);
+	assert_int_equal(getrlimit(RLIMIT_FSIZE, &before), 0);
+	for (n = 0; n < 40000; n++, at += 2 * MS) {
+		put_step(model, 1 + (uint64_t)n % 100, at, at + MS);
+		put_iteration(model, at, at + 50);
+		if (n == 10000)
+			limit_files(1200000);
+		if (n == 30000)
+			limit_files(before.rlim_cur);
+		if (n % 1000 == 0 && model_tick(model, now += 300 * MS))
+			refused++;
+	}
+	assert_true(refused > 0);
+	assert_int_not_equal(model_close(model, at), 0); /* the first error of the recording */
+	model_free(model);
+	check_trace(path);
+	/* Rows of facts were lost and counted; tasks, loops and totals are whole. */
+	assert_true(ask(path, "SELECT count FROM lost WHERE what = 'rows that the disk refused'") > 0);
+	assert_int_equal(ask(path, "SELECT count(*) FROM task"), 100);
+	assert_int_equal(ask(path, "SELECT sum(steps) FROM task"), n);
+	assert_int_equal(ask(path, "SELECT sum(count) FROM iteration_total"), n);
+}
+
+TEST(model_takes_no_existing_file)
+{
+	const char *path = trace();
+	struct model_options options = {.mode = "run"};
+	struct model *model = new_model(path, 0), *second;
+
+	assert_int_equal(model_open(path, &options, &second), -EEXIST);
+	assert_int_equal(model_close(model, 0), 0);
+	model_free(model);
+	model_free(NULL);
+	check_trace(path);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		RUN(model_survives_any_records),
+		RUN(model_stays_below_max_bytes),
+		RUN(model_folds_exactly),
+		RUN(model_commits_every_quarter_second),
+		RUN(model_goes_on_after_a_full_disk),
+		RUN(model_takes_no_existing_file),
+	};
+
+	return cmocka_run_group_tests(tests, make_folder, remove_folder);
+}
