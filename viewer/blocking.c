@@ -1,4 +1,5 @@
-/* Blocking calls on loop threads, summed by where they were made, and what they did to the stalls they were part of. */
+/* Blocking calls on loop threads, summed by where they were made, and what they did to the stalls
+ * they were part of. */
 #include "viewer/report.h"
 
 #include <errno.h>
@@ -13,8 +14,14 @@ struct site_table { /* open addressing; a slot holds a site's index + 1 */
 static size_t site_hash(const struct site *s)
 {
 	const uint64_t parts[] = {
-		(uint64_t)s->process, (uint64_t)s->loop, (uint64_t)s->cell, (uint64_t)s->place.line, (uintptr_t)s->place.file,
-		(uintptr_t)s->place.function, (uintptr_t)s->call, (uintptr_t)s->class,
+		(uint64_t)s->process,
+		(uint64_t)s->loop,
+		(uint64_t)s->cell,
+		(uint64_t)s->place.line,
+		(uintptr_t)s->place.file,
+		(uintptr_t)s->place.function,
+		(uintptr_t)s->call,
+		(uintptr_t)s->class,
 	};
 	uint64_t h = 0;
 
@@ -26,12 +33,13 @@ static size_t site_hash(const struct site *s)
 /* Texts are kept once, so equal texts are equal pointers. */
 static bool site_equal(const struct site *a, const struct site *b)
 {
-	return a->process == b->process && a->loop == b->loop && a->cell == b->cell && a->place.file == b->place.file &&
-	       a->place.line == b->place.line && a->place.function == b->place.function && a->call == b->call &&
-	       a->class == b->class;
+	return a->process == b->process && a->loop == b->loop && a->cell == b->cell &&
+	       a->place.file == b->place.file && a->place.line == b->place.line &&
+	       a->place.function == b->place.function && a->call == b->call && a->class == b->class;
 }
 
-static size_t *slot_find(const struct report *report, const struct site_table *table, const struct site *site)
+static size_t *slot_find(
+	const struct report *report, const struct site_table *table, const struct site *site)
 {
 	size_t i = site_hash(site) & (table->room - 1);
 
@@ -55,7 +63,8 @@ static int table_grow(const struct report *report, struct site_table *table)
 }
 
 /* The site like `key`, made where there is none. */
-static int site_find(struct report *report, struct site_table *table, const struct site *key, size_t *ret)
+static int site_find(
+	struct report *report, struct site_table *table, const struct site *key, size_t *ret)
 {
 	size_t *slot;
 	struct site *site;
@@ -75,10 +84,12 @@ static int site_find(struct report *report, struct site_table *table, const stru
 }
 
 /* Index of an id column that may be NULL. */
-static int column_index(
-	const struct report *report, sqlite3_stmt *rows, int column, int (*find)(const struct report *, int64_t))
+static int column_index(const struct report *report, sqlite3_stmt *rows, int column,
+	int (*find)(const struct report *, int64_t))
 {
-	return sqlite3_column_type(rows, column) == SQLITE_NULL ? NONE : find(report, sqlite3_column_int64(rows, column));
+	return sqlite3_column_type(rows, column) == SQLITE_NULL
+		       ? NONE
+		       : find(report, sqlite3_column_int64(rows, column));
 }
 
 static int call_take(struct report *report, struct site_table *table, sqlite3_stmt *rows)
@@ -95,7 +106,8 @@ static int call_take(struct report *report, struct site_table *table, sqlite3_st
 	key.cell = column_index(report, rows, 2, cell_index);
 	key.call = keep_column(report, rows, 6);
 	key.class = keep_column(report, rows, 8);
-	if (!key.call || !key.class || keep_place(report, rows, 11, &key.place) || site_find(report, table, &key, &at))
+	if (!key.call || !key.class || keep_place(report, rows, 11, &key.place) ||
+		site_find(report, table, &key, &at))
 		return -ENOMEM;
 	site = &report->sites.at[at];
 	if (off_ns > site->max_ns || !site->count) {
@@ -116,7 +128,8 @@ static int call_take(struct report *report, struct site_table *table, sqlite3_st
 	if (call) {
 		uint64_t begin = column_ns(rows, 3);
 
-		*call = (struct call){site->loop, begin, begin + off_ns + column_ns(rows, 5), off_ns, cause_of_class(key.class), at};
+		*call = (struct call){site->loop, begin, begin + off_ns + column_ns(rows, 5),
+			off_ns, cause_of_class(key.class), at};
 	}
 	return 0;
 }
@@ -177,7 +190,8 @@ static int machinery_mark(struct report *report)
 		struct site *s = &report->sites.at[i];
 
 		s->machinery = s->loop != NONE && report->loops.at[s->loop].machinery;
-		if (s->machinery || s->cell != NONE || s->process == NONE || !report->processes.at[s->process].is_kernel)
+		if (s->machinery || s->cell != NONE || s->process == NONE ||
+			!report->processes.at[s->process].is_kernel)
 			continue;
 		sqlite3_reset(rows);
 		sqlite3_bind_int64(rows, 1, s->stack);
@@ -207,7 +221,8 @@ int blocking_weigh(struct report *report)
 				break;
 		}
 		if (s < report->stalls.n && report->stalls.at[s].begin_ns <= c->begin_ns)
-			site_stall(&report->sites.at[c->site], &report->stalls.at[s], (int)s, c->off_ns);
+			site_stall(&report->sites.at[c->site], &report->stalls.at[s], (int)s,
+				c->off_ns);
 	}
 	if (report->sites.n)
 		qsort(report->sites.at, report->sites.n, sizeof(*report->sites.at), sites_compare);

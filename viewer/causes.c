@@ -1,4 +1,5 @@
-/* Sums and parts of the causes of busy time. Whatever is divided or rounded here, the sums stay exact. */
+/* Sums and parts of the causes of busy time. Whatever is divided or rounded here, the sums stay
+ * exact. */
 #include "viewer/causes.h"
 
 #include <string.h>
@@ -22,7 +23,8 @@ const enum cause_family cause_families[CAUSE_COUNT] = {
 enum cause cause_of_class(const char *class)
 {
 	for (int i = 0; i < CAUSE_COUNT; i++)
-		if (cause_families[i] == FAMILY_BLOCKED && !strcmp(cause_keys[i] + strlen(BLOCKED), class))
+		if (cause_families[i] == FAMILY_BLOCKED &&
+			!strcmp(cause_keys[i] + strlen(BLOCKED), class))
 			return (enum cause)i;
 	return CAUSE_other;
 }
@@ -72,8 +74,8 @@ static uint64_t least(uint64_t a, uint64_t b)
 	return a < b ? a : b;
 }
 
-void causes_part(const struct causes *whole, const struct causes *inside, const struct causes *outside,
-	uint64_t part_ns, struct causes *ret)
+void causes_part(const struct causes *whole, const struct causes *inside,
+	const struct causes *outside, uint64_t part_ns, struct causes *ret)
 {
 	struct causes part = {0}, open = {0}; /* open: nobody knows on which side */
 	uint64_t left = part_ns, pool;

@@ -1,4 +1,5 @@
-/* How busy time divides: sums of causes, exact parts of them, and the same in whole microseconds. Silent. */
+/* How busy time divides: sums of causes, exact parts of them, and the same in whole microseconds.
+ * Silent. */
 #ifndef VIEWER_CAUSES_H
 #define VIEWER_CAUSES_H
 
@@ -34,11 +35,11 @@ uint64_t causes_family(const struct causes *causes, enum cause_family family);
 enum cause causes_largest(const struct causes *causes);
 
 /*
- * The causes of a part of an iteration, part_ns long. `inside` and `outside` are what was timed by itself on either side of
- * the cut; the rest is divided in proportion. The result sums to part_ns.
+ * The causes of a part of an iteration, part_ns long. `inside` and `outside` are what was timed by
+ * itself on either side of the cut; the rest is divided in proportion. The result sums to part_ns.
  */
-void causes_part(const struct causes *whole, const struct causes *inside, const struct causes *outside,
-	uint64_t part_ns, struct causes *ret);
+void causes_part(const struct causes *whole, const struct causes *inside,
+	const struct causes *outside, uint64_t part_ns, struct causes *ret);
 
 /* Each cause rounded to 1 µs so that the sum is total_ns rounded to 1 µs. */
 void causes_us(const struct causes *causes, uint64_t total_ns, uint64_t ret_us[CAUSE_COUNT]);

@@ -1,10 +1,12 @@
-/* The reading commands. Each parses its own arguments (argv[0] is the command's name), logs, and returns an exit status. */
+/* The reading commands. Each parses its own arguments (argv[0] is the command's name), logs, and
+ * returns an exit status. */
 #ifndef VIEWER_COMMANDS_H
 #define VIEWER_COMMANDS_H
 
 int report_main(int argc, char **argv);
 
-/* Three lines on stderr after a recording: the verdict, coverage and losses, where the trace is and what to do next. */
+/* Three lines on stderr after a recording: the verdict, coverage and losses, where the trace is and
+ * what to do next. */
 void trace_done(const char *path);
 
 #endif

@@ -43,7 +43,9 @@ static void coverage_none(struct coverage *coverage)
 
 static int row_take(struct report *report, struct coverage *whole, sqlite3_stmt *rows)
 {
-	int process = sqlite3_column_type(rows, 0) == SQLITE_NULL ? NONE : process_index(report, sqlite3_column_int64(rows, 0));
+	int process = sqlite3_column_type(rows, 0) == SQLITE_NULL
+			      ? NONE
+			      : process_index(report, sqlite3_column_int64(rows, 0));
 	const char *what = column_text(rows, 1), *sensor, *detail;
 	struct coverage *to = process == NONE ? whole : &report->processes.at[process].coverage;
 
@@ -57,7 +59,8 @@ static int row_take(struct report *report, struct coverage *whole, sqlite3_stmt 
 	if (!strcmp(what, "note"))
 		return note_add(report, "%s", detail);
 	if (!strncmp(what, "hook:", 5) && !strcmp(sensor, "refused") && process != NONE)
-		return note_add(report, "process %lld: no hook on %s: %s", report->processes.at[process].pid, what + 5, detail);
+		return note_add(report, "process %lld: no hook on %s: %s",
+			report->processes.at[process].pid, what + 5, detail);
 	return 0;
 }
 
@@ -136,11 +139,16 @@ static int recording_note(struct report *report)
 		rc = note_add(report, "%s", warning);
 	if (!rc && !report->complete) {
 		duration_format(report->duration_ns, age, sizeof(age));
-		rc = note_add(report, "the recording was not closed in good order, or it still runs: what came after %s is missing", age);
+		rc = note_add(report,
+			"the recording was not closed in good order, or it still runs: what came "
+			"after %s is missing",
+			age);
 	}
 	for (size_t i = 0; i < report->loops.n && !rc; i++)
 		if (report->loops.at[i].coarse)
-			rc = note_add(report, "the loop on thread %s uses a selector that cannot be timed: its stalls are not seen",
+			rc = note_add(report,
+				"the loop on thread %s uses a selector that cannot be timed: its "
+				"stalls are not seen",
 				report->loops.at[i].thread);
 	return rc;
 }

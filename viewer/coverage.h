@@ -10,7 +10,8 @@ struct rule {
 	const char *doc;
 };
 
-extern const char *const coverage_names[COVERAGE_KINDS]; /* keys of the JSON report, values of coverage.what */
+extern const char *const
+	coverage_names[COVERAGE_KINDS]; /* keys of the JSON report, values of coverage.what */
 extern const struct rule rules[];
 extern const size_t rules_count;
 

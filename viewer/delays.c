@@ -1,6 +1,7 @@
 /*
- * Who waited while a loop was held: tasks of user code whose wait overlapped a stall and ended in it or in the iteration that
- * followed at once. When their timers were due is not known, so it is an upper bound.
+ * Who waited while a loop was held: tasks of user code whose wait overlapped a stall and ended in
+ * it or in the iteration that followed at once. When their timers were due is not known, so it is
+ * an upper bound.
  */
 #include "viewer/report.h"
 
@@ -29,7 +30,9 @@ static int owners_read(struct report *report, owner_list *owners)
 		if (!o)
 			return -ENOMEM;
 		o->task = sqlite3_column_int64(rows, 0);
-		o->loop = sqlite3_column_int(rows, 2) ? loop_index(report, sqlite3_column_int64(rows, 1)) : NONE;
+		o->loop = sqlite3_column_int(rows, 2)
+				  ? loop_index(report, sqlite3_column_int64(rows, 1))
+				  : NONE;
 	}
 	return rc;
 }
@@ -55,7 +58,8 @@ static uint64_t stall_end(const struct stall *s)
 	return s->begin_ns + s->busy_ns;
 }
 
-/* Stalls of one loop do not overlap, those of several may: the last one of this loop that began before the wait ended. */
+/* Stalls of one loop do not overlap, those of several may: the last one of this loop that began
+ * before the wait ended. */
 static struct stall *stall_before(struct report *report, int loop, uint64_t end_ns)
 {
 	size_t low = 0, high = report->stalls.n;
@@ -107,7 +111,8 @@ static void stalls_weigh(struct report *report)
 
 		struct loop *loop = &report->loops.at[s->loop];
 
-		s->quiet = cell && cell->synchronous && (!s->tasks_delayed || s->tasks_delayed == NOT_COUNTED);
+		s->quiet = cell && cell->synchronous &&
+			   (!s->tasks_delayed || s->tasks_delayed == NOT_COUNTED);
 		if (s->quiet)
 			continue;
 		loop->felt++;

@@ -1,6 +1,6 @@
 /*
- * Busy time: of loops, and of cells, whose windows cut iterations in parts. Reads every row of `iteration` once; a million of
- * them is ordinary.
+ * Busy time: of loops, and of cells, whose windows cut iterations in parts. Reads every row of
+ * `iteration` once; a million of them is ordinary.
  */
 #include "viewer/report.h"
 
@@ -8,7 +8,8 @@
 
 #include "probe/base/cleanup.h"
 
-/* An iteration that begins this soon after a stall found work waiting: the loop's own selector call takes microseconds. */
+/* An iteration that begins this soon after a stall found work waiting: the loop's own selector call
+ * takes microseconds. */
 #define AT_ONCE_NS 1000000
 
 #define CAUSE_COLUMN 4 /* of QUERY_iteration */
@@ -102,9 +103,10 @@ static uint64_t overlap(uint64_t begin, uint64_t end, uint64_t from, uint64_t to
 	return end > begin ? end - begin : 0;
 }
 
-/* The causes of what lies in the window: calls that were timed are put on their side of its borders. */
-static void part_causes(
-	const struct report *report, const struct iteration *it, const struct window *w, uint64_t part_ns, struct causes *ret)
+/* The causes of what lies in the window: calls that were timed are put on their side of its
+ * borders. */
+static void part_causes(const struct report *report, const struct iteration *it,
+	const struct window *w, uint64_t part_ns, struct causes *ret)
 {
 	struct causes inside = {0}, outside = {0};
 
@@ -227,7 +229,8 @@ struct index_memo {
 	int index;
 };
 
-static int memo_index(struct index_memo *memo, int (*find)(const struct report *, int64_t), const struct report *report, int64_t id)
+static int memo_index(struct index_memo *memo, int (*find)(const struct report *, int64_t),
+	const struct report *report, int64_t id)
 {
 	if (memo->id != id) {
 		memo->id = id;
@@ -247,17 +250,20 @@ static int rows_scan(struct scan *scan)
 		uint64_t busy_ns = column_ns(rows, 2);
 
 		rc = 0;
-		it.loop = memo_index(&loop, loop_index, scan->report, sqlite3_column_int64(rows, 0));
+		it.loop =
+			memo_index(&loop, loop_index, scan->report, sqlite3_column_int64(rows, 0));
 		if (it.loop == NONE)
 			continue;
 		it.begin_ns = column_ns(rows, 1);
 		it.end_ns = it.begin_ns + busy_ns;
-		it.cell = memo_index(&cell, cell_index, scan->report, sqlite3_column_int64(rows, 3));
+		it.cell =
+			memo_index(&cell, cell_index, scan->report, sqlite3_column_int64(rows, 3));
 		for (int i = 0; i < CAUSE_COLUMNS; i++)
 			it.causes.ns[i] = column_ns(rows, CAUSE_COLUMN + i);
 		it.id = sqlite3_column_int64(rows, CAUSE_COLUMN + CAUSE_COLUMNS);
 		if (causes_total(&it.causes) != busy_ns) /* not as schema.sql promises */
-			causes_part(&it.causes, &(struct causes){0}, &(struct causes){0}, busy_ns, &it.causes);
+			causes_part(&it.causes, &(struct causes){0}, &(struct causes){0}, busy_ns,
+				&it.causes);
 		rc = iteration_take(scan, &it);
 	}
 	return rc;
@@ -308,7 +314,8 @@ static int stalls_place(struct report *report)
 	return rc;
 }
 
-/* A loop's row counts everything, also what a bound cut from the tables: that has no causes and stands as short. */
+/* A loop's row counts everything, also what a bound cut from the tables: that has no causes and
+ * stands as short. */
 static void loops_finish(struct report *report)
 {
 	for (size_t i = 0; i < report->loops.n; i++) {
@@ -320,7 +327,8 @@ static void loops_finish(struct report *report)
 		else
 			l->busy_ns = sum;
 		l->observed_ns = l->busy_ns + l->select_ns;
-		if (!l->ended && l->ended_ns > l->began_ns && l->ended_ns - l->began_ns > l->observed_ns)
+		if (!l->ended && l->ended_ns > l->began_ns &&
+			l->ended_ns - l->began_ns > l->observed_ns)
 			l->observed_ns = l->ended_ns - l->began_ns;
 		l->lag = lag_of(&l->busy, l->observed_ns);
 		if (l->lag.known && l->max_busy_ns > l->lag.max_ns)
@@ -364,7 +372,8 @@ int iterations_read(struct report *report)
 	if (rc)
 		return rc;
 	if (report->stalls.n)
-		qsort(report->stalls.at, report->stalls.n, sizeof(*report->stalls.at), stalls_compare);
+		qsort(report->stalls.at, report->stalls.n, sizeof(*report->stalls.at),
+			stalls_compare);
 	loops_finish(report);
 	report->busy_ns = scan.busy_ns;
 	if (scan.busy_ns)

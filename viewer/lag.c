@@ -1,6 +1,7 @@
 /*
- * Percentiles of loop lag. The tail Σ max(0, B_i − x) is convex and piecewise linear in x, so Newton's steps from the left
- * never overshoot and end at the exact root; each step drops the intervals that no larger x can need.
+ * Percentiles of loop lag. The tail Σ max(0, B_i − x) is convex and piecewise linear in x, so
+ * Newton's steps from the left never overshoot and end at the exact root; each step drops the
+ * intervals that no larger x can need.
  */
 #include "viewer/lag.h"
 

@@ -24,8 +24,9 @@ int busy_add(struct busy_set *set, uint64_t ns, uint64_t count);
 void busy_free(struct busy_set *set);
 
 /*
- * The smallest x with P(lag > x) <= 1 − p, for p = 50, 90, 99 %, over observed_ns (raised to the sum of the intervals where
- * it is less), and the longest interval. Consumes the set: its items are reordered and dropped.
+ * The smallest x with P(lag > x) <= 1 − p, for p = 50, 90, 99 %, over observed_ns (raised to the
+ * sum of the intervals where it is less), and the longest interval. Consumes the set: its items are
+ * reordered and dropped.
  */
 struct lag lag_of(struct busy_set *set, uint64_t observed_ns);
 

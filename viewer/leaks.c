@@ -8,7 +8,8 @@
 static int leak_take(struct report *report, struct leak *leak, sqlite3_stmt *rows)
 {
 	uint64_t created = column_ns(rows, 6);
-	uint64_t ended = sqlite3_column_type(rows, 7) == SQLITE_NULL ? report->duration_ns : column_ns(rows, 7);
+	uint64_t ended = sqlite3_column_type(rows, 7) == SQLITE_NULL ? report->duration_ns
+								     : column_ns(rows, 7);
 
 	leak->task = sqlite3_column_int64(rows, 0);
 	leak->process = process_index(report, sqlite3_column_int64(rows, 1));
@@ -19,7 +20,8 @@ static int leak_take(struct report *report, struct leak *leak, sqlite3_stmt *row
 	leak->reason = keep_column(report, rows, 8);
 	leak->awaiting = keep_column(report, rows, 13);
 	leak->age_ns = ended > created ? ended - created : 0;
-	if (!leak->name || !leak->coro || !leak->reason || !leak->awaiting || keep_place(report, rows, 10, &leak->created) ||
+	if (!leak->name || !leak->coro || !leak->reason || !leak->awaiting ||
+		keep_place(report, rows, 10, &leak->created) ||
 		keep_place(report, rows, 14, &leak->await))
 		return -ENOMEM;
 	if (leak->cell != NONE)

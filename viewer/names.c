@@ -13,7 +13,8 @@ char *cell_name(const struct report *report, int cell, char buf[NAME_BYTES])
 {
 	int count = report->cells.at[cell].execution_count;
 
-	snprintf(buf, NAME_BYTES, count == NONE ? "cell %d" : "In [%d]", count == NONE ? cell + 1 : count);
+	snprintf(buf, NAME_BYTES, count == NONE ? "cell %d" : "In [%d]",
+		count == NONE ? cell + 1 : count);
 	return buf;
 }
 
@@ -63,7 +64,8 @@ static const char *relative(const char *file)
 	if (!getcwd(here, sizeof(here)))
 		return file;
 	n = strlen(here);
-	return n > 1 && !strncmp(file, here, n) && file[n] == '/' && file[n + 1] ? file + n + 1 : file;
+	return n > 1 && !strncmp(file, here, n) && file[n] == '/' && file[n + 1] ? file + n + 1
+										 : file;
 }
 
 void place_print(const struct report *report, int near, const struct place *place, FILE *out)
@@ -98,7 +100,8 @@ static const char *script_of(const json_t *argv)
 	size_t i;
 	const json_t *item;
 
-	json_array_foreach(argv, i, item) {
+	json_array_foreach(argv, i, item)
+	{
 		const char *word = json_string_value(item);
 
 		if (!i || !word)
@@ -116,7 +119,8 @@ static const char *script_of(const json_t *argv)
 void program_print(const struct report *report, int loop, FILE *out)
 {
 	int process = loop == NONE ? NONE : report->loops.at[loop].process;
-	json_t *argv = process == NONE ? NULL : json_loads(report->processes.at[process].argv, 0, NULL);
+	json_t *argv =
+		process == NONE ? NULL : json_loads(report->processes.at[process].argv, 0, NULL);
 	const char *script = script_of(argv);
 
 	fputs(script && *script ? script : "The program", out);
@@ -135,7 +139,8 @@ const char *function_name(const struct place *place)
 
 void times_print(uint64_t count, FILE *out)
 {
-	static const char *const words[] = {"never", "once", "twice", "three times", "four times", "five times", "six times"};
+	static const char *const words[] = {
+		"never", "once", "twice", "three times", "four times", "five times", "six times"};
 
 	if (count < sizeof(words) / sizeof(*words))
 		fputs(words[count], out);

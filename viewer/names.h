@@ -11,15 +11,17 @@
 /* "In [3]", or "cell 4" (from 1) where it has no execution count. Returns buf. */
 char *cell_name(const struct report *report, int cell, char buf[NAME_BYTES]);
 /*
- * The cell a file is the code of, NONE if it is none; `near` is the cell the place was met in: of several executions of the
- * same source it is that one, else the last before it.
+ * The cell a file is the code of, NONE if it is none; `near` is the cell the place was met in: of
+ * several executions of the same source it is that one, else the last before it.
  */
 int cell_of_file(const struct report *report, const char *file, int near);
-/* The path of a library's file below its root: asyncio/base_events.py, requests/api.py; NULL: no library known by its place. */
+/* The path of a library's file below its root: asyncio/base_events.py, requests/api.py; NULL: no
+ * library known by its place. */
 const char *library_path(const char *file);
 /* "In [3]:2", "app.py:12" (relative to the current folder where below it), "?" where unknown. */
 void place_print(const struct report *report, int near, const struct place *place, FILE *out);
-/* "app.py", with its pid where there are several processes; "The program" where its command line does not tell. */
+/* "app.py", with its pid where there are several processes; "The program" where its command line
+ * does not tell. */
 void program_print(const struct report *report, int loop, FILE *out);
 /* A threshold as people write it: "1 ms" where duration_format() has "1.00 ms". Returns buf. */
 char *threshold_text(uint64_t ns, char buf[NAME_BYTES]);

@@ -10,7 +10,7 @@
 struct output_options {
 	bool verbose, quiet;
 	bool no_source; /* leave cell sources out */
-	bool no_color;	/* even on a terminal */
+	bool no_color;  /* even on a terminal */
 };
 
 /* One object, as DESIGN's JSON report. -ENOMEM; -EIO: trace_why() tells, or the stream's error. */

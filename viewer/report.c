@@ -1,4 +1,5 @@
-/* Reads a trace into a report: meta, processes, loops and cells here, the rest by the parts that report.h names. */
+/* Reads a trace into a report: meta, processes, loops and cells here, the rest by the parts that
+ * report.h names. */
 #include "viewer/report.h"
 
 #include <errno.h>
@@ -12,7 +13,8 @@
 #define MIN_BLOCK_DEFAULT_NS 1000000
 
 /* Loops of a kernel that are its own affair: thread names of ipykernel 6 and 7. */
-static const char *const machinery_threads[] = {"IOPub", "Control", "Shell channel", "Heartbeat", "subshell-"};
+static const char *const machinery_threads[] = {
+	"IOPub", "Control", "Shell channel", "Heartbeat", "subshell-"};
 
 const char *keep_column(struct report *report, sqlite3_stmt *rows, int column)
 {
@@ -59,14 +61,15 @@ int note_add(struct report *report, const char *format, ...)
 	return *note ? 0 : -ENOMEM;
 }
 
-/* Few processes; loops and cells may be hundreds, and rows ask in runs: the caller keeps the last answer where it matters. */
-#define INDEX(name, list)                                              \
-	int name##_index(const struct report *report, int64_t id)      \
-	{                                                              \
-		for (size_t i = 0; i < report->list.n; i++)            \
-			if (report->list.at[i].id == id)               \
-				return (int)i;                         \
-		return NONE;                                           \
+/* Few processes; loops and cells may be hundreds, and rows ask in runs: the caller keeps the last
+ * answer where it matters. */
+#define INDEX(name, list)                                                                          \
+	int name##_index(const struct report *report, int64_t id)                                  \
+	{                                                                                          \
+		for (size_t i = 0; i < report->list.n; i++)                                        \
+			if (report->list.at[i].id == id)                                           \
+				return (int)i;                                                     \
+		return NONE;                                                                       \
 	}
 INDEX(process, processes)
 INDEX(loop, loops)
@@ -84,17 +87,19 @@ static int meta_read(struct report *report)
 		static const struct {
 			const char *key;
 			size_t off;
-		} numbers[] = {
-			{"duration_ns", offsetof(struct report, duration_ns)},
-			{"stall_ns", offsetof(struct report, stall_ns)},
-			{"min_block_ns", offsetof(struct report, min_block_ns)},
-			{"committed_ns", offsetof(struct report, committed_ns)},
-			{"min_step_ns", offsetof(struct report, min_step_ns)},
-		}, texts[] = {
-			{"started_at", offsetof(struct report, started_at)},
-			{"mode", offsetof(struct report, mode)},
-			{"notebook", offsetof(struct report, notebook)},
-		};
+		} numbers[] =
+			{
+				{"duration_ns", offsetof(struct report, duration_ns)},
+				{"stall_ns", offsetof(struct report, stall_ns)},
+				{"min_block_ns", offsetof(struct report, min_block_ns)},
+				{"committed_ns", offsetof(struct report, committed_ns)},
+				{"min_step_ns", offsetof(struct report, min_step_ns)},
+			},
+		  texts[] = {
+			  {"started_at", offsetof(struct report, started_at)},
+			  {"mode", offsetof(struct report, mode)},
+			  {"notebook", offsetof(struct report, notebook)},
+		  };
 		const char *key = column_text(rows, 0);
 
 		rc = 0;
@@ -134,7 +139,8 @@ static int processes_read(struct report *report)
 		if (!p->argv || !p->python || !p->stdlib)
 			return -ENOMEM;
 		p->began_ns = column_ns(rows, 5);
-		p->ended_ns = sqlite3_column_type(rows, 6) == SQLITE_NULL ? report->duration_ns : column_ns(rows, 6);
+		p->ended_ns = sqlite3_column_type(rows, 6) == SQLITE_NULL ? report->duration_ns
+									  : column_ns(rows, 6);
 		p->is_kernel = sqlite3_column_int(rows, 7) != 0;
 	}
 	return rc;
@@ -163,7 +169,9 @@ static int loops_read(struct report *report)
 		l->ended = sqlite3_column_type(rows, 7) != SQLITE_NULL;
 		l->ended_ns = column_ns(rows, 7);
 		if (!l->ended)
-			l->ended_ns = l->process == NONE ? report->duration_ns : report->processes.at[l->process].ended_ns;
+			l->ended_ns = l->process == NONE
+					      ? report->duration_ns
+					      : report->processes.at[l->process].ended_ns;
 		l->iterations = column_ns(rows, 8);
 		l->busy_ns = column_ns(rows, 9);
 		l->select_ns = column_ns(rows, 10);
@@ -188,11 +196,16 @@ static int cells_read(struct report *report)
 		c->id = sqlite3_column_int64(rows, 0);
 		c->process = process_index(report, sqlite3_column_int64(rows, 1));
 		c->loop = loop_index(report, sqlite3_column_int64(rows, 2));
-		c->execution_count = sqlite3_column_type(rows, 3) == SQLITE_NULL ? NONE : sqlite3_column_int(rows, 3);
+		c->execution_count = sqlite3_column_type(rows, 3) == SQLITE_NULL
+					     ? NONE
+					     : sqlite3_column_int(rows, 3);
 		c->source = keep_column(report, rows, 4);
-		c->filename = sqlite3_column_type(rows, 5) == SQLITE_NULL ? NULL : keep_column(report, rows, 5);
+		c->filename = sqlite3_column_type(rows, 5) == SQLITE_NULL
+				      ? NULL
+				      : keep_column(report, rows, 5);
 		c->began_ns = column_ns(rows, 6);
-		c->ended_ns = sqlite3_column_type(rows, 7) == SQLITE_NULL ? report->duration_ns : column_ns(rows, 7);
+		c->ended_ns = sqlite3_column_type(rows, 7) == SQLITE_NULL ? report->duration_ns
+									  : column_ns(rows, 7);
 		if (c->ended_ns < c->began_ns)
 			c->ended_ns = c->began_ns;
 		c->status = keep_column(report, rows, 8);
@@ -214,7 +227,8 @@ static int machinery_mark(struct report *report)
 		if (l->process == NONE || !report->processes.at[l->process].is_kernel)
 			continue;
 		for (size_t k = 0; k < sizeof(machinery_threads) / sizeof(*machinery_threads); k++)
-			l->machinery |= !strncmp(l->thread, machinery_threads[k], strlen(machinery_threads[k]));
+			l->machinery |= !strncmp(
+				l->thread, machinery_threads[k], strlen(machinery_threads[k]));
 		for (size_t k = 0; k < report->cells.n; k++)
 			if (report->cells.at[k].loop == (int)i)
 				l->machinery = false;
@@ -273,8 +287,20 @@ static int thresholds_set(struct report *report)
 int report_read(struct trace *trace, const struct report_options *options, struct report **ret)
 {
 	static int (*const parts[])(struct report *) = {
-		meta_read,   thresholds_set, duration_find, processes_read,  loops_read,  cells_read,     machinery_mark,
-		tasks_count, coverage_read,  blocking_read, iterations_read, delays_read, blocking_weigh, leaks_read,
+		meta_read,
+		thresholds_set,
+		duration_find,
+		processes_read,
+		loops_read,
+		cells_read,
+		machinery_mark,
+		tasks_count,
+		coverage_read,
+		blocking_read,
+		iterations_read,
+		delays_read,
+		blocking_weigh,
+		leaks_read,
 		verdict_write,
 	};
 	cleanup(report_freep) struct report *report = calloc(1, sizeof(*report));

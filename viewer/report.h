@@ -1,6 +1,7 @@
 /*
- * What a trace says, as facts: read once, then written as text or JSON. Indexes point into the lists below, NONE is no such
- * thing. Times are ns since the trace's t0; texts are as the target had them, not escaped. Silent.
+ * What a trace says, as facts: read once, then written as text or JSON. Indexes point into the
+ * lists below, NONE is no such thing. Times are ns since the trace's t0; texts are as the target
+ * had them, not escaped. Silent.
  */
 #ifndef VIEWER_REPORT_H
 #define VIEWER_REPORT_H
@@ -20,16 +21,22 @@
 struct report_options {
 	uint64_t stall_ns;     /* 0: as recorded */
 	uint64_t min_block_ns; /* 0: as recorded */
-	bool all;	       /* tasks without user code in their creation stack too */
+	bool all;              /* tasks without user code in their creation stack too */
 };
 
 struct place {
 	const char *file; /* NULL: unknown */
-	int line;	  /* 0: unknown */
+	int line;         /* 0: unknown */
 	const char *function;
 };
 
-enum coverage_kind { COVERAGE_tasks, COVERAGE_syscalls, COVERAGE_causes, COVERAGE_cells, COVERAGE_KINDS };
+enum coverage_kind {
+	COVERAGE_tasks,
+	COVERAGE_syscalls,
+	COVERAGE_causes,
+	COVERAGE_cells,
+	COVERAGE_KINDS
+};
 
 struct coverage { /* the sensor of each kind, or "none" */
 	const char *sensor[COVERAGE_KINDS];
@@ -51,14 +58,14 @@ struct loop {
 	int process;
 	long long tid;
 	const char *thread, *kind;
-	bool coarse;	/* its selector cannot be timed */
+	bool coarse;    /* its selector cannot be timed */
 	bool machinery; /* a kernel's own: IOPub, Control */
 	bool ended;
 	uint64_t began_ns, ended_ns;
 	uint64_t iterations, busy_ns, select_ns, max_busy_ns;
 	uint64_t stalls, stall_ns;
 	uint64_t felt, felt_ns; /* of those, the ones that are not quiet */
-	uint64_t observed_ns; /* while it ran */
+	uint64_t observed_ns;   /* while it ran */
 	struct causes causes;
 	struct busy_set busy;
 	struct lag lag;
@@ -83,9 +90,9 @@ struct stall {
 	int64_t iteration;
 	int loop, cell;
 	uint64_t begin_ns, busy_ns;
-	uint64_t reach_ns;	/* end of the next iteration, if that followed at once */
+	uint64_t reach_ns;      /* end of the next iteration, if that followed at once */
 	uint32_t tasks_delayed; /* at most that many; NOT_COUNTED: waits were not recorded */
-	bool quiet;		/* a synchronous cell that delayed nobody: no fault */
+	bool quiet;             /* a synchronous cell that delayed nobody: no fault */
 	struct causes causes;
 	struct place place;
 };
@@ -104,9 +111,9 @@ struct site { /* equal process, loop, cell, place, call and class */
 	const char *call, *syscall, *class, *target; /* syscall, target and stack of the longest */
 	int64_t stack;
 	uint64_t count, total_ns, max_ns;
-	uint64_t stall_ns; /* of it inside stalls that are not quiet */
+	uint64_t stall_ns;           /* of it inside stalls that are not quiet */
 	uint64_t in_stalls, held_ns; /* number of those, and how long they were */
-	uint32_t tasks_delayed; /* at most, by one stall it was part of */
+	uint32_t tasks_delayed;      /* at most, by one stall it was part of */
 	int last_stall;
 	bool machinery; /* a kernel's own: no cell, and no user code in its stack */
 };
@@ -135,7 +142,7 @@ struct report {
 	const char *started_at, *mode, *notebook;
 	uint64_t duration_ns, stall_ns, min_block_ns, min_step_ns;
 	uint64_t committed_ns;
-	bool complete;	   /* the recorder closed it in good order */
+	bool complete;      /* the recorder closed it in good order */
 	bool has_cpu_split; /* cpu_user and cpu_kernel instead of cpu */
 	uint64_t tasks, user_tasks;
 	LIST(struct process) processes;
@@ -156,8 +163,8 @@ struct report {
 };
 
 /*
- * Everything but stacks. The caller owns *ret: report_free(); it borrows trace and options. -EIO: trace_why() tells. -ERANGE: a
- * threshold below the one recorded.
+ * Everything but stacks. The caller owns *ret: report_free(); it borrows trace and options. -EIO:
+ * trace_why() tells. -ERANGE: a threshold below the one recorded.
  */
 int report_read(struct trace *trace, const struct report_options *options, struct report **ret);
 void report_free(struct report *report); /* accepts NULL */
@@ -174,7 +181,7 @@ int report_stack(struct report *report, int64_t stack, frame_list *frames);
 int coverage_read(struct report *report);   /* needs processes and loops */
 int blocking_read(struct report *report);   /* calls and sites */
 int iterations_read(struct report *report); /* busy time, causes, stalls; needs calls */
-int delays_read(struct report *report);	    /* who waited during stalls */
+int delays_read(struct report *report);     /* who waited during stalls */
 int blocking_weigh(struct report *report);  /* what sites did to stalls */
 int leaks_read(struct report *report);
 int verdict_write(struct report *report);

@@ -1,4 +1,5 @@
-/* `awaitscope report`, and the lines that end a recording. These log; the rest of the viewer is silent. */
+/* `awaitscope report`, and the lines that end a recording. These log; the rest of the viewer is
+ * silent. */
 #include "viewer/commands.h"
 
 #include <errno.h>
@@ -44,8 +45,10 @@ static const char usage[] =
 	"  --all              tasks that only library code created, too\n"
 	"  --no-source        leave the sources of cells out\n"
 	"  -o, --output FILE  write there instead of to stdout (mode 0600)\n"
-	"  --stall TIME       what counts as a stall; not below what the trace was recorded with (100ms)\n"
-	"  --min-block TIME   blocking calls to list; not below what the trace was recorded with (1ms)\n"
+	"  --stall TIME       what counts as a stall; not below what the trace was recorded with "
+	"(100ms)\n"
+	"  --min-block TIME   blocking calls to list; not below what the trace was recorded with "
+	"(1ms)\n"
 	"  -q, --quiet        only the verdict\n"
 	"  -v, --verbose      every row, each stall, and the stacks of blocking calls\n"
 	"  --no-color         no colours on a terminal either (NO_COLOR does the same)\n"
@@ -56,7 +59,15 @@ static const char usage[] =
 	"\n"
 	"Exit status: 0 done, 2 wrong usage or no readable trace.\n";
 
-enum { OPTION_format = 256, OPTION_all, OPTION_no_source, OPTION_stall, OPTION_min_block, OPTION_no_color, OPTION_help };
+enum {
+	OPTION_format = 256,
+	OPTION_all,
+	OPTION_no_source,
+	OPTION_stall,
+	OPTION_min_block,
+	OPTION_no_color,
+	OPTION_help
+};
 
 static const struct option long_options[] = {
 	{"format", required_argument, NULL, OPTION_format},
@@ -106,8 +117,11 @@ static int format_set(struct report_command *command, const char *name)
 			return 0;
 		}
 	for (size_t i = 0; i < sizeof(formats) / sizeof(*formats); i++)
-		p += snprintf(p, (size_t)(known + sizeof(known) - p), "%s%s", i ? ", " : "", formats[i].name);
-	complain("--format %s is not among what this version writes: %s; see awaitscope report --help", name, known);
+		p += snprintf(p, (size_t)(known + sizeof(known) - p), "%s%s", i ? ", " : "",
+			formats[i].name);
+	complain("--format %s is not among what this version writes: %s; see awaitscope report "
+		 "--help",
+		name, known);
 	return EXIT_WRONG;
 }
 
@@ -116,7 +130,9 @@ static int threshold_set(const char *option, const char *text, uint64_t *ret_ns)
 	uint64_t ns;
 
 	if (duration_parse(text, 0, &ns) || !ns) {
-		complain("%s %s is no duration: write a number and a unit, as 250ms; see awaitscope report --help", option, text);
+		complain("%s %s is no duration: write a number and a unit, as 250ms; see "
+			 "awaitscope report --help",
+			option, text);
 		return EXIT_WRONG;
 	}
 	*ret_ns = ns;
@@ -170,7 +186,10 @@ static int arguments_parse(int argc, char **argv, struct report_command *command
 		if (option == '?' && optopt && optopt < OPTION_format)
 			return usage_wrong("unknown option -", (char[]){(char)optopt, '\0'}) + 1;
 		if (option == '?')
-			return usage_wrong(optopt ? "no value belongs to " : "unknown or ambiguous option ", argv[optind - 1]) + 1;
+			return usage_wrong(optopt ? "no value belongs to "
+						  : "unknown or ambiguous option ",
+				       argv[optind - 1]) +
+			       1;
 		rc = option_take(command, option);
 		if (rc)
 			return rc + 1;
@@ -186,7 +205,8 @@ static int arguments_parse(int argc, char **argv, struct report_command *command
 static void read_complain(struct trace *trace, const struct report_options *options, int rc)
 {
 	if (rc == -ERANGE)
-		complain("%s was recorded with higher thresholds than asked for: --stall and --min-block can only be raised",
+		complain("%s was recorded with higher thresholds than asked for: --stall and "
+			 "--min-block can only be raised",
 			trace_path(trace));
 	else if (rc == -ENOMEM)
 		complain("%s: out of memory", trace_path(trace));
@@ -203,8 +223,8 @@ static FILE *output_open(const struct report_command *command)
 
 	if (!command->output)
 		return stdout;
-	if (!stat(command->output, &out) && !stat(command->trace, &trace) && out.st_dev == trace.st_dev &&
-		out.st_ino == trace.st_ino) {
+	if (!stat(command->output, &out) && !stat(command->trace, &trace) &&
+		out.st_dev == trace.st_dev && out.st_ino == trace.st_ino) {
 		complain("-o %s is the trace itself; name another file", command->output);
 		return NULL;
 	}
@@ -232,7 +252,8 @@ static int report_write(struct report_command *command, struct report *report)
 	if (out == stdout ? fflush(out) : fclose(out))
 		error = errno;
 	if (error)
-		complain("cannot write %s: %s", command->output ? command->output : "the report", strerror(error));
+		complain("cannot write %s: %s", command->output ? command->output : "the report",
+			strerror(error));
 	return rc || error ? EXIT_WRONG : 0;
 }
 
@@ -294,8 +315,11 @@ void trace_done(const char *path)
 		fclose(out);
 	}
 	line_print(line ? line : "out of memory");
-	quote = strspn(path, PLAIN_BYTES) == strlen(path) ? "" : "'"; /* good enough to copy; a quote in a name is not */
-	if (asprintf(&next, "Trace: %s   Next: awaitscope report %s%s%s", path, quote, path, quote) < 0)
+	quote = strspn(path, PLAIN_BYTES) == strlen(path)
+			? ""
+			: "'"; /* good enough to copy; a quote in a name is not */
+	if (asprintf(&next, "Trace: %s   Next: awaitscope report %s%s%s", path, quote, path,
+		    quote) < 0)
 		next = NULL;
 	line_print(next ? next : path);
 }

@@ -1,4 +1,5 @@
-/* The JSON report: stable keys in a stable order, every key always there, times in ms rounded to 1 µs. */
+/* The JSON report: stable keys in a stable order, every key always there, times in ms rounded to 1
+ * µs. */
 #include "viewer/output.h"
 
 #include <errno.h>
@@ -9,9 +10,22 @@
 #include "viewer/coverage.h"
 
 #define REPORT_SCHEMA 1 /* removing a key raises it; readers ignore keys they do not know */
-#define REAL_DIGITS 15	/* as many as a double keeps, so that 0.1 is printed as 0.1 */
+#define REAL_DIGITS 15  /* as many as a double keeps, so that 0.1 is printed as 0.1 */
 
-/* json_pack takes NULL for a failure, so what may be null is json_null(). */
+/*
+ * One member; takes the value. A value that could not be made (NULL; what may be null is
+ * json_null()) ends the object: it is NULL from then on.
+ */
+static void member(json_t **object, const char *key, json_t *value)
+{
+	if (*object && value && !json_object_set_new(*object, key, value))
+		return;
+	if (!*object)
+		json_decref(value);
+	json_decref(*object);
+	*object = NULL;
+}
+
 static json_t *text(const char *s)
 {
 	cleanup(freep) char *valid = text_to_utf8(s, strlen(s));
@@ -60,17 +74,35 @@ static json_t *count_of(const struct report *report, int cell)
 	return cell == NONE ? json_null() : index_or_null(report->cells.at[cell].execution_count);
 }
 
+static json_t *integer(uint64_t n)
+{
+	return json_integer((json_int_t)n);
+}
+
+static void place_members(json_t **object, const struct place *place)
+{
+	member(object, "file", text_or_null(place->file));
+	member(object, "line", line_or_null(place->line));
+	member(object, "function", text_or_null(place->function));
+}
+
 static json_t *place_json(const struct place *place)
 {
-	return json_pack("{s:o, s:o, s:o}", "file", text_or_null(place->file), "line", line_or_null(place->line), "function",
-		text_or_null(place->function));
+	json_t *object = json_object();
+
+	place_members(&object, place);
+	return object;
 }
 
 static json_t *lag_json(const struct lag *lag)
 {
-	return json_pack("{s:o, s:o, s:o, s:o}", "p50", lag->known ? ms(lag->p50_ns) : json_null(), "p90",
-		lag->known ? ms(lag->p90_ns) : json_null(), "p99", lag->known ? ms(lag->p99_ns) : json_null(), "max",
-		lag->known ? ms(lag->max_ns) : json_null());
+	json_t *object = json_object();
+
+	member(&object, "p50", lag->known ? ms(lag->p50_ns) : json_null());
+	member(&object, "p90", lag->known ? ms(lag->p90_ns) : json_null());
+	member(&object, "p99", lag->known ? ms(lag->p99_ns) : json_null());
+	member(&object, "max", lag->known ? ms(lag->max_ns) : json_null());
+	return object;
 }
 
 /* cpu stands for cpu_user and cpu_kernel where they were not told apart. */
@@ -81,23 +113,23 @@ static bool cause_shown(const struct report *report, int cause)
 	return true;
 }
 
-static json_t *causes_json(const struct report *report, const struct causes *causes, uint64_t total_ns)
+static json_t *causes_json(
+	const struct report *report, const struct causes *causes, uint64_t total_ns)
 {
 	json_t *object = json_object();
 	uint64_t us[CAUSE_COUNT];
 
 	causes_us(causes, total_ns, us);
-	for (int i = 0; i < CAUSE_COUNT && object; i++)
-		if (cause_shown(report, i) && json_object_set_new(object, cause_keys[i], json_real((double)us[i] / 1000.0))) {
-			json_decref(object);
-			return NULL;
-		}
+	for (int i = 0; i < CAUSE_COUNT; i++)
+		if (cause_shown(report, i))
+			member(&object, cause_keys[i], json_real((double)us[i] / 1000.0));
 	return object;
 }
 
 typedef json_t *item_fn(struct report *report, const struct output_options *options, size_t i);
 
-static json_t *array_json(struct report *report, const struct output_options *options, size_t n, item_fn *item)
+static json_t *array_json(
+	struct report *report, const struct output_options *options, size_t n, item_fn *item)
 {
 	json_t *array = json_array();
 
@@ -109,11 +141,10 @@ static json_t *array_json(struct report *report, const struct output_options *op
 	return array;
 }
 
-static json_t *sensors_json(const struct coverage *coverage)
+static void sensor_members(json_t **object, const struct coverage *coverage)
 {
-	return json_pack("{s:o, s:o, s:o, s:o}", coverage_names[0], text(coverage->sensor[0]), coverage_names[1],
-		text(coverage->sensor[1]), coverage_names[2], text(coverage->sensor[2]), coverage_names[3],
-		text(coverage->sensor[3]));
+	for (int i = 0; i < COVERAGE_KINDS; i++)
+		member(object, coverage_names[i], text(coverage->sensor[i]));
 }
 
 static json_t *argv_json(const char *argv)
@@ -129,14 +160,23 @@ static json_t *argv_json(const char *argv)
 static json_t *process_json(struct report *report, const struct output_options *options, size_t i)
 {
 	const struct process *p = &report->processes.at[i];
+	json_t *object = json_object(), *sensors = json_object();
 
-	return json_pack("{s:I, s:o, s:o, s:o}", "pid", (json_int_t)p->pid, "argv", argv_json(p->argv), "python", text(p->python),
-		"coverage", sensors_json(&p->coverage));
+	sensor_members(&sensors, &p->coverage);
+	member(&object, "pid", json_integer(p->pid));
+	member(&object, "argv", argv_json(p->argv));
+	member(&object, "python", text(p->python));
+	member(&object, "coverage", sensors);
+	return object;
 }
 
 static json_t *rule_json(struct report *report, const struct output_options *options, size_t i)
 {
-	return json_pack("{s:s, s:s}", "rule", rules[i].id, "needs", rules[i].needs);
+	json_t *object = json_object();
+
+	member(&object, "rule", text(rules[i].id));
+	member(&object, "needs", text(rules[i].needs));
+	return object;
 }
 
 static json_t *note_json(struct report *report, const struct output_options *options, size_t i)
@@ -146,19 +186,24 @@ static json_t *note_json(struct report *report, const struct output_options *opt
 
 static json_t *coverage_json(struct report *report, const struct output_options *options)
 {
-	json_t *coverage = sensors_json(&report->coverage);
-	json_t *more = json_pack("{s:I, s:o, s:o, s:o, s:o}", "lost_events", (json_int_t)report->lost_events, "accounted_share",
-		report->busy_ns ? share_json(report->accounted_share) : json_null(), "discrepancy_ms",
-		report->busy_ns ? ms(report->discrepancy_ns) : json_null(), "not_checked",
-		array_json(report, options, rules_count, rule_json), "notes",
-		array_json(report, options, report->notes.n, note_json));
-	int rc = coverage && more ? json_object_update(coverage, more) : -1;
+	bool busy = report->busy_ns > 0;
+	json_t *object = json_object();
 
-	json_decref(more);
-	if (!rc)
-		return coverage;
-	json_decref(coverage);
-	return NULL;
+	sensor_members(&object, &report->coverage);
+	member(&object, "lost_events", integer(report->lost_events));
+	member(&object, "accounted_share",
+		busy ? share_json(report->accounted_share) : json_null());
+	member(&object, "discrepancy_ms", busy ? ms(report->discrepancy_ns) : json_null());
+	member(&object, "not_checked", array_json(report, options, rules_count, rule_json));
+	member(&object, "notes", array_json(report, options, report->notes.n, note_json));
+	return object;
+}
+
+static const char *loop_causes(const struct report *report, const struct loop *loop)
+{
+	if (loop->coarse || loop->process == NONE)
+		return "none";
+	return report->processes.at[loop->process].coverage.sensor[COVERAGE_causes];
 }
 
 static json_t *loop_json(struct report *report, const struct output_options *options, size_t i)
@@ -166,56 +211,89 @@ static json_t *loop_json(struct report *report, const struct output_options *opt
 	const struct loop *l = &report->loops.at[i];
 	const struct lag late = {0}; /* when timers were due is not recorded yet */
 	double share = l->observed_ns ? (double)l->stall_ns / (double)l->observed_ns : 0;
-	const char *causes = l->process == NONE ? "none" : report->processes.at[l->process].coverage.sensor[COVERAGE_causes];
+	json_t *object = json_object();
 
-	return json_pack("{s:I, s:o, s:I, s:o, s:o, s:I, s:o, s:o, s:o, s:I, s:o, s:o, s:o, s:o}", "id", (json_int_t)l->id, "pid",
-		pid_of(report, l->process), "tid", (json_int_t)l->tid, "thread", text(l->thread), "kind", text(l->kind),
-		"iterations", (json_int_t)l->iterations, "busy_ms", ms(l->busy_ns), "lag_ms", lag_json(&l->lag), "timer_late_ms",
-		lag_json(&late), "stalls", (json_int_t)l->stalls, "stall_ms", ms(l->stall_ns), "stall_share", share_json(share),
-		"causes_ms", causes_json(report, &l->causes, l->busy_ns), "causes", text(l->coarse ? "none" : causes));
+	member(&object, "id", json_integer(l->id));
+	member(&object, "pid", pid_of(report, l->process));
+	member(&object, "tid", json_integer(l->tid));
+	member(&object, "thread", text(l->thread));
+	member(&object, "kind", text(l->kind));
+	member(&object, "iterations", integer(l->iterations));
+	member(&object, "busy_ms", ms(l->busy_ns));
+	member(&object, "lag_ms", lag_json(&l->lag));
+	member(&object, "timer_late_ms", lag_json(&late));
+	member(&object, "stalls", integer(l->stalls));
+	member(&object, "stall_ms", ms(l->stall_ns));
+	member(&object, "stall_share", share_json(share));
+	member(&object, "causes_ms", causes_json(report, &l->causes, l->busy_ns));
+	member(&object, "causes", text(loop_causes(report, l)));
+	return object;
 }
 
 static json_t *stall_json(struct report *report, const struct output_options *options, size_t i)
 {
 	const struct stall *s = &report->stalls.at[i];
+	json_t *object = json_object();
 
-	return json_pack("{s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "pid",
-		pid_of(report, report->loops.at[s->loop].process), "loop", loop_of(report, s->loop), "cell", index_or_null(s->cell),
-		"started_ms", ms(s->begin_ns), "duration_ms", ms(s->busy_ns), "causes_ms", causes_json(report, &s->causes, s->busy_ns),
-		"gil_holder", json_null(), "file", text_or_null(s->place.file), "line", line_or_null(s->place.line), "function",
-		text_or_null(s->place.function), "samples", json_array());
+	member(&object, "pid", pid_of(report, report->loops.at[s->loop].process));
+	member(&object, "loop", loop_of(report, s->loop));
+	member(&object, "cell", index_or_null(s->cell));
+	member(&object, "started_ms", ms(s->begin_ns));
+	member(&object, "duration_ms", ms(s->busy_ns));
+	member(&object, "causes_ms", causes_json(report, &s->causes, s->busy_ns));
+	member(&object, "gil_holder", json_null());
+	place_members(&object, &s->place);
+	member(&object, "samples", json_array());
+	return object;
 }
 
 static json_t *cell_json(struct report *report, const struct output_options *options, size_t i)
 {
 	const struct cell *c = &report->cells.at[i];
-	json_t *head = json_pack("{s:I, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "index", (json_int_t)i, "pid",
-		pid_of(report, c->process), "loop", loop_of(report, c->loop), "execution_count", index_or_null(c->execution_count),
-		"source", options->no_source ? json_null() : text(c->source), "filename", text_or_null(c->filename), "status",
-		text(c->status), "started_ms", ms(c->began_ns), "wall_ms", ms(c->ended_ns - c->began_ns));
-	json_t *rest = json_pack("{s:o, s:o, s:I, s:o, s:o, s:o, s:I, s:I, s:o, s:[]}", "busy_ms", ms(c->busy_ns),
-		"longest_busy_ms", ms(c->longest_ns), "stalls", (json_int_t)c->stalls, "stall_ms", ms(c->stall_ns), "lag_ms",
-		lag_json(&c->lag), "causes_ms", causes_json(report, &c->causes, c->busy_ns), "tasks_created", (json_int_t)c->tasks,
-		"tasks_leaked", (json_int_t)c->leaked, "blocking_ms", ms(c->blocking_ns), "findings");
-	int rc = head && rest ? json_object_update(head, rest) : -1;
+	json_t *object = json_object();
 
-	json_decref(rest);
-	if (!rc)
-		return head;
-	json_decref(head);
-	return NULL;
+	member(&object, "index", integer(i));
+	member(&object, "pid", pid_of(report, c->process));
+	member(&object, "loop", loop_of(report, c->loop));
+	member(&object, "execution_count", index_or_null(c->execution_count));
+	member(&object, "source", options->no_source ? json_null() : text(c->source));
+	member(&object, "filename", text_or_null(c->filename));
+	member(&object, "status", text(c->status));
+	member(&object, "started_ms", ms(c->began_ns));
+	member(&object, "wall_ms", ms(c->ended_ns - c->began_ns));
+	member(&object, "busy_ms", ms(c->busy_ns));
+	member(&object, "longest_busy_ms", ms(c->longest_ns));
+	member(&object, "stalls", integer(c->stalls));
+	member(&object, "stall_ms", ms(c->stall_ns));
+	member(&object, "lag_ms", lag_json(&c->lag));
+	member(&object, "causes_ms", causes_json(report, &c->causes, c->busy_ns));
+	member(&object, "tasks_created", integer(c->tasks));
+	member(&object, "tasks_leaked", integer(c->leaked));
+	member(&object, "blocking_ms", ms(c->blocking_ns));
+	member(&object, "findings", json_array());
+	return object;
 }
 
 static json_t *leak_json(struct report *report, const struct output_options *options, size_t i)
 {
 	const struct leak *l = &report->leaks.at[i];
-	json_t *awaiting = json_pack("{s:o, s:o, s:o, s:o}", "what", text_or_null(l->awaiting), "file", text_or_null(l->await.file),
-		"line", line_or_null(l->await.line), "function", text_or_null(l->await.function));
+	json_t *object = json_object(), *awaiting = json_object();
 
-	return json_pack("{s:o, s:o, s:I, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "pid", pid_of(report, l->process), "loop",
-		loop_of(report, l->loop), "task", (json_int_t)l->task, "name", text(l->name), "coro", text(l->coro), "cell",
-		index_or_null(l->cell), "execution_count", count_of(report, l->cell), "created_at", place_json(&l->created), "age_ms",
-		ms(l->age_ns), "awaiting", awaiting, "reason", text(l->reason), "held_by", json_null());
+	member(&awaiting, "what", text_or_null(l->awaiting));
+	place_members(&awaiting, &l->await);
+	member(&object, "pid", pid_of(report, l->process));
+	member(&object, "loop", loop_of(report, l->loop));
+	member(&object, "task", json_integer(l->task));
+	member(&object, "name", text(l->name));
+	member(&object, "coro", text(l->coro));
+	member(&object, "cell", index_or_null(l->cell));
+	member(&object, "execution_count", count_of(report, l->cell));
+	member(&object, "created_at", place_json(&l->created));
+	member(&object, "age_ms", ms(l->age_ns));
+	member(&object, "awaiting", awaiting);
+	member(&object, "reason", text(l->reason));
+	member(&object, "held_by", json_null());
+	return object;
 }
 
 static json_t *stack_json(struct report *report, int64_t stack)
@@ -236,36 +314,59 @@ static json_t *stack_json(struct report *report, int64_t stack)
 static json_t *site_json(struct report *report, const struct output_options *options, size_t i)
 {
 	const struct site *s = &report->sites.at[i];
-	bool counted = strcmp(report->coverage.sensor[COVERAGE_tasks], "none") && s->tasks_delayed != NOT_COUNTED;
+	bool counted = strcmp(report->coverage.sensor[COVERAGE_tasks], "none") &&
+		       s->tasks_delayed != NOT_COUNTED;
+	json_t *object = json_object();
 
-	return json_pack("{s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:I, s:o, s:o, s:o, s:o}", "pid",
-		pid_of(report, s->process), "loop", loop_of(report, s->loop), "cell", index_or_null(s->cell), "execution_count",
-		count_of(report, s->cell), "file", text_or_null(s->place.file), "line", line_or_null(s->place.line), "function",
-		text_or_null(s->place.function), "call", text(s->call), "syscall", text(s->syscall), "class", text(s->class), "target",
-		text(s->target), "count", (json_int_t)s->count, "total_ms", ms(s->total_ns), "max_ms", ms(s->max_ns), "stack",
-		stack_json(report, s->stack), "tasks_delayed", counted ? json_integer(s->tasks_delayed) : json_null());
+	member(&object, "pid", pid_of(report, s->process));
+	member(&object, "loop", loop_of(report, s->loop));
+	member(&object, "cell", index_or_null(s->cell));
+	member(&object, "execution_count", count_of(report, s->cell));
+	place_members(&object, &s->place);
+	member(&object, "call", text(s->call));
+	member(&object, "syscall", text(s->syscall));
+	member(&object, "class", text(s->class));
+	member(&object, "target", text(s->target));
+	member(&object, "count", integer(s->count));
+	member(&object, "total_ms", ms(s->total_ns));
+	member(&object, "max_ms", ms(s->max_ns));
+	member(&object, "stack", stack_json(report, s->stack));
+	member(&object, "tasks_delayed", counted ? integer(s->tasks_delayed) : json_null());
+	return object;
 }
 
 static json_t *trace_json(struct report *report, const struct output_options *options)
 {
-	return json_pack("{s:o, s:o, s:o, s:o, s:o}", "path", text(trace_path(report->trace)), "started_at",
-		text(report->started_at), "duration_ms", ms(report->duration_ns), "mode", text(report->mode), "processes",
+	json_t *object = json_object();
+
+	member(&object, "path", text(trace_path(report->trace)));
+	member(&object, "started_at", text(report->started_at));
+	member(&object, "duration_ms", ms(report->duration_ns));
+	member(&object, "mode", text(report->mode));
+	member(&object, "processes",
 		array_json(report, options, report->processes.n, process_json));
+	return object;
 }
 
 int report_json(struct report *report, const struct output_options *options, FILE *out)
 {
-	json_t *root = json_pack("{s:s, s:i, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:[]}", "awaitscope", AWAITSCOPE_VERSION,
-		"schema", REPORT_SCHEMA, "trace", trace_json(report, options), "coverage", coverage_json(report, options), "verdict",
-		text(report->verdict), "loops", array_json(report, options, report->loops.n, loop_json), "stalls",
-		array_json(report, options, report->stalls.n, stall_json), "cells",
-		array_json(report, options, report->cells.n, cell_json), "leaked_tasks",
-		array_json(report, options, report->leaks.n, leak_json), "blocking_sites",
-		array_json(report, options, report->sites.n, site_json), "findings");
-	int rc = root ? json_dumpf(root, out, JSON_INDENT(1) | JSON_REAL_PRECISION(REAL_DIGITS)) : -ENOMEM;
+	json_t *root = json_object();
+	int rc;
 
+	member(&root, "awaitscope", text(AWAITSCOPE_VERSION));
+	member(&root, "schema", integer(REPORT_SCHEMA));
+	member(&root, "trace", trace_json(report, options));
+	member(&root, "coverage", coverage_json(report, options));
+	member(&root, "verdict", text(report->verdict));
+	member(&root, "loops", array_json(report, options, report->loops.n, loop_json));
+	member(&root, "stalls", array_json(report, options, report->stalls.n, stall_json));
+	member(&root, "cells", array_json(report, options, report->cells.n, cell_json));
+	member(&root, "leaked_tasks", array_json(report, options, report->leaks.n, leak_json));
+	member(&root, "blocking_sites", array_json(report, options, report->sites.n, site_json));
+	member(&root, "findings", json_array());
+	if (!root)
+		return -ENOMEM;
+	rc = json_dumpf(root, out, JSON_INDENT(1) | JSON_REAL_PRECISION(REAL_DIGITS));
 	json_decref(root);
-	if (rc == -1)
-		return -EIO;
-	return rc ? rc : fputc('\n', out) == EOF ? -EIO : 0;
+	return rc || fputc('\n', out) == EOF ? -EIO : 0;
 }

@@ -1,6 +1,7 @@
 /*
- * The report for people, in the order they ask: what is wrong, can I trust this, which cell, what leaked, which line. Every
- * text of the target passes text_for_terminal() on its way here: in tables, in print_safe().
+ * The report for people, in the order they ask: what is wrong, can I trust this, which cell, what
+ * leaked, which line. Every text of the target passes text_for_terminal() on its way here: in
+ * tables, in print_safe().
  */
 #include "viewer/output.h"
 
@@ -91,7 +92,9 @@ size_t rows_shown(const struct text_report *t, size_t n)
 void causes_bar(const struct causes *causes, uint64_t longest_ns, char buf[BAR_BYTES])
 {
 	static const char *const glyphs[FAMILY_COUNT] = {
-		[FAMILY_BLOCKED] = GLYPH_BLOCKED, [FAMILY_CPU] = GLYPH_CPU, [FAMILY_WAIT] = GLYPH_WAIT,
+		[FAMILY_BLOCKED] = GLYPH_BLOCKED,
+		[FAMILY_CPU] = GLYPH_CPU,
+		[FAMILY_WAIT] = GLYPH_WAIT,
 		[FAMILY_UNKNOWN] = GLYPH_UNKNOWN,
 	};
 	uint64_t sum = 0, done = 0;
@@ -116,7 +119,8 @@ void causes_words(const struct causes *causes, char *buf, size_t size)
 
 	*buf = '\0';
 	if (causes->ns[largest])
-		snprintf(buf, size, "%s %s", cause_name(largest), duration_text(causes->ns[largest], text));
+		snprintf(buf, size, "%s %s", cause_name(largest),
+			duration_text(causes->ns[largest], text));
 }
 
 /* Cells are looked for in kernels only. */
@@ -128,10 +132,12 @@ static bool kind_applies(const struct report *report, int kind)
 	return kind != COVERAGE_cells || report->cells.n;
 }
 
-/* ", tasks (agent), calls (agent)" of what was seen, or of what was not; the first without its comma. */
+/* ", tasks (agent), calls (agent)" of what was seen, or of what was not; the first without its
+ * comma. */
 static size_t kinds_print(const struct report *report, bool seen, const char *title, FILE *out)
 {
-	static const char *const names[COVERAGE_KINDS] = {"tasks", "blocking calls", "causes", "cells"};
+	static const char *const names[COVERAGE_KINDS] = {
+		"tasks", "blocking calls", "causes", "cells"};
 	size_t n = 0;
 
 	for (int i = 0; i < COVERAGE_KINDS; i++) {
@@ -153,8 +159,9 @@ void coverage_print(const struct report *report, FILE *out)
 
 	kinds_print(report, false, n ? "; not seen: " : "Not seen: ", out);
 	if (report->busy_ns)
-		fprintf(out, "; accounted for %.2f %% of %s busy, largest discrepancy %s", report->accounted_share * 100,
-			duration_text(report->busy_ns, busy), duration_text(report->discrepancy_ns, gap));
+		fprintf(out, "; accounted for %.2f %% of %s busy, largest discrepancy %s",
+			report->accounted_share * 100, duration_text(report->busy_ns, busy),
+			duration_text(report->discrepancy_ns, gap));
 	fputs("; ", out);
 	count_print(report->lost_events, "event", out);
 	fputs(" lost", out);
@@ -177,14 +184,16 @@ static void coverage_section(struct text_report *t)
 		return;
 	}
 	print_safe(t, STYLE_plain, 0, "%s.", line);
-	print_safe(t, STYLE_plain, 0, "Not checked: %zu rules (%s to %s). This version measures; it judges by no rule.", rules_count,
-		rules[0].id, rules[rules_count - 1].id);
+	print_safe(t, STYLE_plain, 0,
+		"Not checked: %zu rules (%s to %s). This version measures; it judges by no rule.",
+		rules_count, rules[0].id, rules[rules_count - 1].id);
 	if (!t->options->verbose && shown > NOTES_SHOWN)
 		shown = NOTES_SHOWN;
 	for (size_t i = 0; i < shown; i++)
 		print_safe(t, STYLE_plain, 0, "- %s", report->notes.at[i]);
 	if (shown < report->notes.n)
-		print_safe(t, STYLE_plain, 0, "- and %zu more notes: -v shows them", report->notes.n - shown);
+		print_safe(t, STYLE_plain, 0, "- and %zu more notes: -v shows them",
+			report->notes.n - shown);
 }
 
 /* "app.py --port 80" of ["python3", "app.py", "--port", "80"]. */
@@ -199,7 +208,8 @@ static char *command_text(const char *argv)
 		json_decref(array);
 		return NULL;
 	}
-	json_array_foreach(array, i, item) {
+	json_array_foreach(array, i, item)
+	{
 		const char *word = json_string_value(item);
 		const char *slash = word && !i ? strrchr(word, '/') : NULL;
 
@@ -217,26 +227,34 @@ static void trace_line(struct text_report *t)
 {
 	struct report *report = t->report;
 	const char *slash = strrchr(report->notebook, '/');
-	cleanup(freep) char *command = report->processes.n ? command_text(report->processes.at[0].argv) : strdup("");
+	cleanup(freep) char *command =
+		report->processes.n ? command_text(report->processes.at[0].argv) : strdup("");
 	cleanup(freep) char *shown = command ? text_for_terminal(command, COMMAND_MOST) : NULL;
 	char duration[DURATION_BYTES], cells[64] = "";
 
 	if (report->cells.n)
-		snprintf(cells, sizeof(cells), ", %zu cell%s", report->cells.n, report->cells.n == 1 ? "" : "s");
-	print_safe(t, STYLE_dim, 0, "%s%s, %" PRIu64 " task%s, %s%s%s, from %s", *report->notebook ? slash ? slash + 1 : report->notebook :
-		shown ? shown : "?", cells, report->user_tasks, report->user_tasks == 1 ? "" : "s", duration_text(report->duration_ns, duration),
-		report->processes.n ? ", Python " : "", report->processes.n ? report->processes.at[0].python : "", report->started_at);
+		snprintf(cells, sizeof(cells), ", %zu cell%s", report->cells.n,
+			report->cells.n == 1 ? "" : "s");
+	print_safe(t, STYLE_dim, 0, "%s%s, %" PRIu64 " task%s, %s%s%s, from %s",
+		*report->notebook ? slash ? slash + 1 : report->notebook
+		: shown           ? shown
+				  : "?",
+		cells, report->user_tasks, report->user_tasks == 1 ? "" : "s",
+		duration_text(report->duration_ns, duration),
+		report->processes.n ? ", Python " : "",
+		report->processes.n ? report->processes.at[0].python : "", report->started_at);
 	if (report->processes.n > 1)
 		print_safe(t, STYLE_dim, 0, "%zu processes:", report->processes.n);
 	for (size_t i = 0; report->processes.n > 1 && i < rows_shown(t, report->processes.n); i++) {
 		cleanup(freep) char *words = command_text(report->processes.at[i].argv);
 		cleanup(freep) char *safe = words ? text_for_terminal(words, COMMAND_MOST) : NULL;
 
-		print_safe(t, STYLE_dim, 2, "%lld: %s%s", report->processes.at[i].pid, safe ? safe : "?",
-			report->processes.at[i].has_loop ? "" : " (no loop)");
+		print_safe(t, STYLE_dim, 2, "%lld: %s%s", report->processes.at[i].pid,
+			safe ? safe : "?", report->processes.at[i].has_loop ? "" : " (no loop)");
 	}
 	if (rows_shown(t, report->processes.n) < report->processes.n)
-		print_safe(t, STYLE_dim, 2, "and %zu more", report->processes.n - rows_shown(t, report->processes.n));
+		print_safe(t, STYLE_dim, 2, "and %zu more",
+			report->processes.n - rows_shown(t, report->processes.n));
 }
 
 int report_text(struct report *report, const struct output_options *options, FILE *out)
@@ -246,7 +264,8 @@ int report_text(struct report *report, const struct output_options *options, FIL
 
 	screen_init(&t.screen, out, options->no_color);
 	for (size_t i = 0; i < report->stalls.n; i++)
-		stalled |= !report->stalls.at[i].quiet && !report->loops.at[report->stalls.at[i].loop].machinery;
+		stalled |= !report->stalls.at[i].quiet &&
+			   !report->loops.at[report->stalls.at[i].loop].machinery;
 	print_safe(&t, stalled ? STYLE_red : STYLE_bold, NO_INDENT, "%s", report->verdict);
 	if (!options->quiet) {
 		fputc('\n', out);

@@ -18,14 +18,21 @@
 #define GAP 2 /* between columns */
 
 static const char *const style_codes[STYLE_COUNT] = {
-	[STYLE_bold] = "\033[1m", [STYLE_dim] = "\033[2m", [STYLE_red] = "\033[1;31m", [STYLE_green] = "\033[32m",
+	[STYLE_bold] = "\033[1m",
+	[STYLE_dim] = "\033[2m",
+	[STYLE_red] = "\033[1;31m",
 };
 
 static const struct glyph {
 	const char *text, *plain, *color;
 } glyphs[] = {
-	{GLYPH_BLOCKED, "#", "\033[31m"}, {GLYPH_CPU, "=", "\033[33m"}, {GLYPH_WAIT, "-", "\033[35m"},
-	{GLYPH_UNKNOWN, ".", "\033[2m"}, {"…", "~", NULL}, {"µ", "u", NULL}, {"×", "x", NULL}, {"·", "-", NULL},
+	{GLYPH_BLOCKED, "#", "\033[31m"},
+	{GLYPH_CPU, "=", "\033[33m"},
+	{GLYPH_WAIT, "-", "\033[35m"},
+	{GLYPH_UNKNOWN, ".", "\033[2m"},
+	{"…", "~", NULL},
+	{"µ", "u", NULL},
+	{"×", "x", NULL},
 };
 
 static bool is_utf8(void)
@@ -75,6 +82,18 @@ static size_t sequence_length(const char *p)
 	return n;
 }
 
+static void style_begin(struct screen *screen, enum style style)
+{
+	if (screen->color && style_codes[style])
+		fputs(style_codes[style], screen->out);
+}
+
+static void style_end(struct screen *screen, enum style style)
+{
+	if (screen->color && style_codes[style])
+		fputs("\033[0m", screen->out);
+}
+
 /* One character as this screen can show it. */
 static void character_put(struct screen *screen, enum style style, const char *p, size_t n)
 {
@@ -93,23 +112,19 @@ static void character_put(struct screen *screen, enum style style, const char *p
 
 static void put_bytes(struct screen *screen, enum style style, const char *text, size_t n)
 {
-	bool painted = screen->color && style_codes[style];
-
-	if (painted)
-		fputs(style_codes[style], screen->out);
 	for (size_t i = 0; i < n;) {
 		size_t len = sequence_length(text + i);
 
 		character_put(screen, style, text + i, len);
 		i += len;
 	}
-	if (painted)
-		fputs("\033[0m", screen->out);
 }
 
 void screen_put(struct screen *screen, enum style style, const char *text)
 {
+	style_begin(screen, style);
 	put_bytes(screen, style, text, strlen(text));
+	style_end(screen, style);
 }
 
 static void spaces(struct screen *screen, size_t n)
@@ -127,21 +142,25 @@ static size_t width_of(const char *text, size_t n)
 	return width;
 }
 
-/* Bytes of the next word; a number and its unit are one. */
+/* Bytes of the next word; a number and its unit are one, and so is "In [3]". */
 static size_t word_length(const char *text)
 {
 	size_t n = strcspn(text, " "), unit;
 
+	if (n >= 2 && !strncmp(text + n - 2, "In [", 4))
+		return n + 1 + strcspn(text + n + 1, " ");
 	if (!n || !text[n] || text[n - 1] < '0' || text[n - 1] > '9')
 		return n;
 	unit = strcspn(text + n + 1, " ,;:.");
 	return unit && unit <= UNIT_BYTES ? n + 1 + strcspn(text + n + 1, " ") : n;
 }
 
-void screen_wrap(struct screen *screen, enum style style, const char *text, size_t at, size_t indent)
+void screen_wrap(
+	struct screen *screen, enum style style, const char *text, size_t at, size_t indent)
 {
 	bool first = true;
 
+	style_begin(screen, style);
 	text += strspn(text, " ");
 	while (*text) {
 		size_t n = word_length(text), width = width_of(text, n);
@@ -160,6 +179,7 @@ void screen_wrap(struct screen *screen, enum style style, const char *text, size
 		text += n;
 		text += strspn(text, " ");
 	}
+	style_end(screen, style);
 	fputc('\n', screen->out);
 }
 
@@ -200,8 +220,8 @@ static char *cut(const char *text, size_t width, bool keep_end)
 }
 
 /* `gap` is the white space owed so far: a line does not end in it. */
-static int cell_print(struct table *table, struct screen *screen, size_t column, size_t width, const struct table_cell *cell,
-	size_t *gap)
+static int cell_print(struct table *table, struct screen *screen, size_t column, size_t width,
+	const struct table_cell *cell, size_t *gap)
 {
 	const struct column *c = &table->columns[column];
 	cleanup(freep) char *shown = cut(cell->text, width, c->keep_end);
@@ -226,7 +246,8 @@ static void widths_find(const struct table *table, const struct screen *screen, 
 	size_t total = INDENT;
 
 	for (size_t i = 0; i < table->cells.n; i++) {
-		size_t width = text_width(table->cells.at[i].text), most = table->columns[i % table->n].most;
+		size_t width = text_width(table->cells.at[i].text),
+		       most = table->columns[i % table->n].most;
 
 		width = most && width > most ? most : width;
 		if (width > widths[i % table->n])
@@ -253,7 +274,8 @@ static void widths_find(const struct table *table, const struct screen *screen, 
 	}
 }
 
-static int row_print(struct table *table, struct screen *screen, const size_t *widths, const struct table_cell *row)
+static int row_print(struct table *table, struct screen *screen, const size_t *widths,
+	const struct table_cell *row)
 {
 	size_t gap = INDENT;
 	int rc = 0;

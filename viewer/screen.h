@@ -1,4 +1,5 @@
-/* Where a text report goes: how wide it is, whether it knows colours and UTF-8. Tables and wrapped text. */
+/* Where a text report goes: how wide it is, whether it knows colours and UTF-8. Tables and wrapped
+ * text. */
 #ifndef VIEWER_SCREEN_H
 #define VIEWER_SCREEN_H
 
@@ -7,7 +8,7 @@
 
 #include "viewer/list.h"
 
-enum style { STYLE_plain, STYLE_bold, STYLE_dim, STYLE_red, STYLE_green, STYLE_bar, STYLE_COUNT };
+enum style { STYLE_plain, STYLE_bold, STYLE_dim, STYLE_red, STYLE_bar, STYLE_COUNT };
 
 struct screen {
 	FILE *out;
@@ -22,19 +23,22 @@ struct screen {
 #define GLYPH_WAIT "▒"
 #define GLYPH_UNKNOWN "░"
 
-/* Colour and width are the terminal's where out is one; else no colour and 100 columns. NO_COLOR is obeyed. */
+/* Colour and width are the terminal's where out is one; else no colour and 100 columns. NO_COLOR is
+ * obeyed. */
 void screen_init(struct screen *screen, FILE *out, bool no_color);
 /* Text is valid UTF-8 without control bytes (text_for_terminal). */
 void screen_put(struct screen *screen, enum style style, const char *text);
-/* Words, filled into lines: the first goes on in column `at`, the others are indented by `indent`. Ends the last line. */
-void screen_wrap(struct screen *screen, enum style style, const char *text, size_t at, size_t indent);
+/* Words, filled into lines: the first goes on in column `at`, the others are indented by `indent`.
+ * Ends the last line. */
+void screen_wrap(
+	struct screen *screen, enum style style, const char *text, size_t at, size_t indent);
 
 struct column {
 	const char *title;
-	bool right;	 /* numbers */
-	bool keep_end;	 /* what does not fit is cut at the beginning: file names */
-	size_t most;	 /* columns at most; 0: no limit */
-	size_t shrinks;	 /* may be cut to that many where the screen is narrow; 0: never */
+	bool right;     /* numbers */
+	bool keep_end;  /* what does not fit is cut at the beginning: file names */
+	size_t most;    /* columns at most; 0: no limit */
+	size_t shrinks; /* may be cut to that many where the screen is narrow; 0: never */
 };
 
 struct table_cell {
@@ -46,11 +50,13 @@ struct table {
 	const struct column *columns;
 	size_t n;
 	LIST(struct table_cell) cells; /* row by row */
-	bool failed;		       /* out of memory: table_print() says so */
+	bool failed;                   /* out of memory: table_print() says so */
 };
 
-/* The next cell; the text is escaped here, so that nothing from a target can reach the terminal by itself. */
-void table_add(struct table *table, enum style style, const char *format, ...) __attribute__((format(printf, 3, 4)));
+/* The next cell; the text is escaped here, so that nothing from a target can reach the terminal by
+ * itself. */
+void table_add(struct table *table, enum style style, const char *format, ...)
+	__attribute__((format(printf, 3, 4)));
 /* Titles and rows, indented by two; columns that are empty in all rows are left out. -ENOMEM. */
 int table_print(struct table *table, struct screen *screen);
 void table_free(struct table *table);

@@ -43,14 +43,16 @@ static bool is_quiet(const struct cell *c)
 }
 
 /* True if its bar shows anything. */
-static bool cell_row(struct text_report *t, struct table *table, const struct ranked *r, uint64_t longest_ns)
+static bool cell_row(
+	struct text_report *t, struct table *table, const struct ranked *r, uint64_t longest_ns)
 {
 	const struct cell *c = r->cell;
 	cleanup(freep) char *line = t->options->no_source ? strdup("") : first_line(c->source);
 	char name[NAME_BYTES], text[DURATION_BYTES], bar[BAR_BYTES], words[WORDS_BYTES];
 
 	pid_cell(t, table, c->process);
-	table_add(table, c->felt_ns ? STYLE_red : STYLE_plain, "%s", cell_name(t->report, r->index, name));
+	table_add(table, c->felt_ns ? STYLE_red : STYLE_plain, "%s",
+		cell_name(t->report, r->index, name));
 	table_add(table, STYLE_plain, "%s", strcmp(c->status, "ok") ? c->status : "");
 	table_add(table, STYLE_plain, "%s", duration_text(c->ended_ns - c->began_ns, text));
 	table_add(table, STYLE_plain, "%s", duration_text(c->busy_ns, text));
@@ -58,7 +60,8 @@ static bool cell_row(struct text_report *t, struct table *table, const struct ra
 	if (is_quiet(c))
 		table_add(table, STYLE_plain, "sync");
 	else
-		table_add(table, c->felt_ns ? STYLE_red : STYLE_plain, c->stalls ? "%" PRIu64 : "-", c->stalls);
+		table_add(table, c->felt_ns ? STYLE_red : STYLE_plain, c->stalls ? "%" PRIu64 : "-",
+			c->stalls);
 	causes_bar(&c->causes, longest_ns, bar);
 	causes_words(&c->causes, words, sizeof(words));
 	table_add(table, STYLE_bar, "%s", bar);
@@ -67,11 +70,14 @@ static bool cell_row(struct text_report *t, struct table *table, const struct ra
 	return *bar;
 }
 
-static void cells_legend(struct text_report *t, const struct ranked *ranked, size_t shown, bool bars)
+static void cells_legend(
+	struct text_report *t, const struct ranked *ranked, size_t shown, bool bars)
 {
 	static const char *const words[][2] = {
-		{GLYPH_BLOCKED, " blocked  "}, {GLYPH_CPU, " cpu  "}, {GLYPH_WAIT, " gc, gil, run queue  "},
-		{GLYPH_UNKNOWN, " short or unknown\n"},
+		{GLYPH_BLOCKED, " blocked  "},
+		{GLYPH_CPU, " cpu  "},
+		{GLYPH_WAIT, " gc, gil, run queue  "},
+		{GLYPH_UNKNOWN, " short or unknown"},
 	};
 	bool quiet = false;
 
@@ -83,16 +89,27 @@ static void cells_legend(struct text_report *t, const struct ranked *ranked, siz
 		screen_put(&t->screen, STYLE_bar, words[i][0]);
 		screen_put(&t->screen, STYLE_dim, words[i][1]);
 	}
+	if (bars)
+		fputc('\n', t->screen.out);
 	if (quiet)
-		print_safe(t, STYLE_dim, 2, "sync: a synchronous cell, which holds the loop by design; no task was kept waiting.");
+		print_safe(t, STYLE_dim, 2,
+			"sync: a synchronous cell, which holds the loop by design; no task was "
+			"kept waiting.");
 }
 
 void cells_section(struct text_report *t)
 {
 	static const struct column columns[] = {
-		PID_COLUMN, {.title = "cell"}, {.title = "status"}, {.title = "wall", .right = true},
-		{.title = "busy", .right = true}, {.title = "longest", .right = true}, {.title = "stalls", .right = true},
-		{.title = "held by"}, {.title = "most of it"}, {.title = "first line", .shrinks = 12},
+		PID_COLUMN,
+		{.title = "cell"},
+		{.title = "status"},
+		{.title = "wall", .right = true},
+		{.title = "busy", .right = true},
+		{.title = "longest", .right = true},
+		{.title = "stalls", .right = true},
+		{.title = "held by"},
+		{.title = "most of it"},
+		{.title = "first line", .shrinks = 12},
 	};
 	const struct report *report = t->report;
 	cleanup(freep) struct ranked *ranked = calloc(report->cells.n + 1, sizeof(*ranked));
@@ -120,7 +137,8 @@ void cells_section(struct text_report *t)
 	t->failed |= table_print(&table, &t->screen) != 0;
 	table_free(&table);
 	if (shown < n)
-		print_safe(t, STYLE_dim, 2, "and %zu more cells, none busy for more than %s: -v shows them", n - shown,
+		print_safe(t, STYLE_dim, 2,
+			"and %zu more cells, none busy for more than %s: -v shows them", n - shown,
 			duration_text(ranked[shown].cell->busy_ns, text));
 	cells_legend(t, ranked, shown, bars);
 }
@@ -135,7 +153,8 @@ static bool is_listed(const struct text_report *t, const struct stall *s)
 
 static int longest_compare(const void *a, const void *b)
 {
-	const struct stall *x = *(const struct stall *const *)a, *y = *(const struct stall *const *)b;
+	const struct stall *x = *(const struct stall *const *)a,
+			   *y = *(const struct stall *const *)b;
 
 	if (x->busy_ns != y->busy_ns)
 		return x->busy_ns > y->busy_ns ? -1 : 1;
@@ -151,12 +170,14 @@ static void stall_row(struct text_report *t, struct table *table, const struct s
 	pid_cell(t, table, t->report->loops.at[s->loop].process);
 	table_add(table, STYLE_plain, "%s", duration_text(s->begin_ns, text));
 	table_add(table, STYLE_red, "%s", duration_text(s->busy_ns, text));
-	table_add(table, STYLE_plain, "%s", s->cell == NONE ? "" : cell_name(t->report, s->cell, name));
+	table_add(table, STYLE_plain, "%s",
+		s->cell == NONE ? "" : cell_name(t->report, s->cell, name));
 	causes_bar(&s->causes, s->busy_ns, bar);
 	causes_words(&s->causes, words, sizeof(words));
 	table_add(table, STYLE_bar, "%s", bar);
 	table_add(table, STYLE_plain, "%s", words);
-	table_add(table, STYLE_plain, "%s%s%s", place ? place : "?", function ? " " : "", function ? function : "");
+	table_add(table, STYLE_plain, "%s%s%s", place ? place : "?", function ? " " : "",
+		function ? function : "");
 	if (s->tasks_delayed != NOT_COUNTED && s->tasks_delayed)
 		table_add(table, STYLE_plain, "%" PRIu32, s->tasks_delayed);
 	else
@@ -166,12 +187,18 @@ static void stall_row(struct text_report *t, struct table *table, const struct s
 void stalls_section(struct text_report *t)
 {
 	static const struct column columns[] = {
-		PID_COLUMN, {.title = "at", .right = true}, {.title = "held", .right = true}, {.title = "cell"},
-		{.title = "held by"}, {.title = "most of it"}, {.title = "place", .keep_end = true, .shrinks = 16},
+		PID_COLUMN,
+		{.title = "at", .right = true},
+		{.title = "held", .right = true},
+		{.title = "cell"},
+		{.title = "held by"},
+		{.title = "most of it"},
+		{.title = "place", .keep_end = true, .shrinks = 16},
 		{.title = "tasks waiting", .right = true},
 	};
 	const struct report *report = t->report;
-	cleanup(freep) const struct stall **listed = malloc((report->stalls.n + 1) * sizeof(*listed));
+	cleanup(freep) const struct stall **listed =
+		malloc((report->stalls.n + 1) * sizeof(*listed));
 	struct table table = {.columns = columns, .n = sizeof(columns) / sizeof(*columns)};
 	size_t n = 0;
 
@@ -182,7 +209,9 @@ void stalls_section(struct text_report *t)
 	if (!n)
 		return;
 	qsort(listed, n, sizeof(*listed), longest_compare);
-	section_title(t, "Stalls", t->options->verbose || !report->cells.n ? ", longest first" : " outside the cells, longest first");
+	section_title(t, "Stalls",
+		t->options->verbose || !report->cells.n ? ", longest first"
+							: " outside the cells, longest first");
 	for (size_t i = 0; i < rows_shown(t, n); i++)
 		stall_row(t, &table, listed[i]);
 	t->failed |= table_print(&table, &t->screen) != 0;
@@ -202,7 +231,8 @@ static void loop_row(struct text_report *t, struct table *table, const struct lo
 	table_add(table, STYLE_plain, "%" PRIu64, l->iterations);
 	table_add(table, STYLE_plain, "%s", duration_text(l->busy_ns, text));
 	for (size_t i = 0; i < sizeof(lags) / sizeof(*lags); i++)
-		table_add(table, STYLE_plain, "%s", l->lag.known ? duration_text(lags[i], text) : "-");
+		table_add(table, STYLE_plain, "%s",
+			l->lag.known ? duration_text(lags[i], text) : "-");
 	table_add(table, l->felt ? STYLE_red : STYLE_plain, l->felt ? "%" PRIu64 : "-", l->felt);
 	table_add(table, STYLE_plain, "%s", l->felt ? duration_text(l->felt_ns, text) : "");
 }
@@ -224,8 +254,10 @@ static void machinery_line(struct text_report *t)
 			longest_ns = l->lag.max_ns;
 	}
 	if (n)
-		print_safe(t, STYLE_dim, 2, "%zu loop%s of the kernel's own: %s busy in all, %s at the longest", n, n == 1 ? "" : "s",
-			duration_text(busy_ns, busy), duration_text(longest_ns, longest));
+		print_safe(t, STYLE_dim, 2,
+			"%zu loop%s of the kernel's own: %s busy in all, %s at the longest", n,
+			n == 1 ? "" : "s", duration_text(busy_ns, busy),
+			duration_text(longest_ns, longest));
 }
 
 /* Loops say something where one was held; of the others it is enough that they were there. */
@@ -251,17 +283,24 @@ static void quiet_line(struct text_report *t, size_t shown)
 		longest_ns = l->lag.max_ns > longest_ns ? l->lag.max_ns : longest_ns;
 	}
 	if (n)
-		print_safe(t, STYLE_dim, 2, "%zu %sloop%s never held for more than %s", n, shown ? "more " : "", n == 1 ? "" : "s",
-			duration_text(longest_ns, text));
+		print_safe(t, STYLE_dim, 2, "%zu %sloop%s never held for more than %s", n,
+			shown ? "more " : "", n == 1 ? "" : "s", duration_text(longest_ns, text));
 }
 
 void loops_section(struct text_report *t)
 {
 	static const struct column columns[] = {
-		PID_COLUMN, {.title = "loop on thread", .most = 28, .shrinks = 10}, {.title = "kind"},
-		{.title = "iterations", .right = true}, {.title = "busy", .right = true}, {.title = "lag p50", .right = true},
-		{.title = "p90", .right = true}, {.title = "p99", .right = true}, {.title = "max", .right = true},
-		{.title = "stalls", .right = true}, {.title = "in all", .right = true},
+		PID_COLUMN,
+		{.title = "loop on thread", .most = 28, .shrinks = 10},
+		{.title = "kind"},
+		{.title = "iterations", .right = true},
+		{.title = "busy", .right = true},
+		{.title = "lag p50", .right = true},
+		{.title = "p90", .right = true},
+		{.title = "p99", .right = true},
+		{.title = "max", .right = true},
+		{.title = "stalls", .right = true},
+		{.title = "in all", .right = true},
 	};
 	const struct report *report = t->report;
 	struct table table = {.columns = columns, .n = sizeof(columns) / sizeof(*columns)};

@@ -16,11 +16,12 @@ struct text_report {
 	const struct output_options *options;
 	struct screen screen;
 	bool failed; /* out of memory somewhere; said at the end */
-	int rc;	     /* the first error of reading */
+	int rc;      /* the first error of reading */
 };
 
 char *duration_text(uint64_t ns, char buf[DURATION_BYTES]); /* returns buf */
-/* One paragraph, escaped and wrapped, its first line indented by `first`, the others by two more. */
+/* One paragraph, escaped and wrapped, its first line indented by `first`, the others by two more.
+ */
 void print_safe(struct text_report *t, enum style style, size_t first, const char *format, ...)
 	__attribute__((format(printf, 4, 5)));
 /* place_print() as a malloc'd text. */
@@ -30,8 +31,12 @@ void section_title(struct text_report *t, const char *title, const char *more);
 size_t rows_shown(const struct text_report *t, size_t n);
 /* A bar of what a loop was held by, as long as the time's share of longest_ns. */
 void causes_bar(const struct causes *causes, uint64_t longest_ns, char buf[BAR_BYTES]);
-/* A table's first column and its cells: which process, where there are several; else empty, and so not shown. */
-#define PID_COLUMN {.title = "pid", .right = true}
+/* A table's first column and its cells: which process, where there are several; else empty, and so
+ * not shown. */
+#define PID_COLUMN                                                                                 \
+	{                                                                                          \
+		.title = "pid", .right = true                                                      \
+	}
 void pid_cell(struct text_report *t, struct table *table, int process);
 /* "sleep 600 ms": the largest. */
 void causes_words(const struct causes *causes, char *buf, size_t size);

@@ -9,7 +9,7 @@
 #define TARGET_SHOWN 60 /* characters */
 #define PACKAGES_NAMED 3
 
-struct leak_group { /* leaked tasks that are alike */
+struct leak_group {               /* leaked tasks that are alike */
 	const struct leak *first; /* the oldest */
 	size_t count;
 	uint64_t age_ns;
@@ -20,8 +20,9 @@ typedef LIST(struct leak_group) group_list;
 /* Texts are kept once: equal pointers. */
 static bool leaks_alike(const struct leak *a, const struct leak *b)
 {
-	return a->process == b->process && a->cell == b->cell && a->coro == b->coro && a->reason == b->reason &&
-	       a->awaiting == b->awaiting && a->created.file == b->created.file && a->created.line == b->created.line &&
+	return a->process == b->process && a->cell == b->cell && a->coro == b->coro &&
+	       a->reason == b->reason && a->awaiting == b->awaiting &&
+	       a->created.file == b->created.file && a->created.line == b->created.line &&
 	       a->await.file == b->await.file && a->await.line == b->await.line;
 }
 
@@ -29,11 +30,16 @@ static int alike_compare(const void *a, const void *b)
 {
 	const struct leak *x = *(const struct leak *const *)a, *y = *(const struct leak *const *)b;
 	const uintptr_t pairs[][2] = {
-		{(uintptr_t)x->process, (uintptr_t)y->process}, {(uintptr_t)x->cell, (uintptr_t)y->cell},
-		{(uintptr_t)x->coro, (uintptr_t)y->coro}, {(uintptr_t)x->reason, (uintptr_t)y->reason},
-		{(uintptr_t)x->awaiting, (uintptr_t)y->awaiting}, {(uintptr_t)x->created.file, (uintptr_t)y->created.file},
-		{(uintptr_t)x->created.line, (uintptr_t)y->created.line}, {(uintptr_t)x->await.file, (uintptr_t)y->await.file},
-		{(uintptr_t)x->await.line, (uintptr_t)y->await.line}, {(uintptr_t)x, (uintptr_t)y},
+		{(uintptr_t)x->process, (uintptr_t)y->process},
+		{(uintptr_t)x->cell, (uintptr_t)y->cell},
+		{(uintptr_t)x->coro, (uintptr_t)y->coro},
+		{(uintptr_t)x->reason, (uintptr_t)y->reason},
+		{(uintptr_t)x->awaiting, (uintptr_t)y->awaiting},
+		{(uintptr_t)x->created.file, (uintptr_t)y->created.file},
+		{(uintptr_t)x->created.line, (uintptr_t)y->created.line},
+		{(uintptr_t)x->await.file, (uintptr_t)y->await.file},
+		{(uintptr_t)x->await.line, (uintptr_t)y->await.line},
+		{(uintptr_t)x, (uintptr_t)y},
 	};
 
 	for (size_t i = 0; i < sizeof(pairs) / sizeof(*pairs); i++)
@@ -93,7 +99,8 @@ static void leak_row(struct text_report *t, struct table *table, const struct le
 	char age[DURATION_BYTES], name[NAME_BYTES];
 
 	pid_cell(t, table, l->process);
-	table_add(table, STYLE_plain, "%s", l->cell == NONE ? "" : cell_name(t->report, l->cell, name));
+	table_add(table, STYLE_plain, "%s",
+		l->cell == NONE ? "" : cell_name(t->report, l->cell, name));
 	table_add(table, STYLE_plain, "%s", l->coro);
 	if (g->count > 1)
 		table_add(table, STYLE_bold, "%zu ×", g->count);
@@ -109,10 +116,15 @@ static void leak_row(struct text_report *t, struct table *table, const struct le
 void leaks_section(struct text_report *t)
 {
 	static const struct column columns[] = {
-		PID_COLUMN, {.title = "cell"}, {.title = "coroutine", .most = 36, .shrinks = 12},
-		{.title = "task", .most = 20, .shrinks = 8}, {.title = "created at", .most = 40, .keep_end = true, .shrinks = 10},
-		{.title = "age", .right = true}, {.title = "how it ended", .most = 24},
-		{.title = "waits for", .most = 36, .shrinks = 12}, {.title = "at", .most = 40, .keep_end = true, .shrinks = 10},
+		PID_COLUMN,
+		{.title = "cell"},
+		{.title = "coroutine", .most = 36, .shrinks = 12},
+		{.title = "task", .most = 20, .shrinks = 8},
+		{.title = "created at", .most = 40, .keep_end = true, .shrinks = 10},
+		{.title = "age", .right = true},
+		{.title = "how it ended", .most = 24},
+		{.title = "waits for", .most = 36, .shrinks = 12},
+		{.title = "at", .most = 40, .keep_end = true, .shrinks = 10},
 	};
 	struct table table = {.columns = columns, .n = sizeof(columns) / sizeof(*columns)};
 	group_list groups = {0};
@@ -132,7 +144,8 @@ void leaks_section(struct text_report *t)
 	t->failed |= table_print(&table, &t->screen) != 0;
 	table_free(&table);
 	if (tasks < t->report->leaks.n)
-		print_safe(t, STYLE_dim, 2, "and %zu more: -v shows them", t->report->leaks.n - tasks);
+		print_safe(
+			t, STYLE_dim, 2, "and %zu more: -v shows them", t->report->leaks.n - tasks);
 	free(groups.at);
 }
 
@@ -173,8 +186,8 @@ static void hidden_print(struct text_report *t, const frame_list *frames, size_t
 	}
 	for (size_t i = 0; i < n; i++)
 		p += snprintf(p, (size_t)(end - p), "%s%s", i ? ", " : "", names[i]);
-	print_safe(t, STYLE_dim, 8, "%zu %s%s frame%s hidden", to - from, text, others ? " and other" : "",
-		to - from == 1 ? "" : "s");
+	print_safe(t, STYLE_dim, 8, "%zu %s%s frame%s hidden", to - from, text,
+		others ? " and other" : "", to - from == 1 ? "" : "s");
 }
 
 static void stack_print(struct text_report *t, int cell, int64_t stack)
@@ -210,7 +223,8 @@ static void site_row(struct text_report *t, struct table *table, const struct si
 	char text[DURATION_BYTES], name[NAME_BYTES];
 
 	pid_cell(t, table, s->process);
-	table_add(table, STYLE_plain, "%s", s->cell == NONE ? "" : cell_name(t->report, s->cell, name));
+	table_add(table, STYLE_plain, "%s",
+		s->cell == NONE ? "" : cell_name(t->report, s->cell, name));
 	table_add(table, s->stall_ns ? STYLE_red : STYLE_plain, "%s", s->call);
 	table_add(table, STYLE_plain, "%s", s->class);
 	table_add(table, STYLE_plain, "%s", place ? place : "?");
@@ -222,9 +236,15 @@ static void site_row(struct text_report *t, struct table *table, const struct si
 }
 
 static const struct column site_columns[] = {
-	PID_COLUMN, {.title = "cell"}, {.title = "call", .most = 40, .shrinks = 14}, {.title = "class"},
-	{.title = "line", .most = 40, .keep_end = true, .shrinks = 12}, {.title = "in", .most = 28, .shrinks = 8},
-	{.title = "count", .right = true}, {.title = "total", .right = true}, {.title = "longest", .right = true},
+	PID_COLUMN,
+	{.title = "cell"},
+	{.title = "call", .most = 40, .shrinks = 14},
+	{.title = "class"},
+	{.title = "line", .most = 40, .keep_end = true, .shrinks = 12},
+	{.title = "in", .most = 28, .shrinks = 8},
+	{.title = "count", .right = true},
+	{.title = "total", .right = true},
+	{.title = "longest", .right = true},
 	{.title = "target", .shrinks = 8},
 };
 
@@ -253,14 +273,16 @@ static void machinery_line(struct text_report *t)
 		total_ns += s->machinery ? s->total_ns : 0;
 	}
 	if (calls)
-		print_safe(t, STYLE_dim, 2, "%" PRIu64 " call%s of the kernel's own not shown, %s in all", calls, calls == 1 ? "" : "s",
-			duration_text(total_ns, text));
+		print_safe(t, STYLE_dim, 2,
+			"%" PRIu64 " call%s of the kernel's own not shown, %s in all", calls,
+			calls == 1 ? "" : "s", duration_text(total_ns, text));
 }
 
 void sites_section(struct text_report *t)
 {
 	const struct report *report = t->report;
-	struct table table = {.columns = site_columns, .n = sizeof(site_columns) / sizeof(*site_columns)};
+	struct table table = {
+		.columns = site_columns, .n = sizeof(site_columns) / sizeof(*site_columns)};
 	size_t n = 0, shown = 0;
 	uint64_t rest_ns = 0;
 	char title[64], text[DURATION_BYTES], least[NAME_BYTES];
@@ -269,7 +291,8 @@ void sites_section(struct text_report *t)
 		n += !report->sites.at[i].machinery;
 	if (!n)
 		return;
-	snprintf(title, sizeof(title), " on loop threads, of %s or more", threshold_text(report->min_block_ns, least));
+	snprintf(title, sizeof(title), " on loop threads, of %s or more",
+		threshold_text(report->min_block_ns, least));
 	section_title(t, "Blocking calls", title);
 	for (size_t i = 0; i < report->sites.n; i++) {
 		const struct site *s = &report->sites.at[i];
@@ -286,7 +309,8 @@ void sites_section(struct text_report *t)
 	t->failed |= table_print(&table, &t->screen) != 0;
 	table_free(&table);
 	if (shown < n)
-		print_safe(t, STYLE_dim, 2, "and %zu more places, %s in all: -v shows them", n - shown, duration_text(rest_ns, text));
+		print_safe(t, STYLE_dim, 2, "and %zu more places, %s in all: -v shows them",
+			n - shown, duration_text(rest_ns, text));
 	machinery_line(t);
 	if (t->options->verbose)
 		stacks_print(t);

@@ -1,6 +1,7 @@
 /*
- * Opens a trace and runs the statements of query.def on it. It takes a file that anybody may have made: nothing in it is
- * trusted, nothing in it is run (trusted_schema off), and nothing of it is changed.
+ * Opens a trace and runs the statements of query.def on it. It takes a file that anybody may have
+ * made: nothing in it is trusted, nothing in it is run (trusted_schema off), and nothing of it is
+ * changed.
  */
 #include "viewer/trace.h"
 
@@ -16,7 +17,7 @@
 #include "probe/base/cleanup.h"
 
 #define SQLITE_MAGIC "SQLite format 3" /* with its NUL the first 16 bytes of every database */
-#define BUSY_MS 2000		       /* a recorder that commits holds nothing longer */
+#define BUSY_MS 2000                   /* a recorder that commits holds nothing longer */
 #define WHY_BYTES 1024
 
 struct trace {
@@ -67,14 +68,18 @@ static void explain(int rc, const char *path, const char *detail, char *why, siz
 		snprintf(why, size, "%s is not a SQLite file, so it is no awaitscope trace", path);
 		break;
 	case -EBUSY:
-		snprintf(why, size, "%s is locked by another program; try again when that is done", path);
+		snprintf(why, size, "%s is locked by another program; try again when that is done",
+			path);
 		break;
 	case -EACCES:
 		snprintf(why, size, "%s may not be read: Permission denied", path);
 		break;
 	default:
-		snprintf(why, size, "%s is damaged or incomplete (%s); copy it whole, with its -wal file if there is one, or record "
-				    "again", path, detail);
+		snprintf(why, size,
+			"%s is damaged or incomplete (%s); copy it whole, with its -wal file if "
+			"there is one, or record "
+			"again",
+			path, detail);
 	}
 }
 
@@ -96,18 +101,21 @@ static int check_file(const char *path, char *why, size_t size)
 		return rc;
 	}
 	if (S_ISDIR(st.st_mode)) {
-		snprintf(why, size, "%s is a folder; name the .db file in it that awaitscope run wrote", path);
+		snprintf(why, size,
+			"%s is a folder; name the .db file in it that awaitscope run wrote", path);
 		return -EISDIR;
 	}
 	if (!S_ISREG(st.st_mode)) {
-		snprintf(why, size, "%s is not an ordinary file, so it is no awaitscope trace", path);
+		snprintf(why, size, "%s is not an ordinary file, so it is no awaitscope trace",
+			path);
 		return -EINVAL;
 	}
 	if (!st.st_size) {
 		snprintf(why, size, "%s is empty: nothing was recorded into it", path);
 		return -EINVAL;
 	}
-	if (pread(fd, magic, sizeof(magic), 0) != sizeof(magic) || memcmp(magic, SQLITE_MAGIC, sizeof(magic))) {
+	if (pread(fd, magic, sizeof(magic), 0) != sizeof(magic) ||
+		memcmp(magic, SQLITE_MAGIC, sizeof(magic))) {
 		explain(-EINVAL, path, "", why, size);
 		return -EINVAL;
 	}
@@ -129,7 +137,8 @@ static int pragma_number(sqlite3 *sql, const char *text, int64_t *ret)
 
 static bool plain_byte(unsigned char c)
 {
-	return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || strchr("/._-", c);
+	return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
+	       strchr("/._-", c);
 }
 
 /* file:PATH?immutable=1, every byte that could mean something in a URI as %XX. */
@@ -142,8 +151,8 @@ static char *immutable_uri(const char *path)
 		return NULL;
 	p = stpcpy(uri, begin);
 	for (; *path; path++)
-		p += plain_byte((unsigned char)*path) ? sprintf(p, "%c", *path) :
-							sprintf(p, "%%%02X", (unsigned char)*path);
+		p += plain_byte((unsigned char)*path) ? sprintf(p, "%c", *path)
+						      : sprintf(p, "%%%02X", (unsigned char)*path);
 	strcpy(p, end);
 	return uri;
 }
@@ -171,8 +180,9 @@ static int open_as(const char *name, int flags, sqlite3 **ret)
 }
 
 /*
- * A trace in WAL mode needs a shared-memory file beside it, which a reader may have to make: so read-write first, then
- * read-only (another process keeps that file), then, in a folder that cannot be written, as it lies on the disk.
+ * A trace in WAL mode needs a shared-memory file beside it, which a reader may have to make: so
+ * read-write first, then read-only (another process keeps that file), then, in a folder that cannot
+ * be written, as it lies on the disk.
  */
 static int open_any(struct trace *trace)
 {
@@ -190,7 +200,8 @@ static int open_any(struct trace *trace)
 		return SQLITE_NOMEM;
 	if (open_as(uri, SQLITE_OPEN_READONLY | SQLITE_OPEN_URI, &trace->sql) != SQLITE_OK)
 		return rc;
-	trace->warning = "its folder cannot be written, so the trace was read as it lies on the disk: what a recorder has not "
+	trace->warning = "its folder cannot be written, so the trace was read as it lies on the "
+			 "disk: what a recorder has not "
 			 "yet moved from the -wal file into it is missing";
 	return SQLITE_OK;
 }
@@ -211,8 +222,11 @@ static int check_schema(struct trace *trace, char *why, size_t size)
 		return -EINVAL;
 	}
 	if (version != SCHEMA_VERSION) {
-		snprintf(why, size, "%s is a trace of schema %lld and this awaitscope reads schema %d; use the release that "
-				    "recorded it, or record again", trace->path, (long long)version, SCHEMA_VERSION);
+		snprintf(why, size,
+			"%s is a trace of schema %lld and this awaitscope reads schema %d; use the "
+			"release that "
+			"recorded it, or record again",
+			trace->path, (long long)version, SCHEMA_VERSION);
 		return -EPROTO;
 	}
 	return 0;
@@ -277,7 +291,8 @@ const char *trace_why(struct trace *trace)
 {
 	int rc = sqlite3_errcode(trace->sql);
 
-	explain(sql_errno(rc), trace->path, sqlite3_errmsg(trace->sql), trace->why, sizeof(trace->why));
+	explain(sql_errno(rc), trace->path, sqlite3_errmsg(trace->sql), trace->why,
+		sizeof(trace->why));
 	return trace->why;
 }
 

@@ -1,4 +1,5 @@
-/* An opened trace: read only, and only through the statements of query.def. Silent; what went wrong is a sentence. */
+/* An opened trace: read only, and only through the statements of query.def. Silent; what went wrong
+ * is a sentence. */
 #ifndef VIEWER_TRACE_H
 #define VIEWER_TRACE_H
 
@@ -12,15 +13,17 @@ enum query {
 #define QUERY(name, sql) QUERY_##name,
 #include "viewer/query.def"
 #undef QUERY
-	QUERY_iteration, /* loop, begin_ns, busy_ns, cell, the causes in the order of causes.def, id */
+	QUERY_iteration, /* loop, begin_ns, busy_ns, cell, the causes in the order of causes.def, id
+			  */
 	QUERY_COUNT
 };
 
 extern const char *const trace_queries[QUERY_COUNT];
 
 /*
- * The caller owns *ret: trace_free(). On failure `why` holds one sentence that names the file and says what to do. -ENOENT,
- * -EISDIR, -EACCES, -EINVAL (no trace), -EPROTO (another schema), -EIO (damaged), -ENOMEM.
+ * The caller owns *ret: trace_free(). On failure `why` holds one sentence that names the file and
+ * says what to do. -ENOENT, -EISDIR, -EACCES, -EINVAL (no trace), -EPROTO (another schema), -EIO
+ * (damaged), -ENOMEM.
  */
 int trace_open(const char *path, char *why, size_t size, struct trace **ret);
 void trace_free(struct trace *trace); /* accepts NULL */

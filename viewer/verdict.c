@@ -1,4 +1,5 @@
-/* The one sentence a report begins with: what held the loop longest, where, and what to do; or what was seen instead. */
+/* The one sentence a report begins with: what held the loop longest, where, and what to do; or what
+ * was seen instead. */
 #include "viewer/report.h"
 
 #include <errno.h>
@@ -9,7 +10,7 @@
 #include "viewer/names.h"
 
 #define DURATION_BYTES 32
-#define NEARLY_ALL 10	 /* but for one part in so many */
+#define NEARLY_ALL 10    /* but for one part in so many */
 #define ARGUMENTS_MAX 40 /* longer ones are not repeated in the advice */
 
 struct culprit { /* one cause at one place of one cell, over all stalls */
@@ -18,7 +19,7 @@ struct culprit { /* one cause at one place of one cell, over all stalls */
 	struct place place;
 	const char *call; /* NULL: not a call */
 	uint64_t count;
-	uint64_t ns;	  /* of that cause */
+	uint64_t ns;      /* of that cause */
 	uint64_t held_ns; /* stalls that it was part of, in all */
 	uint64_t stalls;
 	uint32_t tasks_delayed;
@@ -40,8 +41,8 @@ static struct culprit *culprit_find(culprit_list *list, enum cause cause, const 
 
 	for (size_t i = 0; i < list->n; i++) {
 		c = &list->at[i];
-		if (c->cause == cause && c->cell == s->cell && c->loop == s->loop && c->place.file == s->place.file &&
-			c->place.line == s->place.line)
+		if (c->cause == cause && c->cell == s->cell && c->loop == s->loop &&
+			c->place.file == s->place.file && c->place.line == s->place.line)
 			return c;
 	}
 	c = list_add(list);
@@ -63,7 +64,8 @@ static int stall_blame(culprit_list *list, const struct stall *s)
 		uint64_t ns = i == CAUSE_cpu ? cpu_ns : s->causes.ns[i];
 		struct culprit *c;
 
-		if (!ns || cause_families[i] == FAMILY_BLOCKED || (cause_families[i] == FAMILY_CPU && i != CAUSE_cpu))
+		if (!ns || cause_families[i] == FAMILY_BLOCKED ||
+			(cause_families[i] == FAMILY_CPU && i != CAUSE_cpu))
 			continue;
 		c = culprit_find(list, (enum cause)i, s);
 		if (!c)
@@ -104,10 +106,12 @@ static int culprit_worst(const struct report *report, struct culprit *ret)
 	int rc = 0;
 
 	for (size_t i = 0; i < report->stalls.n && !rc; i++)
-		if (!report->stalls.at[i].quiet && !report->loops.at[report->stalls.at[i].loop].machinery)
+		if (!report->stalls.at[i].quiet &&
+			!report->loops.at[report->stalls.at[i].loop].machinery)
 			rc = stall_blame(&list, &report->stalls.at[i]);
 	for (size_t i = 0; i < report->sites.n && !rc; i++)
-		if (report->sites.at[i].stall_ns && !report->loops.at[report->sites.at[i].loop].machinery)
+		if (report->sites.at[i].stall_ns &&
+			!report->loops.at[report->sites.at[i].loop].machinery)
 			rc = site_blame(&list, &report->sites.at[i]);
 	for (size_t i = 0; i < list.n && !rc; i++)
 		if (list.at[i].ns > ret->ns)
@@ -138,11 +142,13 @@ static void advise(FILE *out, enum cause cause, const char *call)
 	for (size_t i = 0; i < sizeof(advices) / sizeof(*advices); i++) {
 		const char *text = advices[i].text, *gap;
 
-		if (advices[i].cause != cause || strncmp(call ? call : "", advices[i].call, strlen(advices[i].call)))
+		if (advices[i].cause != cause ||
+			strncmp(call ? call : "", advices[i].call, strlen(advices[i].call)))
 			continue;
 		gap = strstr(text, "%s");
 		if (gap)
-			fprintf(out, " %.*s%s%s", (int)(gap - text), text, arguments(call), gap + 2);
+			fprintf(out, " %.*s%s%s", (int)(gap - text), text, arguments(call),
+				gap + 2);
 		else
 			fprintf(out, " %s", text);
 		return;
@@ -170,7 +176,8 @@ static void where_print(FILE *out, const struct report *report, const struct cul
 		return;
 	if (function)
 		fprintf(out, " in %s,", function);
-	if (c->cell != NONE && cell_of_file(report, c->place.file, c->cell) == c->cell && c->place.line) {
+	if (c->cell != NONE && cell_of_file(report, c->place.file, c->cell) == c->cell &&
+		c->place.line) {
 		fprintf(out, function ? " line %d" : " at line %d", c->place.line);
 		return;
 	}
@@ -246,12 +253,17 @@ static void leaked_print(FILE *out, const struct report *report)
 
 	fprintf(out, "No stall of %s or more, but ", threshold_text(report->stall_ns, least));
 	count_print(report->leaks.n, "task", out);
-	fprintf(out, report->leaks.n == 1 ? " leaked: %s, created at " : " leaked, the first of them %s, created at ", l->coro);
+	fprintf(out,
+		report->leaks.n == 1 ? " leaked: %s, created at "
+				     : " leaked, the first of them %s, created at ",
+		l->coro);
 	place_print(report, l->cell, &l->created, out);
 	if (!strcmp(reason, "destroyed")) {
-		fputs(", was destroyed before it finished. Keep a reference to it and await it.", out);
+		fputs(", was destroyed before it finished. Keep a reference to it and await it.",
+			out);
 	} else if (!strcmp(reason, "cancelled_at_shutdown")) {
-		fputs(", was cut off when the loop shut down. Await or cancel it before that.", out);
+		fputs(", was cut off when the loop shut down. Await or cancel it before that.",
+			out);
 	} else {
 		fputs(*l->awaiting ? ", still waits for " : ", never finished", out);
 		fputs(l->awaiting, out);
@@ -273,7 +285,10 @@ static uint64_t longest_hold(const struct report *report, int *ret_cell)
 			in_cell = report->cells.at[i].longest_ns;
 			cell = (int)i;
 		}
-	*ret_cell = in_cell > longest / 2 ? cell : NONE; /* what was held longest lies mostly in that cell, or outside all */
+	*ret_cell =
+		in_cell > longest / 2
+			? cell
+			: NONE; /* what was held longest lies mostly in that cell, or outside all */
 	return longest;
 }
 
@@ -284,12 +299,15 @@ static void clean_print(FILE *out, const struct report *report)
 	uint64_t longest = longest_hold(report, &cell);
 
 	if (longest >= report->stall_ns && cell != NONE) {
-		fprintf(out, "Nothing was kept waiting: %s held the loop for %s, as a synchronous cell does, while no task was due",
+		fprintf(out,
+			"Nothing was kept waiting: %s held the loop for %s, as a synchronous cell "
+			"does, while no task was due",
 			cell_name(report, cell, name), duration(longest));
 		return;
 	}
 	fprintf(out, "No stall of %s or more in %s; the loop was held for %s at the longest",
-		threshold_text(report->stall_ns, least), duration(report->duration_ns), duration(longest));
+		threshold_text(report->stall_ns, least), duration(report->duration_ns),
+		duration(longest));
 	if (cell != NONE)
 		fprintf(out, ", in %s", cell_name(report, cell, name));
 	else if (report->cells.n)
@@ -340,7 +358,9 @@ static int sentence(FILE *out, const struct report *report)
 		clean_print(out, report);
 		unseen_print(out, report);
 	} else {
-		fputs("A loop ran, but no turn of it was recorded, so nothing can be said of stalls.", out);
+		fputs("A loop ran, but no turn of it was recorded, so nothing can be said of "
+		      "stalls.",
+			out);
 	}
 	return 0;
 }

@@ -12,13 +12,18 @@
 #define REPLACEMENT "\xef\xbf\xbd" /* U+FFFD */
 
 /*
- * Length of the well-formed sequence at p (RFC 3629: no overlong forms, no surrogates, at most U+10FFFF), 0 if there is
- * none within n bytes.
+ * Length of the well-formed sequence at p (RFC 3629: no overlong forms, no surrogates, at most
+ * U+10FFFF), 0 if there is none within n bytes.
  */
 static size_t sequence(const unsigned char *p, size_t n, uint32_t *ret)
 {
 	static const uint32_t least[] = {0, 0, 0x80, 0x800, 0x10000};
-	size_t len = p[0] < 0x80 ? 1 : p[0] < 0xc2 ? 0 : p[0] < 0xe0 ? 2 : p[0] < 0xf0 ? 3 : p[0] < 0xf5 ? 4 : 0;
+	size_t len = p[0] < 0x80   ? 1
+		     : p[0] < 0xc2 ? 0
+		     : p[0] < 0xe0 ? 2
+		     : p[0] < 0xf0 ? 3
+		     : p[0] < 0xf5 ? 4
+				   : 0;
 	uint32_t c;
 
 	if (!len || len > n)
@@ -35,17 +40,20 @@ static size_t sequence(const unsigned char *p, size_t n, uint32_t *ret)
 	return len;
 }
 
-/* Could make a line read otherwise than it is stored: direction controls, line and paragraph separators. */
+/* Could make a line read otherwise than it is stored: direction controls, line and paragraph
+ * separators. */
 static bool reorders(uint32_t c)
 {
-	return c == 0x061c || (c >= 0x200e && c <= 0x200f) || (c >= 0x2028 && c <= 0x202e) || (c >= 0x2066 && c <= 0x2069);
+	return c == 0x061c || (c >= 0x200e && c <= 0x200f) || (c >= 0x2028 && c <= 0x202e) ||
+	       (c >= 0x2066 && c <= 0x2069);
 }
 
 /*
- * The printable form of what begins at p: a sequence as it is, or an escape. Sets how many bytes of p it stands for and how
- * many code points it takes.
+ * The printable form of what begins at p: a sequence as it is, or an escape. Sets how many bytes of
+ * p it stands for and how many code points it takes.
  */
-static size_t piece(const unsigned char *p, size_t n, char out[ESCAPE_MAX], size_t *ret_used, size_t *ret_points)
+static size_t piece(const unsigned char *p, size_t n, char out[ESCAPE_MAX], size_t *ret_used,
+	size_t *ret_points)
 {
 	uint32_t c;
 	size_t len = sequence(p, n, &c);
@@ -100,19 +108,55 @@ struct range {
 	uint32_t first, last;
 };
 
-/* Combining marks and joiners (Unicode 15 general categories Mn, Me, Cf), by block: these take no column. */
+/* Combining marks and joiners (Unicode 15 general categories Mn, Me, Cf), by block: these take no
+ * column. */
 static const struct range no_column[] = {
-	{0x0300, 0x036f}, {0x0483, 0x0489}, {0x0591, 0x05bd}, {0x0610, 0x061a}, {0x064b, 0x065f}, {0x0900, 0x0902},
-	{0x0e31, 0x0e31}, {0x0e34, 0x0e3a}, {0x0e47, 0x0e4e}, {0x1ab0, 0x1aff}, {0x1dc0, 0x1dff}, {0x200b, 0x200d},
-	{0x2060, 0x2064}, {0x20d0, 0x20ff}, {0xfe00, 0xfe0f}, {0xfe20, 0xfe2f}, {0xfeff, 0xfeff}, {0xe0100, 0xe01ef},
+	{0x0300, 0x036f},
+	{0x0483, 0x0489},
+	{0x0591, 0x05bd},
+	{0x0610, 0x061a},
+	{0x064b, 0x065f},
+	{0x0900, 0x0902},
+	{0x0e31, 0x0e31},
+	{0x0e34, 0x0e3a},
+	{0x0e47, 0x0e4e},
+	{0x1ab0, 0x1aff},
+	{0x1dc0, 0x1dff},
+	{0x200b, 0x200d},
+	{0x2060, 0x2064},
+	{0x20d0, 0x20ff},
+	{0xfe00, 0xfe0f},
+	{0xfe20, 0xfe2f},
+	{0xfeff, 0xfeff},
+	{0xe0100, 0xe01ef},
 };
 
-/* East Asian wide and full width, and emoji shown so (Unicode 15 EastAsianWidth W and F), by block: two columns. */
+/* East Asian wide and full width, and emoji shown so (Unicode 15 EastAsianWidth W and F), by block:
+ * two columns. */
 static const struct range two_columns[] = {
-	{0x1100, 0x115f}, {0x231a, 0x231b}, {0x23e9, 0x23ec}, {0x2614, 0x2615}, {0x26a1, 0x26a1}, {0x2705, 0x2705},
-	{0x274c, 0x274c}, {0x2753, 0x2755}, {0x2795, 0x2797}, {0x2e80, 0x303e}, {0x3041, 0x33ff}, {0x3400, 0x4dbf},
-	{0x4e00, 0x9fff}, {0xa000, 0xa4cf}, {0xa960, 0xa97f}, {0xac00, 0xd7a3}, {0xf900, 0xfaff}, {0xfe30, 0xfe6f},
-	{0xff00, 0xff60}, {0xffe0, 0xffe6}, {0x1f300, 0x1f64f}, {0x1f680, 0x1f6ff}, {0x1f900, 0x1f9ff},
+	{0x1100, 0x115f},
+	{0x231a, 0x231b},
+	{0x23e9, 0x23ec},
+	{0x2614, 0x2615},
+	{0x26a1, 0x26a1},
+	{0x2705, 0x2705},
+	{0x274c, 0x274c},
+	{0x2753, 0x2755},
+	{0x2795, 0x2797},
+	{0x2e80, 0x303e},
+	{0x3041, 0x33ff},
+	{0x3400, 0x4dbf},
+	{0x4e00, 0x9fff},
+	{0xa000, 0xa4cf},
+	{0xa960, 0xa97f},
+	{0xac00, 0xd7a3},
+	{0xf900, 0xfaff},
+	{0xfe30, 0xfe6f},
+	{0xff00, 0xff60},
+	{0xffe0, 0xffe6},
+	{0x1f300, 0x1f64f},
+	{0x1f680, 0x1f6ff},
+	{0x1f900, 0x1f9ff},
 	{0x20000, 0x3fffd},
 };
 

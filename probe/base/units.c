@@ -1,4 +1,5 @@
-/* Durations and sizes as people write them. Locale never matters here: a decimal point is a point. */
+/* Durations and sizes as people write them. Locale never matters here: a decimal point is a point.
+ */
 #include "probe/base/units.h"
 
 #include <errno.h>
@@ -20,13 +21,29 @@ struct unit {
 };
 
 static const struct unit duration_units[] = {
-	{"ns", 1}, {"us", US}, {"µs", US}, {"ms", MS}, {"s", SECOND}, {"m", MINUTE}, {"min", MINUTE},
-	{"h", HOUR}, {"d", DAY},
+	{"ns", 1},
+	{"us", US},
+	{"µs", US},
+	{"ms", MS},
+	{"s", SECOND},
+	{"m", MINUTE},
+	{"min", MINUTE},
+	{"h", HOUR},
+	{"d", DAY},
 };
 
 static const struct unit size_units[] = {
-	{"", 1}, {"B", 1}, {"K", 1ull << 10}, {"KB", 1ull << 10}, {"KiB", 1ull << 10}, {"M", 1ull << 20},
-	{"MB", 1ull << 20}, {"MiB", 1ull << 20}, {"G", 1ull << 30}, {"GB", 1ull << 30}, {"GiB", 1ull << 30},
+	{"", 1},
+	{"B", 1},
+	{"K", 1ull << 10},
+	{"KB", 1ull << 10},
+	{"KiB", 1ull << 10},
+	{"M", 1ull << 20},
+	{"MB", 1ull << 20},
+	{"MiB", 1ull << 20},
+	{"G", 1ull << 30},
+	{"GB", 1ull << 30},
+	{"GiB", 1ull << 30},
 };
 
 struct decimal {
@@ -115,10 +132,16 @@ char *duration_format(uint64_t ns, char *buf, size_t size)
 {
 	static const struct {
 		const char *name;
-		uint64_t value, below; /* shown in this unit where it rounds to less than `below` units */
+		uint64_t value,
+			below; /* shown in this unit where it rounds to less than `below` units */
 	} units[] = {
-		{"ns", 1, 1000}, {"µs", US, 1000}, {"ms", MS, 1000}, {"s", SECOND, 120},
-		{"min", MINUTE, 120}, {"h", HOUR, 48}, {"d", DAY, UINT64_MAX},
+		{"ns", 1, 1000},
+		{"µs", US, 1000},
+		{"ms", MS, 1000},
+		{"s", SECOND, 120},
+		{"min", MINUTE, 120},
+		{"h", HOUR, 48},
+		{"d", DAY, UINT64_MAX},
 	};
 	size_t i = 0;
 	double value = (double)ns;
@@ -132,6 +155,10 @@ char *duration_format(uint64_t ns, char *buf, size_t size)
 		value = (double)ns / (double)units[i].value;
 	}
 	/* 9.995 and 99.95 would round up to a digit too many. */
-	snprintf(buf, size, "%.*f %s", !i || value >= 99.95 ? 0 : value >= 9.995 ? 1 : 2, value, units[i].name);
+	snprintf(buf, size, "%.*f %s",
+		!i || value >= 99.95 ? 0
+		: value >= 9.995     ? 1
+				     : 2,
+		value, units[i].name);
 	return buf;
 }

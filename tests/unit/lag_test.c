@@ -79,7 +79,8 @@ TEST(percentiles_are_the_smallest_that_hold)
 		struct lag l;
 
 		for (size_t i = 0; i < n; i++) {
-			busy[i] = (struct busy){unit_random(&seed) % (1000 * MS) + 1, unit_random(&seed) % 5 + 1};
+			busy[i] = (struct busy){
+				unit_random(&seed) % (1000 * MS) + 1, unit_random(&seed) % 5 + 1};
 			sum += busy[i].ns * busy[i].count;
 		}
 		observed = sum + unit_random(&seed) % (sum * 3);
@@ -155,10 +156,15 @@ TEST(classes_are_causes_by_name)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		RUN(no_iteration_has_no_lag), RUN(an_idle_loop_has_p50_0), RUN(a_loop_that_is_always_busy_lags_by_its_interval),
-		RUN(observed_time_is_at_least_the_busy_time), RUN(sums_beyond_64_bits_do_not_wrap),
-		RUN(percentiles_are_the_smallest_that_hold), RUN(a_part_keeps_what_was_timed_on_its_side),
-		RUN(parts_always_sum_to_their_length), RUN(classes_are_causes_by_name),
+		RUN(no_iteration_has_no_lag),
+		RUN(an_idle_loop_has_p50_0),
+		RUN(a_loop_that_is_always_busy_lags_by_its_interval),
+		RUN(observed_time_is_at_least_the_busy_time),
+		RUN(sums_beyond_64_bits_do_not_wrap),
+		RUN(percentiles_are_the_smallest_that_hold),
+		RUN(a_part_keeps_what_was_timed_on_its_side),
+		RUN(parts_always_sum_to_their_length),
+		RUN(classes_are_causes_by_name),
 	};
 
 	return RUN_TESTS(tests);

@@ -80,7 +80,8 @@ TEST(wrong_usage_is_2_and_names_the_option)
 
 TEST(formats_that_do_not_exist_are_refused_with_those_that_do)
 {
-	wrong(REPORT("--format", "html", file.path), "--format html is not among what this version writes: text, json");
+	wrong(REPORT("--format", "html", file.path),
+		"--format html is not among what this version writes: text, json");
 	wrong(REPORT("--format", "markdown", file.path), "text, json");
 }
 
@@ -134,7 +135,8 @@ TEST(an_output_file_is_private_and_never_the_trace)
 	unlink(path);
 	wrong(REPORT("-o", file.path, file.path), "is the trace itself");
 	wrong(REPORT("-o", "/nowhere/report", file.path), "cannot write /nowhere/report");
-	wrong(REPORT("-o", "/dev/full", file.path), "cannot write /dev/full: No space left on device");
+	wrong(REPORT("-o", "/dev/full", file.path),
+		"cannot write /dev/full: No space left on device");
 }
 
 TEST(a_recording_ends_with_three_lines_on_stderr)
@@ -159,10 +161,14 @@ TEST(a_recording_ends_with_three_lines_on_stderr)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		EACH(wrong_usage_is_2_and_names_the_option), EACH(formats_that_do_not_exist_are_refused_with_those_that_do),
-		EACH(lower_thresholds_than_recorded_are_refused), EACH(no_trace_is_2),
-		EACH(names_with_control_bytes_are_escaped_in_errors), EACH(text_and_json_go_to_stdout),
-		EACH(help_is_0_and_has_an_example), EACH(an_output_file_is_private_and_never_the_trace),
+		EACH(wrong_usage_is_2_and_names_the_option),
+		EACH(formats_that_do_not_exist_are_refused_with_those_that_do),
+		EACH(lower_thresholds_than_recorded_are_refused),
+		EACH(no_trace_is_2),
+		EACH(names_with_control_bytes_are_escaped_in_errors),
+		EACH(text_and_json_go_to_stdout),
+		EACH(help_is_0_and_has_an_example),
+		EACH(an_output_file_is_private_and_never_the_trace),
 		EACH(a_recording_ends_with_three_lines_on_stderr),
 	};
 

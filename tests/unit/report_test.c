@@ -14,39 +14,54 @@ static struct trace *trace;
 static struct report *report;
 static const struct report_options as_recorded;
 
-/* A kernel with a user's loop (1, thread 1) and IOPub's (2, thread 2); cells are In [1] to In [3], one second each. */
+/* A kernel with a user's loop (1, thread 1) and IOPub's (2, thread 2); cells are In [1] to In [3],
+ * one second each. */
 static const char kernel_sql[] =
 	"INSERT INTO process(id, pid, ppid, argv, executable, python, stdlib, began_ns, is_kernel)"
-	" VALUES (1, 4711, 1, '[\"python3\", \"-m\", \"ipykernel_launcher\"]', '/usr/bin/python3', '3.11.2', '/usr/lib/python3.11', 0, 1);"
+	" VALUES (1, 4711, 1, '[\"python3\", \"-m\", \"ipykernel_launcher\"]', '/usr/bin/python3', "
+	"'3.11.2', '/usr/lib/python3.11', 0, 1);"
 	"INSERT INTO thread VALUES (1, 1, 100, 'MainThread', 0), (2, 1, 101, 'IOPub', 0);"
 	"INSERT INTO loop(id, process, thread, kind, type, began_ns, iterations, select_ns)"
-	" VALUES (1, 1, 1, 'asyncio', 'x', 0, 100, 1000000000), (2, 1, 2, 'asyncio', 'x', 0, 10, 1000000000);"
-	"INSERT INTO cell(id, process, thread, loop, idx, execution_count, source, filename, began_ns, ended_ns, status) VALUES"
-	" (1, 1, 1, 1, 0, 1, 'def helper(): ...', '/tmp/ipykernel_1/1.py', 1000000000, 2000000000, 'ok'),"
-	" (2, 1, 1, 1, 1, 2, 'await main()', '/tmp/ipykernel_1/2.py', 3000000000, 4000000000, 'ok'),"
-	" (3, 1, 1, 1, 2, 3, 'await main()', '/tmp/ipykernel_1/2.py', 5000000000, 6000000000, 'error');"
-	"INSERT INTO coverage(process, what, sensor) VALUES (1, 'tasks', 'agent'), (1, 'syscalls', 'agent'), (1, 'causes', 'coarse'),"
+	" VALUES (1, 1, 1, 'asyncio', 'x', 0, 100, 1000000000), (2, 1, 2, 'asyncio', 'x', 0, 10, "
+	"1000000000);"
+	"INSERT INTO cell(id, process, thread, loop, idx, execution_count, source, filename, "
+	"began_ns, ended_ns, status) VALUES"
+	" (1, 1, 1, 1, 0, 1, 'def helper(): ...', '/tmp/ipykernel_1/1.py', 1000000000, 2000000000, "
+	"'ok'),"
+	" (2, 1, 1, 1, 1, 2, 'await main()', '/tmp/ipykernel_1/2.py', 3000000000, 4000000000, "
+	"'ok'),"
+	" (3, 1, 1, 1, 2, 3, 'await main()', '/tmp/ipykernel_1/2.py', 5000000000, 6000000000, "
+	"'error');"
+	"INSERT INTO coverage(process, what, sensor) VALUES (1, 'tasks', 'agent'), (1, 'syscalls', "
+	"'agent'), (1, 'causes', 'coarse'),"
 	" (1, 'cells', 'ipython')";
 
 /* loop, cell, begin, busy, of it asleep; in ms. The rest is CPU. */
 static void iteration(int loop, const char *cell, uint64_t begin, uint64_t busy, uint64_t sleep)
 {
 	char *sql = sqlite3_mprintf(
-		"INSERT INTO iteration(loop, cell, begin_ns, busy_ns, select_ns, ready, cpu_ns, gc_ns, gil_ns, runq_ns, blocked_sleep_ns,"
-		" blocked_network_ns, blocked_file_ns, blocked_subprocess_ns, blocked_dns_ns, blocked_database_ns, blocked_lock_ns,"
+		"INSERT INTO iteration(loop, cell, begin_ns, busy_ns, select_ns, ready, cpu_ns, "
+		"gc_ns, gil_ns, runq_ns, blocked_sleep_ns,"
+		" blocked_network_ns, blocked_file_ns, blocked_subprocess_ns, blocked_dns_ns, "
+		"blocked_database_ns, blocked_lock_ns,"
 		" blocked_fault_ns, blocked_other_ns, unknown_ns, file, line, function)"
-		" VALUES (%d, %s, %lld, %lld, 0, 1, %lld, 0, 0, 0, %lld, 0, 0, 0, 0, 0, 0, 0, 0, 0, '/tmp/ipykernel_1/2.py', 7, 'crunch')",
+		" VALUES (%d, %s, %lld, %lld, 0, 1, %lld, 0, 0, 0, %lld, 0, 0, 0, 0, 0, 0, 0, 0, "
+		"0, '/tmp/ipykernel_1/2.py', 7, 'crunch')",
 		loop, cell, begin * MS, busy * MS, (busy - sleep) * MS, sleep * MS);
 
 	trace_file_sql(&file, sql);
 	sqlite3_free(sql);
 }
 
-static void blocking(const char *cell, uint64_t begin, uint64_t length, const char *call, const char *class)
+static void blocking(
+	const char *cell, uint64_t begin, uint64_t length, const char *call, const char *class)
 {
-	char *sql = sqlite3_mprintf("INSERT INTO blocking_call(process, thread, loop, cell, begin_ns, duration_ns, cpu_ns, call, syscall,"
-				    " class, target, file, line, function) VALUES (1, 1, 1, %s, %lld, %lld, 0, %Q, 'x', %Q, '',"
-				    " '/tmp/ipykernel_1/2.py', 3, 'fetch')", cell, begin * MS, length * MS, call, class);
+	char *sql = sqlite3_mprintf("INSERT INTO blocking_call(process, thread, loop, cell, "
+				    "begin_ns, duration_ns, cpu_ns, call, syscall,"
+				    " class, target, file, line, function) VALUES (1, 1, 1, %s, "
+				    "%lld, %lld, 0, %Q, 'x', %Q, '',"
+				    " '/tmp/ipykernel_1/2.py', 3, 'fetch')",
+		cell, begin * MS, length * MS, call, class);
 
 	trace_file_sql(&file, sql);
 	sqlite3_free(sql);
@@ -90,11 +105,13 @@ TEST(an_empty_trace_says_that_nothing_was_recorded)
 TEST(a_clean_trace_says_what_was_not_looked_at)
 {
 	begin(kernel_sql);
-	trace_file_sql(&file, "INSERT INTO lost VALUES (1, 'ring full', 3), (NULL, 'bad record', 4);"
-			      "UPDATE coverage SET sensor = 'none' WHERE what = 'syscalls'");
+	trace_file_sql(&file,
+		"INSERT INTO lost VALUES (1, 'ring full', 3), (NULL, 'bad record', 4);"
+		"UPDATE coverage SET sensor = 'none' WHERE what = 'syscalls'");
 	iteration(1, "1", 1100, 40, 0);
 	read_with(&as_recorded);
-	says("No stall of 100 ms or more in 10.0 s; the loop was held for 40.0 ms at the longest, in In [1]; blocking calls were not "
+	says("No stall of 100 ms or more in 10.0 s; the loop was held for 40.0 ms at the longest, "
+	     "in In [1]; blocking calls were not "
 	     "recorded; 7 events were lost; no rule was checked.");
 	assert_int_equal(report->lost_events, 7);
 	end();
@@ -108,7 +125,8 @@ TEST(the_verdict_names_cell_call_line_and_what_to_do)
 		blocking("2", 3101 + i * 200, 200, "time.sleep(0.2)", "sleep");
 	iteration(1, "1", 1100, 101, 0);
 	read_with(&as_recorded);
-	says("In [2] held the loop for 602 ms: time.sleep(0.2) in fetch, line 3, three times. Use await asyncio.sleep(0.2).");
+	says("In [2] held the loop for 602 ms: time.sleep(0.2) in fetch, line 3, three times. Use "
+	     "await asyncio.sleep(0.2).");
 	assert_int_equal(report->sites.n, 1);
 	assert_int_equal(report->sites.at[0].count, 3);
 	assert_int_equal(report->sites.at[0].total_ns, 600 * MS);
@@ -125,7 +143,8 @@ TEST(a_synchronous_cell_that_delayed_nobody_is_no_stall)
 	trace_file_sql(&file, "UPDATE cell SET synchronous = 1 WHERE id = 1");
 	iteration(1, "1", 1000, 900, 0);
 	read_with(&as_recorded);
-	says("Nothing was kept waiting: In [1] held the loop for 900 ms, as a synchronous cell does, while no task was due; no rule was "
+	says("Nothing was kept waiting: In [1] held the loop for 900 ms, as a synchronous cell "
+	     "does, while no task was due; no rule was "
 	     "checked.");
 	assert_int_equal(report->stalls.n, 1); /* by definition it is one; the number stays */
 	assert_true(report->stalls.at[0].quiet);
@@ -135,10 +154,14 @@ TEST(a_synchronous_cell_that_delayed_nobody_is_no_stall)
 /* Waits in ms of task 1, which is of user code: (begin, length). */
 static void waits(uint64_t begin, uint64_t length)
 {
-	char *sql = sqlite3_mprintf("INSERT OR IGNORE INTO task(id, process, loop, thread, name, coro, user, created_ns, state)"
-				    " VALUES (1, 1, 1, 1, 'Task-1', 'poll', 1, 0, 'done'), (2, 1, 1, 1, 'Task-2', 'kernel', 0, 0, 'done');"
-				    "INSERT INTO \"await\"(task, begin_ns, duration_ns, what) VALUES (1, %lld, %lld, 'asyncio.sleep'),"
-				    " (2, %lld, %lld, 'Future')", begin * MS, length * MS, begin * MS, length * MS);
+	char *sql = sqlite3_mprintf("INSERT OR IGNORE INTO task(id, process, loop, thread, name, "
+				    "coro, user, created_ns, state)"
+				    " VALUES (1, 1, 1, 1, 'Task-1', 'poll', 1, 0, 'done'), (2, 1, "
+				    "1, 1, 'Task-2', 'kernel', 0, 0, 'done');"
+				    "INSERT INTO \"await\"(task, begin_ns, duration_ns, what) "
+				    "VALUES (1, %lld, %lld, 'asyncio.sleep'),"
+				    " (2, %lld, %lld, 'Future')",
+		begin * MS, length * MS, begin * MS, length * MS);
 
 	trace_file_sql(&file, sql);
 	sqlite3_free(sql);
@@ -154,8 +177,10 @@ TEST(a_synchronous_cell_that_delayed_a_task_is_a_stall)
 	read_with(&as_recorded);
 	assert_int_equal(report->stalls.at[0].tasks_delayed, 1);
 	assert_false(report->stalls.at[0].quiet);
-	says("In [1] held the loop for 900 ms while up to 1 task waited: computing in crunch, In [2]:7, with no await. Move it to another "
-	     "process (ProcessPoolExecutor), or give the loop back now and then: await asyncio.sleep(0).");
+	says("In [1] held the loop for 900 ms while up to 1 task waited: computing in crunch, In "
+	     "[2]:7, with no await. Move it to another "
+	     "process (ProcessPoolExecutor), or give the loop back now and then: await "
+	     "asyncio.sleep(0).");
 	end();
 }
 
@@ -196,7 +221,8 @@ TEST(a_cell_is_charged_the_part_inside_its_window)
 
 TEST(thresholds_can_only_be_raised)
 {
-	const struct report_options lower = {.stall_ns = 99 * MS}, higher = {.stall_ns = 500 * MS, .min_block_ns = 150 * MS};
+	const struct report_options lower = {.stall_ns = 99 * MS},
+				    higher = {.stall_ns = 500 * MS, .min_block_ns = 150 * MS};
 	char why[256];
 
 	begin(kernel_sql);
@@ -226,10 +252,12 @@ TEST(kernel_threads_are_machinery_and_blame_nobody)
 
 TEST(leaks_leave_out_library_tasks_unless_asked)
 {
-	static const char sql[] =
-		"INSERT INTO task(id, process, loop, thread, cell, name, coro, user, created_ns, file, line, function, state, leaked, awaiting)"
-		" VALUES (1, 1, 1, 1, 2, 'Task-5', 'poll', 1, 3500000000, '/tmp/ipykernel_1/2.py', 9, '<module>', 'pending', 'pending',"
-		" 'asyncio.sleep'), (2, 1, 1, 1, NULL, 'Task-6', 'lib', 0, 3500000000, NULL, NULL, NULL, 'pending', 'pending', NULL)";
+	static const char sql[] = "INSERT INTO task(id, process, loop, thread, cell, name, coro, "
+				  "user, created_ns, file, line, function, state, leaked, awaiting)"
+				  " VALUES (1, 1, 1, 1, 2, 'Task-5', 'poll', 1, 3500000000, "
+				  "'/tmp/ipykernel_1/2.py', 9, '<module>', 'pending', 'pending',"
+				  " 'asyncio.sleep'), (2, 1, 1, 1, NULL, 'Task-6', 'lib', 0, "
+				  "3500000000, NULL, NULL, NULL, 'pending', 'pending', NULL)";
 	const struct report_options all = {.all = true};
 
 	begin(kernel_sql);
@@ -239,7 +267,8 @@ TEST(leaks_leave_out_library_tasks_unless_asked)
 	assert_int_equal(report->leaks.n, 1);
 	assert_int_equal(report->cells.at[1].leaked, 1);
 	assert_int_equal(report->leaks.at[0].age_ns, 6500 * MS);
-	says("No stall of 100 ms or more, but 1 task leaked: poll, created at In [2]:9, still waits for asyncio.sleep. Keep the task, and "
+	says("No stall of 100 ms or more, but 1 task leaked: poll, created at In [2]:9, still "
+	     "waits for asyncio.sleep. Keep the task, and "
 	     "cancel or await it when its work is done.");
 	report_free(report);
 	assert_int_equal(report_read(trace, &all, &report), 0);
@@ -263,8 +292,9 @@ TEST(a_stack_that_is_a_ring_ends)
 	frame_list frames = {0};
 
 	begin(kernel_sql);
-	trace_file_sql(&file, "INSERT INTO frame(id, file, line, function, user) VALUES (1, 'a', 1, 'f', 1);"
-			      "INSERT INTO stack VALUES (1, 2, 1), (2, 1, 1)");
+	trace_file_sql(&file,
+		"INSERT INTO frame(id, file, line, function, user) VALUES (1, 'a', 1, 'f', 1);"
+		"INSERT INTO stack VALUES (1, 2, 1), (2, 1, 1)");
 	read_with(&as_recorded);
 	assert_int_equal(report_stack(report, 1, &frames), 0);
 	assert_true(frames.n > 1 && frames.n < 10000);
@@ -278,10 +308,13 @@ TEST(rows_that_break_the_promises_do_no_harm)
 	begin(kernel_sql);
 	iteration(77, "99", 1000, 100, 0); /* no such loop or cell */
 	iteration(1, "99", 9000000000000, 100, 0);
-	trace_file_sql(&file, "UPDATE iteration SET cpu_ns = 9223372036854775807, gc_ns = 9223372036854775807, busy_ns = -5 WHERE loop = 1;"
-			      "INSERT INTO iteration_total VALUES (1, 2, -1, 0, 0, 9223372036854775807, 0);"
-			      "UPDATE cell SET ended_ns = -1, execution_count = -7, source = x'ff' || 'a' WHERE id = 1;"
-			      "UPDATE process SET argv = 'not json'; UPDATE thread SET name = char(27) || '[2J'");
+	trace_file_sql(&file,
+		"UPDATE iteration SET cpu_ns = 9223372036854775807, gc_ns = 9223372036854775807, "
+		"busy_ns = -5 WHERE loop = 1;"
+		"INSERT INTO iteration_total VALUES (1, 2, -1, 0, 0, 9223372036854775807, 0);"
+		"UPDATE cell SET ended_ns = -1, execution_count = -7, source = x'ff' || 'a' WHERE "
+		"id = 1;"
+		"UPDATE process SET argv = 'not json'; UPDATE thread SET name = char(27) || '[2J'");
 	read_with(&as_recorded);
 	assert_non_null(report->verdict);
 	end();
@@ -302,10 +335,37 @@ static char *json_text(void)
 TEST(json_has_every_key_and_every_rule_not_checked)
 {
 	static const char *const keys[] = {
-		"awaitscope", "schema", "trace", "coverage", "verdict", "loops", "stalls", "cells", "leaked_tasks", "blocking_sites",
-		"findings", "not_checked", "lost_events", "accounted_share", "discrepancy_ms", "timer_late_ms", "stall_share",
-		"causes_ms", "blocked:sleep", "unknown", "short", "gil_holder", "samples", "longest_busy_ms", "tasks_created",
-		"tasks_leaked", "blocking_ms", "tasks_delayed", "stack", "target", "execution_count",
+		"awaitscope",
+		"schema",
+		"trace",
+		"coverage",
+		"verdict",
+		"loops",
+		"stalls",
+		"cells",
+		"leaked_tasks",
+		"blocking_sites",
+		"findings",
+		"not_checked",
+		"lost_events",
+		"accounted_share",
+		"discrepancy_ms",
+		"timer_late_ms",
+		"stall_share",
+		"causes_ms",
+		"blocked:sleep",
+		"unknown",
+		"short",
+		"gil_holder",
+		"samples",
+		"longest_busy_ms",
+		"tasks_created",
+		"tasks_leaked",
+		"blocking_ms",
+		"tasks_delayed",
+		"stack",
+		"target",
+		"execution_count",
 	};
 	char *text, key[64];
 
@@ -339,7 +399,8 @@ TEST(text_never_shows_the_path_of_a_cell_or_raw_control_bytes)
 	begin(kernel_sql);
 	iteration(1, "2", 3100, 602, 600);
 	blocking("2", 3101, 600, "time.sleep\033[2J", "sleep");
-	trace_file_sql(&file, "UPDATE cell SET source = char(27) || ']0;title' || char(7); UPDATE process SET python = char(27) || 'c'");
+	trace_file_sql(&file, "UPDATE cell SET source = char(27) || ']0;title' || char(7); UPDATE "
+			      "process SET python = char(27) || 'c'");
 	read_with(&as_recorded);
 	out = open_memstream(&text, &size);
 	assert_int_equal(report_text(report, &options, out), 0);
@@ -355,13 +416,20 @@ TEST(text_never_shows_the_path_of_a_cell_or_raw_control_bytes)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		RUN(an_empty_trace_says_that_nothing_was_recorded), RUN(a_clean_trace_says_what_was_not_looked_at),
-		RUN(the_verdict_names_cell_call_line_and_what_to_do), RUN(a_synchronous_cell_that_delayed_nobody_is_no_stall),
-		RUN(a_synchronous_cell_that_delayed_a_task_is_a_stall), RUN(a_wait_that_a_stall_did_not_lengthen_is_not_delayed),
-		RUN(a_cell_is_charged_the_part_inside_its_window), RUN(thresholds_can_only_be_raised),
-		RUN(kernel_threads_are_machinery_and_blame_nobody), RUN(leaks_leave_out_library_tasks_unless_asked),
-		RUN(a_file_of_a_cell_run_twice_is_the_nearer_execution), RUN(a_stack_that_is_a_ring_ends),
-		RUN(rows_that_break_the_promises_do_no_harm), RUN(json_has_every_key_and_every_rule_not_checked),
+		RUN(an_empty_trace_says_that_nothing_was_recorded),
+		RUN(a_clean_trace_says_what_was_not_looked_at),
+		RUN(the_verdict_names_cell_call_line_and_what_to_do),
+		RUN(a_synchronous_cell_that_delayed_nobody_is_no_stall),
+		RUN(a_synchronous_cell_that_delayed_a_task_is_a_stall),
+		RUN(a_wait_that_a_stall_did_not_lengthen_is_not_delayed),
+		RUN(a_cell_is_charged_the_part_inside_its_window),
+		RUN(thresholds_can_only_be_raised),
+		RUN(kernel_threads_are_machinery_and_blame_nobody),
+		RUN(leaks_leave_out_library_tasks_unless_asked),
+		RUN(a_file_of_a_cell_run_twice_is_the_nearer_execution),
+		RUN(a_stack_that_is_a_ring_ends),
+		RUN(rows_that_break_the_promises_do_no_harm),
+		RUN(json_has_every_key_and_every_rule_not_checked),
 		RUN(text_never_shows_the_path_of_a_cell_or_raw_control_bytes),
 	};
 

@@ -22,18 +22,24 @@ TEST(control_bytes_never_reach_a_terminal)
 
 TEST(what_reorders_a_line_is_shown_as_its_number)
 {
-	shown("a\xe2\x80\xae" "b", 0, "a\\u202eb");
-	shown("a\xe2\x80\xa8" "b", 0, "a\\u2028b");
-	shown("a\xe2\x81\xa6" "b", 0, "a\\u2066b");
+	shown("a\xe2\x80\xae"
+	      "b",
+		0, "a\\u202eb");
+	shown("a\xe2\x80\xa8"
+	      "b",
+		0, "a\\u2028b");
+	shown("a\xe2\x81\xa6"
+	      "b",
+		0, "a\\u2066b");
 }
 
 TEST(bytes_that_are_no_utf8_are_escaped_one_by_one)
 {
 	shown("\xff\xfe", 0, "\\xff\\xfe");
-	shown("\xc0\xaf", 0, "\\xc0\\xaf");	       /* overlong */
-	shown("\xed\xa0\x80", 0, "\\xed\\xa0\\x80");   /* a surrogate */
+	shown("\xc0\xaf", 0, "\\xc0\\xaf");                   /* overlong */
+	shown("\xed\xa0\x80", 0, "\\xed\\xa0\\x80");          /* a surrogate */
 	shown("\xf4\x90\x80\x80", 0, "\\xf4\\x90\\x80\\x80"); /* above U+10FFFF */
-	shown("\xe6\x97", 0, "\\xe6\\x97");	       /* cut */
+	shown("\xe6\x97", 0, "\\xe6\\x97");                   /* cut */
 	shown("日本", 0, "日本");
 }
 
@@ -62,7 +68,9 @@ TEST(to_utf8_replaces_each_bad_byte)
 {
 	char *text = text_to_utf8("a\0b\xff\xe6\x97\xa5", 7);
 
-	assert_string_equal(text, "a\xef\xbf\xbd" "b\xef\xbf\xbd" "日");
+	assert_string_equal(text, "a\xef\xbf\xbd"
+				  "b\xef\xbf\xbd"
+				  "日");
 	free(text);
 	text = text_to_utf8("", 0);
 	assert_string_equal(text, "");
@@ -96,9 +104,12 @@ TEST(any_bytes_become_safe_text)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		RUN(control_bytes_never_reach_a_terminal), RUN(what_reorders_a_line_is_shown_as_its_number),
-		RUN(bytes_that_are_no_utf8_are_escaped_one_by_one), RUN(a_cut_is_shown_and_keeps_within_the_limit),
-		RUN(wide_characters_take_two_columns_and_marks_none), RUN(to_utf8_replaces_each_bad_byte),
+		RUN(control_bytes_never_reach_a_terminal),
+		RUN(what_reorders_a_line_is_shown_as_its_number),
+		RUN(bytes_that_are_no_utf8_are_escaped_one_by_one),
+		RUN(a_cut_is_shown_and_keeps_within_the_limit),
+		RUN(wide_characters_take_two_columns_and_marks_none),
+		RUN(to_utf8_replaces_each_bad_byte),
 		RUN(any_bytes_become_safe_text),
 	};
 

@@ -22,7 +22,8 @@ static inline void trace_file_sql(struct trace_file *f, const char *sql)
 		fail_msg("%s in %s", error, sql);
 }
 
-/* A trace with nothing in it but the schema and what run would write to meta; stall 100 ms, 10 s long. */
+/* A trace with nothing in it but the schema and what run would write to meta; stall 100 ms, 10 s
+ * long. */
 static inline void trace_file_make(struct trace_file *f)
 {
 	char identity[128];
@@ -31,12 +32,14 @@ static inline void trace_file_make(struct trace_file *f)
 	assert_non_null(mkdtemp(f->folder));
 	snprintf(f->path, sizeof(f->path), "%s/trace.db", f->folder);
 	assert_int_equal(sqlite3_open(f->path, &f->sql), SQLITE_OK);
-	snprintf(identity, sizeof(identity), "PRAGMA application_id = %d; PRAGMA user_version = %d", SCHEMA_APPLICATION_ID,
-		SCHEMA_VERSION);
+	snprintf(identity, sizeof(identity), "PRAGMA application_id = %d; PRAGMA user_version = %d",
+		SCHEMA_APPLICATION_ID, SCHEMA_VERSION);
 	trace_file_sql(f, identity);
 	trace_file_sql(f, schema_sql);
-	trace_file_sql(f, "INSERT INTO meta VALUES ('started_at', '2024-06-07T08:09:10Z'), ('duration_ns', 10000000000),"
-			  "('mode', 'run'), ('stall_ns', 100000000), ('min_block_ns', 1000000), ('min_step_ns', 100000),"
+	trace_file_sql(f, "INSERT INTO meta VALUES ('started_at', '2024-06-07T08:09:10Z'), "
+			  "('duration_ns', 10000000000),"
+			  "('mode', 'run'), ('stall_ns', 100000000), ('min_block_ns', 1000000), "
+			  "('min_step_ns', 100000),"
 			  "('complete', 1), ('notebook', '/home/u/demo.ipynb')");
 }
 

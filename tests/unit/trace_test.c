@@ -49,8 +49,11 @@ TEST(every_cause_column_of_the_schema_is_a_cause)
 
 	trace_file_make(&f);
 	assert_int_equal(sqlite3_prepare_v2(f.sql,
-		"SELECT count(*) FROM pragma_table_info('iteration') WHERE name LIKE '%\\_ns' ESCAPE '\\'"
-		" AND name NOT IN ('begin_ns', 'busy_ns', 'select_ns')", -1, &rows, NULL), SQLITE_OK);
+				 "SELECT count(*) FROM pragma_table_info('iteration') WHERE name "
+				 "LIKE '%\\_ns' ESCAPE '\\'"
+				 " AND name NOT IN ('begin_ns', 'busy_ns', 'select_ns')",
+				 -1, &rows, NULL),
+		SQLITE_OK);
 	assert_int_equal(sqlite3_step(rows), SQLITE_ROW);
 	n = sqlite3_column_int(rows, 0);
 	sqlite3_finalize(rows);
@@ -197,10 +200,14 @@ TEST(reading_changes_nothing)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		RUN(every_statement_fits_the_schema), RUN(every_cause_column_of_the_schema_is_a_cause), RUN(a_trace_opens_and_reads),
-		RUN(what_is_no_trace_is_said_in_a_sentence), RUN(a_cut_trace_is_damaged_and_does_no_harm),
+		RUN(every_statement_fits_the_schema),
+		RUN(every_cause_column_of_the_schema_is_a_cause),
+		RUN(a_trace_opens_and_reads),
+		RUN(what_is_no_trace_is_said_in_a_sentence),
+		RUN(a_cut_trace_is_damaged_and_does_no_harm),
 		RUN(a_name_that_looks_like_a_uri_is_a_name),
-		RUN(a_trace_in_a_folder_that_cannot_be_written_opens_with_a_warning), RUN(reading_changes_nothing),
+		RUN(a_trace_in_a_folder_that_cannot_be_written_opens_with_a_warning),
+		RUN(reading_changes_nothing),
 	};
 
 	return RUN_TESTS(tests);

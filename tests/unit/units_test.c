@@ -46,7 +46,8 @@ TEST(durations_without_a_unit_are_refused_unless_there_is_a_default)
 
 TEST(what_is_no_duration_is_refused)
 {
-	static const char *const wrong[] = {"", "ms", "-1s", "+1s", "1e3s", "0x10s", "1,5s", "1.s", ".5s", "1s2", " 1s", "1 s", "inf", "nan"};
+	static const char *const wrong[] = {"", "ms", "-1s", "+1s", "1e3s", "0x10s", "1,5s", "1.s",
+		".5s", "1s2", " 1s", "1 s", "inf", "nan"};
 
 	for (size_t i = 0; i < sizeof(wrong) / sizeof(*wrong); i++)
 		refused(wrong[i], -EINVAL);
@@ -64,7 +65,8 @@ TEST(sizes_take_powers_of_1024)
 	static const struct {
 		const char *text;
 		uint64_t bytes;
-	} sizes[] = {{"512M", 512ull << 20}, {"2G", 2ull << 30}, {"2GiB", 2ull << 30}, {"64KB", 64 << 10}, {"7", 7}, {"1.5K", 1536}};
+	} sizes[] = {{"512M", 512ull << 20}, {"2G", 2ull << 30}, {"2GiB", 2ull << 30},
+		{"64KB", 64 << 10}, {"7", 7}, {"1.5K", 1536}};
 	uint64_t bytes;
 
 	for (size_t i = 0; i < sizeof(sizes) / sizeof(*sizes); i++) {
@@ -81,11 +83,27 @@ TEST(durations_are_shown_with_three_digits_and_a_unit)
 		uint64_t ns;
 		const char *text;
 	} shown[] = {
-		{0, "0 ms"}, {1, "1 ns"}, {999, "999 ns"}, {1000, "1.00 µs"}, {9994, "9.99 µs"}, {9995, "10.0 µs"},
-		{99949, "99.9 µs"}, {99950, "100 µs"}, {812000, "812 µs"}, {999499, "999 µs"}, {999500, "1.00 ms"},
-		{35200000, "35.2 ms"}, {480000000, "480 ms"}, {999500000, "1.00 s"}, {1240000000, "1.24 s"},
-		{119000000000, "119 s"}, {119500000000, "1.99 min"}, {750000000000, "12.5 min"}, {5400000000000, "90.0 min"},
-		{7200000000000, "2.00 h"}, {UINT64_MAX, "213504 d"},
+		{0, "0 ms"},
+		{1, "1 ns"},
+		{999, "999 ns"},
+		{1000, "1.00 µs"},
+		{9994, "9.99 µs"},
+		{9995, "10.0 µs"},
+		{99949, "99.9 µs"},
+		{99950, "100 µs"},
+		{812000, "812 µs"},
+		{999499, "999 µs"},
+		{999500, "1.00 ms"},
+		{35200000, "35.2 ms"},
+		{480000000, "480 ms"},
+		{999500000, "1.00 s"},
+		{1240000000, "1.24 s"},
+		{119000000000, "119 s"},
+		{119500000000, "1.99 min"},
+		{750000000000, "12.5 min"},
+		{5400000000000, "90.0 min"},
+		{7200000000000, "2.00 h"},
+		{UINT64_MAX, "213504 d"},
 	};
 	char buf[32];
 
@@ -96,8 +114,11 @@ TEST(durations_are_shown_with_three_digits_and_a_unit)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		RUN(durations_take_units), RUN(durations_without_a_unit_are_refused_unless_there_is_a_default),
-		RUN(what_is_no_duration_is_refused), RUN(too_long_durations_are_refused), RUN(sizes_take_powers_of_1024),
+		RUN(durations_take_units),
+		RUN(durations_without_a_unit_are_refused_unless_there_is_a_default),
+		RUN(what_is_no_duration_is_refused),
+		RUN(too_long_durations_are_refused),
+		RUN(sizes_take_powers_of_1024),
 		RUN(durations_are_shown_with_three_digits_and_a_unit),
 	};
 
