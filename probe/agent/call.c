@@ -1,7 +1,7 @@
 /*
- * The wrapped C calls. got.c puts these functions into the slots of the objects that call them; on a thread that runs no loop
- * they go straight to the original. They run without the GIL, in signal handlers and in vfork children: they keep errno, and
- * neither allocate, lock, nor call Python.
+ * The wrapped C calls. got.c puts these functions into the slots of the objects that call them; on
+ * a thread that runs no loop they go straight to the original. They run without the GIL, in signal
+ * handlers and in vfork children: they keep errno, and neither allocate, lock, nor call Python.
  */
 #include "probe/agent/call.h"
 
@@ -28,7 +28,7 @@
 void *call_real[CALLS_END];
 struct call_sqlite call_sqlite;
 
-/* ---- one call ------------------------------------------------------------------------------------------------------ */
+/* ---- one call ---------------------------------------------------------------------------- */
 
 struct span {
 	struct loop_thread *thread;
@@ -91,7 +91,7 @@ static void span_write(const struct span *s, int fd, int32_t result, const char 
 	struct ev_block *ev;
 	uint32_t stack;
 
-	/* a vfork child shares our memory, but not our pid; without an own ring one may not write here */
+	/* a vfork child shares our memory, but not our pid; ring 0 is for those with the GIL */
 	if (!agent_thread.ring || (uint32_t)syscall(SYS_getpid) != agent.pid || !s->thread->depth)
 		return;
 	if (call_burns[s->call])
@@ -165,9 +165,16 @@ static void put_address(const struct span *s, int32_t result, int fd, const void
 	span_put(s, fd, result, target, len);
 }
 
+static void put_sender(const struct span *s, int64_t rc, int fd, const void *from,
+	const socklen_t *len)
+{
+	put_address(s, result_of(s, rc), fd, from, from && len && rc >= 0 ? *len : 0);
+}
+
 static void put_database(const struct span *s, int32_t result, void *db)
 {
-	put_text(s, result, db && call_sqlite.db_filename ? call_sqlite.db_filename(db, "main") : NULL);
+	put_text(s, result,
+		db && call_sqlite.db_filename ? call_sqlite.db_filename(db, "main") : NULL);
 }
 
 static void put_statement(const struct span *s, int32_t result, void *stmt)
@@ -175,40 +182,43 @@ static void put_statement(const struct span *s, int32_t result, void *stmt)
 	put_database(s, result, stmt && call_sqlite.db_handle ? call_sqlite.db_handle(stmt) : NULL);
 }
 
-/* ---- wrappers ------------------------------------------------------------------------------------------------------- */
+/* ---- wrappers ---------------------------------------------------------------------------- */
 
 #define REAL(call, type, params) ((type(*) params)call_real[CALL_##call])
 
-/* `blocks`: this use may wait at all; `put` writes the record of a long one, knowing `s` and `rc`. */
-#define WRAP(call, type, params, args, blocks, put)                 \
-	static type wrap_##call params                              \
-	{                                                           \
-		struct span s;                                      \
-		type rc;                                            \
-                                                                    \
-		if (!(blocks) || !span_begin(&s, CALL_##call))      \
-			return REAL(call, type, params) args;       \
-		rc = REAL(call, type, params) args;                 \
-		if (span_end(&s))                                   \
-			put;                                        \
-		return rc;                                          \
+/*
+ * `blocks`: this use may wait at all; `put` writes the record of a long one, knowing `s` and `rc`.
+ */
+#define WRAP(call, type, params, args, blocks, put)                                                \
+	static type wrap_##call params                                                             \
+	{                                                                                          \
+		struct span s;                                                                     \
+		type rc;                                                                           \
+                                                                                                   \
+		if (!(blocks) || !span_begin(&s, CALL_##call))                                     \
+			return REAL(call, type, params) args;                                      \
+		rc = REAL(call, type, params) args;                                                \
+		if (span_end(&s))                                                                  \
+			put;                                                                       \
+		return rc;                                                                         \
 	}
 
-WRAP(clock_nanosleep, int, (clockid_t id, int flags, const struct timespec *t, struct timespec *rest),
+WRAP(clock_nanosleep, int,
+	(clockid_t id, int flags, const struct timespec *t, struct timespec *rest),
 	(id, flags, t, rest), true, put_plain(&s, -rc))
 WRAP(nanosleep, int, (const struct timespec *t, struct timespec *rest), (t, rest), true,
 	put_plain(&s, result_of(&s, rc)))
 WRAP(usleep, int, (useconds_t us), (us), true, put_plain(&s, result_of(&s, rc)))
-WRAP(poll, int, (struct pollfd *fds, nfds_t n, int timeout), (fds, n, timeout), timeout != 0,
+WRAP(poll, int, (struct pollfd * fds, nfds_t n, int timeout), (fds, n, timeout), timeout != 0,
 	put_fd(&s, rc, n ? fds[0].fd : -1))
-WRAP(ppoll, int, (struct pollfd *fds, nfds_t n, const struct timespec *t, const sigset_t *mask),
+WRAP(ppoll, int, (struct pollfd * fds, nfds_t n, const struct timespec *t, const sigset_t *mask),
 	(fds, n, t, mask), !t || t->tv_sec || t->tv_nsec, put_fd(&s, rc, n ? fds[0].fd : -1))
 WRAP(recv, ssize_t, (int fd, void *buf, size_t n, int flags), (fd, buf, n, flags), true,
 	put_fd(&s, rc, fd))
 WRAP(recvfrom, ssize_t,
 	(int fd, void *buf, size_t n, int flags, struct sockaddr *from, socklen_t *len),
 	(fd, buf, n, flags, from, len), true,
-	put_address(&s, result_of(&s, rc), fd, from, from && len && rc >= 0 ? *len : 0))
+	put_sender(&s, rc, fd, from, len))
 WRAP(recvmsg, ssize_t, (int fd, struct msghdr *msg, int flags), (fd, msg, flags), true,
 	put_fd(&s, rc, fd))
 WRAP(send, ssize_t, (int fd, const void *buf, size_t n, int flags), (fd, buf, n, flags), true,
@@ -225,27 +235,32 @@ WRAP(accept, int, (int fd, struct sockaddr *from, socklen_t *len), (fd, from, le
 WRAP(accept4, int, (int fd, struct sockaddr *from, socklen_t *len, int flags),
 	(fd, from, len, flags), true, put_listener(&s, rc, fd))
 WRAP(getaddrinfo, int,
-	(const char *node, const char *service, const struct addrinfo *hints, struct addrinfo **ret),
+	(const char *node, const char *service, const struct addrinfo *hints,
+		struct addrinfo **ret),
 	(node, service, hints, ret), true, put_text(&s, rc, node ? node : service))
 WRAP(gethostbyname_r, int,
-	(const char *name, struct hostent *ret, char *buf, size_t n, struct hostent **result, int *h),
+	(const char *name, struct hostent *ret, char *buf, size_t n, struct hostent **result,
+		int *h),
 	(name, ret, buf, n, result, h), true, put_text(&s, -rc, name))
 WRAP(gethostbyaddr_r, int,
 	(const void *address, socklen_t len, int family, struct hostent *ret, char *buf, size_t n,
 		struct hostent **result, int *h),
 	(address, len, family, ret, buf, n, result, h), true, put_plain(&s, -rc))
 WRAP(getnameinfo, int,
-	(const struct sockaddr *address, socklen_t len, char *host, socklen_t host_len, char *service,
-		socklen_t service_len, int flags),
+	(const struct sockaddr *address, socklen_t len, char *host, socklen_t host_len,
+		char *service, socklen_t service_len, int flags),
 	(address, len, host, host_len, service, service_len, flags), true,
 	put_address(&s, rc, -1, address, len))
-/* The mode is only there with O_CREAT; what the register holds without it is passed on and not looked at. */
+/*
+ * The mode is only there with O_CREAT; what the register holds without it is passed on and not
+ * looked at.
+ */
 WRAP(open, int, (const char *path, int flags, mode_t mode), (path, flags, mode), true,
 	put_text(&s, result_of(&s, rc), path))
 WRAP(open64, int, (const char *path, int flags, mode_t mode), (path, flags, mode), true,
 	put_text(&s, result_of(&s, rc), path))
-WRAP(openat, int, (int dir, const char *path, int flags, mode_t mode), (dir, path, flags, mode), true,
-	put_text(&s, result_of(&s, rc), path))
+WRAP(openat, int, (int dir, const char *path, int flags, mode_t mode), (dir, path, flags, mode),
+	true, put_text(&s, result_of(&s, rc), path))
 WRAP(openat64, int, (int dir, const char *path, int flags, mode_t mode), (dir, path, flags, mode),
 	true, put_text(&s, result_of(&s, rc), path))
 WRAP(read, ssize_t, (int fd, void *buf, size_t n), (fd, buf, n), true, put_fd(&s, rc, fd))
@@ -282,9 +297,9 @@ WRAP(pthread_cond_clockwait, int,
 WRAP(pthread_join, int, (pthread_t thread, void **ret), (thread, ret), true, put_plain(&s, -rc))
 WRAP(sqlite3_step, int, (void *stmt), (stmt), true, put_statement(&s, rc, stmt))
 WRAP(sqlite3_exec, int,
-	(void *db, const char *sql, int (*row)(void *, int, char **, char **), void *arg, char **error),
-	(db, sql, row, arg, error), true,
-	put_database(&s, rc, db))
+	(void *db, const char *sql, int (*row)(void *, int, char **, char **), void *arg,
+		char **error),
+	(db, sql, row, arg, error), true, put_database(&s, rc, db))
 WRAP(sqlite3_prepare_v2, int, (void *db, const char *sql, int n, void **stmt, const char **tail),
 	(db, sql, n, stmt, tail), true, put_database(&s, rc, db))
 WRAP(sqlite3_prepare_v3, int,
@@ -292,7 +307,7 @@ WRAP(sqlite3_prepare_v3, int,
 	(db, sql, n, flags, stmt, tail), true, put_database(&s, rc, db))
 WRAP(sqlite3_open_v2, int, (const char *path, void **db, int flags, const char *vfs),
 	(path, db, flags, vfs), true, put_text(&s, rc, path))
-WRAP(sqlite3_close_v2, int, (void *db), (db), true, put_plain(&s, rc)) /* the handle is gone by then */
+WRAP(sqlite3_close_v2, int, (void *db), (db), true, put_plain(&s, rc)) /* db is gone by then */
 WRAP(sqlite3_backup_step, int, (void *backup, int pages), (backup, pages), true, put_plain(&s, rc))
 
 /* The lowest descriptor of the sets, before select() changes them; -1: none, so it is a sleep. */
@@ -319,7 +334,7 @@ static int wrap_select(int n, fd_set *r, fd_set *w, fd_set *e, struct timeval *t
 	return rc;
 }
 
-/* ---- children: their command line is gone once they are reaped ----------------------------------------------------- */
+/* ---- children: their command line is gone once they are reaped --------------------------- */
 
 struct child {
 	char line[CHILD_BYTES];
@@ -372,7 +387,8 @@ static int wrap_waitid(idtype_t type, id_t id, siginfo_t *info, int options)
 	int rc;
 
 	if (options & WNOHANG || !span_begin(&s, CALL_waitid))
-		return REAL(waitid, int, (idtype_t, id_t, siginfo_t *, int))(type, id, info, options);
+		return REAL(waitid, int, (idtype_t, id_t, siginfo_t *, int))(
+			type, id, info, options);
 	child_look(&child, type == P_PID ? (pid_t)id : 0);
 	rc = REAL(waitid, int, (idtype_t, id_t, siginfo_t *, int))(type, id, info, options);
 	if (span_end(&s))
@@ -380,12 +396,15 @@ static int wrap_waitid(idtype_t type, id_t id, siginfo_t *info, int options)
 	return rc;
 }
 
-/* ---- selectors ------------------------------------------------------------------------------------------------------ */
+/* ---- selectors --------------------------------------------------------------------------- */
 
 typedef int epoll_wait_t(int, struct epoll_event *, int, int);
 typedef int epoll_pwait_t(int, struct epoll_event *, int, int, const sigset_t *);
 
-/* The innermost loop's own selector: armed by its poll(), or any epoll of uvloop on a thread that runs it. */
+/*
+ * The innermost loop's own selector: armed by its poll(), or any epoll of uvloop on a thread that
+ * runs it.
+ */
 static struct loop_thread *selector_thread(enum call_variant variant)
 {
 	struct loop_thread *thread = loop_thread_active();
@@ -418,7 +437,8 @@ static inline void selector_end(struct loop_thread *thread, int rc)
 	errno = error;
 }
 
-static int epoll_wait_as(enum call_variant variant, int fd, struct epoll_event *ev, int n, int timeout)
+static int epoll_wait_as(
+	enum call_variant variant, int fd, struct epoll_event *ev, int n, int timeout)
 {
 	epoll_wait_t *real = (epoll_wait_t *)call_real[CALL_epoll_wait];
 	struct loop_thread *thread = selector_thread(variant);
@@ -439,8 +459,8 @@ static int epoll_wait_as(enum call_variant variant, int fd, struct epoll_event *
 	return rc;
 }
 
-static int epoll_pwait_as(enum call_variant variant, int fd, struct epoll_event *ev, int n, int timeout,
-	const sigset_t *mask)
+static int epoll_pwait_as(enum call_variant variant, int fd, struct epoll_event *ev, int n,
+	int timeout, const sigset_t *mask)
 {
 	epoll_pwait_t *real = (epoll_pwait_t *)call_real[CALL_epoll_pwait];
 	struct loop_thread *thread = selector_thread(variant);
@@ -471,17 +491,19 @@ static int uvloop_epoll_wait(int fd, struct epoll_event *ev, int n, int timeout)
 	return epoll_wait_as(CALL_UVLOOP, fd, ev, n, timeout);
 }
 
-static int wrap_epoll_pwait(int fd, struct epoll_event *ev, int n, int timeout, const sigset_t *mask)
+static int wrap_epoll_pwait(
+	int fd, struct epoll_event *ev, int n, int timeout, const sigset_t *mask)
 {
 	return epoll_pwait_as(CALL_PLAIN, fd, ev, n, timeout, mask);
 }
 
-static int uvloop_epoll_pwait(int fd, struct epoll_event *ev, int n, int timeout, const sigset_t *mask)
+static int uvloop_epoll_pwait(
+	int fd, struct epoll_event *ev, int n, int timeout, const sigset_t *mask)
 {
 	return epoll_pwait_as(CALL_UVLOOP, fd, ev, n, timeout, mask);
 }
 
-/* ---- the GIL: condition variables of the interpreter's own object -------------------------------------------------- */
+/* ---- the GIL: condition variables of the interpreter's own object ------------------------ */
 
 struct gil_wait {
 	struct loop_thread *thread;
@@ -516,17 +538,17 @@ static inline void gil_end(const struct gil_wait *w)
 		w->thread->gil_ns += (uint64_t)ns;
 }
 
-#define GIL_WRAP(call, params, args)                              \
-	static int gil_##call params                              \
-	{                                                         \
-		struct gil_wait w;                                \
-		int rc;                                           \
-                                                                  \
-		if (!gil_begin(&w))                               \
-			return REAL(call, int, params) args;      \
-		rc = REAL(call, int, params) args;                \
-		gil_end(&w);                                      \
-		return rc;                                        \
+#define GIL_WRAP(call, params, args)                                                               \
+	static int gil_##call params                                                               \
+	{                                                                                          \
+		struct gil_wait w;                                                                 \
+		int rc;                                                                            \
+                                                                                                   \
+		if (!gil_begin(&w))                                                                \
+			return REAL(call, int, params) args;                                       \
+		rc = REAL(call, int, params) args;                                                 \
+		gil_end(&w);                                                                       \
+		return rc;                                                                         \
 	}
 
 GIL_WRAP(pthread_cond_wait, (pthread_cond_t * cond, pthread_mutex_t *mutex), (cond, mutex))
@@ -536,7 +558,7 @@ GIL_WRAP(pthread_cond_clockwait,
 	(pthread_cond_t * cond, pthread_mutex_t *mutex, clockid_t id, const struct timespec *t),
 	(cond, mutex, id, t))
 
-/* ---- the table -------------------------------------------------------------------------------------------------------- */
+/* ---- the table --------------------------------------------------------------------------- */
 
 /* The wrapper of `name` in an object of that variant; NULL where got.c knows no such name. */
 void *call_wrapper(enum call_id id, enum call_variant variant)

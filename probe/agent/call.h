@@ -16,12 +16,15 @@ enum call_id { /* of calls.def; 0 = none */
 enum call_variant { /* the same symbol means different things in different objects */
 	CALL_PLAIN,
 	CALL_INTERPRETER, /* condition variables of the interpreter are its GIL */
-	CALL_UVLOOP,	  /* epoll in uvloop or libuv is the loop's own selector */
+	CALL_UVLOOP,      /* epoll in uvloop or libuv is the loop's own selector */
 };
 
 void *call_wrapper(enum call_id id, enum call_variant variant);
 
-/* The real functions; got.c sets one before it patches the first slot of that name, and never again. */
+/*
+ * The real functions; got.c sets one before it patches the first slot of that name, and never
+ * again.
+ */
 extern void *call_real[CALLS_END];
 
 /* What the target of a call into sqlite is read with; NULL where not found. */

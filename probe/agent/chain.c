@@ -1,6 +1,7 @@
 /*
- * Chains of suspended coroutines, generators and async generators, and tracebacks, as stacks. Called under the GIL by the
- * task hooks. Frames are read raw; what awaits what is asked of the objects themselves. Runs no Python code.
+ * Chains of suspended coroutines, generators and async generators, and tracebacks, as stacks.
+ * Called under the GIL by the task hooks. Frames are read raw; what awaits what is asked of the
+ * objects themselves. Runs no Python code.
  */
 #include <dlfcn.h>
 
@@ -10,7 +11,10 @@
 
 #define CHAIN_MAX 4096u /* awaitables or traceback entries followed */
 
-/* Where the C wrappers of asyncgens, anext() and __await__() keep what they drive: their first member, on 3.8 to 3.14. */
+/*
+ * Where the C wrappers of asyncgens, anext() and __await__() keep what they drive: their first
+ * member, on 3.8 to 3.14.
+ */
 #define WRAPPED_OFF 16
 
 enum awaitable {
@@ -22,7 +26,8 @@ enum awaitable {
 	AWAITABLE_WRAPPER = AWAITABLES_WITH_FRAME,
 };
 
-static const char *const wrapper_names[] = { /* tp_name */
+static const char *const wrapper_names[] = {
+	/* tp_name */
 	"async_generator_asend",
 	"async_generator_athrow",
 	"coroutine_wrapper",
@@ -32,14 +37,14 @@ static const char *const wrapper_names[] = { /* tp_name */
 
 static const void *frame_types[AWAITABLES_WITH_FRAME];
 static PyObject *next_names[AWAITABLES_WITH_FRAME]; /* attribute that gives what is awaited */
-static const void *wrapper_types[WRAPPERS];	    /* learnt when first met */
-static const void *last_unknown;		    /* most chains end in one and the same type */
+static const void *wrapper_types[WRAPPERS];         /* learnt when first met */
+static const void *last_unknown;                    /* most chains end in one and the same type */
 static PyObject *tb_next_name, *tb_frame_name, *tb_lasti_name, *f_code_name;
 
 static bool names_ready(void)
 {
-	static const char *const types[] = { NULL, "PyCoro_Type", "PyGen_Type", "PyAsyncGen_Type" };
-	static const char *const nexts[] = { NULL, "cr_await", "gi_yieldfrom", "ag_await" };
+	static const char *const types[] = {NULL, "PyCoro_Type", "PyGen_Type", "PyAsyncGen_Type"};
+	static const char *const nexts[] = {NULL, "cr_await", "gi_yieldfrom", "ag_await"};
 
 	if (f_code_name)
 		return true;

@@ -1,6 +1,7 @@
 /*
- * The calling thread's own frames, read raw by the layout of this version. The layout is proven on the live stack and on a
- * suspended coroutine before the first use; what does not agree is refused by name. Must not run Python code after that.
+ * The calling thread's own frames, read raw by the layout of this version. The layout is proven on
+ * the live stack and on a suspended coroutine before the first use; what does not agree is refused
+ * by name. Must not run Python code after that.
  */
 #include "probe/agent/frame.h"
 
@@ -10,8 +11,8 @@
 #include "probe/agent/agent.h"
 #include "probe/agent/symver.h"
 
-#define WALK_MAX 65536u	 /* frames followed at most; deeper ones are not even counted */
-#define CODE_UNIT 2u	 /* bytes of an instruction */
+#define WALK_MAX 65536u  /* frames followed at most; deeper ones are not even counted */
+#define CODE_UNIT 2u     /* bytes of an instruction */
 #define PROVE_FRAMES 64u /* of the live stack that must agree */
 
 static struct layout lay;
@@ -21,7 +22,7 @@ static const void *code_type; /* &PyCode_Type */
 static const void *str_type;
 static const void *bytes_type;
 
-/* ---- reading ------------------------------------------------------------------------------------------------------ */
+/* ---- reading ----------------------------------------------------------------------------- */
 
 static inline const void *pointer_at(const void *base, uint16_t off)
 {
@@ -61,13 +62,15 @@ const char *type_name(const void *type)
 void code_read(const void *code, struct code_parts *ret)
 {
 	ret->filename = pointer_at(code, lay.code_filename);
-	ret->name = pointer_at(code,
-		lay.code_qualname == OFF_ABSENT ? lay.code_name : lay.code_qualname);
+	ret->name = pointer_at(
+		code, lay.code_qualname == OFF_ABSENT ? lay.code_name : lay.code_qualname);
 	ret->linetable = pointer_at(code, lay.code_linetable);
 	ret->firstlineno = int_at(code, lay.code_firstlineno);
 }
 
-/* What CPython itself calls lasti, in bytes: the table gives it the line of the call in progress. */
+/*
+ * What CPython itself calls lasti, in bytes: the table gives it the line of the call in progress.
+ */
 static uint32_t position_of(const void *frame, const void *code)
 {
 	const char *instr, *begin;
@@ -157,7 +160,8 @@ bool frames_are(const char *inner, const char *outer)
 	struct frame_ref frames[2];
 	uint32_t cut;
 
-	return frames_here(frames, 2, &cut) == 2 && named(&frames[0], inner) && named(&frames[1], outer);
+	return frames_here(frames, 2, &cut) == 2 && named(&frames[0], inner) &&
+	       named(&frames[1], outer);
 }
 
 static bool generator_read(const void *generator, struct frame_ref *ret)
@@ -183,7 +187,7 @@ bool frame_of_generator_proven(void)
 	return generators_proven;
 }
 
-/* ---- text ---------------------------------------------------------------------------------------------------------- */
+/* ---- text -------------------------------------------------------------------------------- */
 
 enum { /* PyASCIIObject.state, CPython Include/cpython/unicodeobject.h, 3.8 to 3.14 */
 	STR_KIND_SHIFT = 2,
@@ -274,7 +278,7 @@ const void *bytes_read(const void *bytes, size_t *ret_size)
 	return (const char *)bytes + lay.bytes_data;
 }
 
-/* ---- proofs ---------------------------------------------------------------------------------------------------------- */
+/* ---- proofs ------------------------------------------------------------------------------ */
 
 /* 1: attribute `name` of `object` is exactly `expected`; 0: not; no error is left set. */
 static bool attribute_is(PyObject *object, const char *name, const void *expected)
@@ -358,8 +362,8 @@ static const char *prove_stack(void)
 static const char *prove_text(void)
 {
 	/* one of each width; the last also needs surrogates escaped */
-	static const char *const samples[] = { "plain", "caf\xc3\xa9", "\xe2\x98\x83 snow",
-		"\xf0\x9d\x95\x92 wide" };
+	static const char *const samples[] = {
+		"plain", "caf\xc3\xa9", "\xe2\x98\x83 snow", "\xf0\x9d\x95\x92 wide"};
 	PyObject *bytes = PyBytes_FromStringAndSize("a\0b", 3);
 	const char *reason = NULL;
 	const void *data;
@@ -383,17 +387,16 @@ static const char *prove_text(void)
 }
 
 /* One coroutine suspended in another awaitable, in a namespace of its own; imports nothing. */
-static const char proof_source[] =
-	"class Once:\n"
-	"    def __await__(self):\n"
-	"        yield self\n"
-	"async def outer():\n"
-	"    await Once()\n"
-	"coroutine = outer()\n"
-	"coroutine.send(None)\n"
-	"inner = coroutine.cr_await\n"
-	"outer_frame = coroutine.cr_frame\n"
-	"inner_frame = inner.gi_frame\n";
+static const char proof_source[] = "class Once:\n"
+				   "    def __await__(self):\n"
+				   "        yield self\n"
+				   "async def outer():\n"
+				   "    await Once()\n"
+				   "coroutine = outer()\n"
+				   "coroutine.send(None)\n"
+				   "inner = coroutine.cr_await\n"
+				   "outer_frame = coroutine.cr_frame\n"
+				   "inner_frame = inner.gi_frame\n";
 
 static bool prove_generator(PyObject *names, const char *generator, const char *frame)
 {

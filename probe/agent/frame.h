@@ -1,6 +1,7 @@
 /*
- * Raw reading of this process's own Python frames and what hangs on them. Everything here is proven by frame_open() first;
- * until then, and where the proof failed, there are no frames. Safe without the GIL for the calling thread's own frames.
+ * Raw reading of this process's own Python frames and what hangs on them. Everything here is proven
+ * by frame_open() first; until then, and where the proof failed, there are no frames. Safe without
+ * the GIL for the calling thread's own frames.
  */
 #ifndef PROBE_AGENT_FRAME_H
 #define PROBE_AGENT_FRAME_H
@@ -28,15 +29,23 @@ struct code_parts { /* what tells one code object at an address from the next */
 
 /* Innermost first; returns their number, 0 where not proven. `max` at most FRAMES_MAX. any */
 size_t frames_here(struct frame_ref *frames, size_t max, uint32_t *ret_cut);
-/* The frame of a coroutine, generator or async generator; false: it has ended, or not proven. GIL */
+/*
+ * The frame of a coroutine, generator or async generator; false: it has ended, or not proven. GIL
+ */
 bool frame_of_generator(const void *generator, struct frame_ref *ret);
 bool frame_of_generator_proven(void);
-/* Only of a code object that frames_here() or frame_of_generator() gave, or that PyCode_Type says is one. any */
+/*
+ * Only of a code object that frames_here() or frame_of_generator() gave, or that PyCode_Type says
+ * is one. any
+ */
 void code_read(const void *code, struct code_parts *ret);
 bool code_is(const void *object);
 /* tp_name of a type object; it lives as long as the type. GIL */
 const char *type_name(const void *type);
-/* A str as UTF-8, surrogates as \udXXX, cut at a character; returns the length, 0 where it cannot be read. any */
+/*
+ * A str as UTF-8, surrogates as \udXXX, cut at a character; returns the length, 0 where it cannot
+ * be read. any
+ */
 size_t str_read(const void *str, char *buf, size_t size);
 /* Contents of a bytes object; NULL where it is none. any */
 const void *bytes_read(const void *bytes, size_t *ret_size);

@@ -1,6 +1,7 @@
 /*
- * Puts the wrappers of call.c into the slots (GOT) of the loaded objects that import the wrapped calls. Each slot is proven
- * first: it holds the real function, or is its own unbound stub. Pages keep the permissions they had. Under the GIL.
+ * Puts the wrappers of call.c into the slots (GOT) of the loaded objects that import the wrapped
+ * calls. Each slot is proven first: it holds the real function, or is its own unbound stub. Pages
+ * keep the permissions they had. Under the GIL.
  */
 #include "probe/agent/got.h"
 
@@ -18,7 +19,7 @@
 #include "probe/agent/symver.h"
 
 #define OBJECTS_MAX 512u /* loaded objects looked at; more are not seen */
-#define REPORTS_MAX 96u	 /* kinds of outcome in one scan; more are not said */
+#define REPORTS_MAX 96u  /* kinds of outcome in one scan; more are not said */
 #define NAMES_BYTES 400u /* of the objects in one report; then "..." */
 
 struct report {
@@ -59,7 +60,7 @@ bool got_selector_uvloop(void)
 	return uvloop_wrapped;
 }
 
-/* ---- reports --------------------------------------------------------------------------------------------------------- */
+/* ---- reports ----------------------------------------------------------------------------- */
 
 static void report_add(struct scan *scan, enum call_id call, const char *reason, const char *object)
 {
@@ -106,7 +107,7 @@ static void reports_say(const struct scan *scan)
 	}
 }
 
-/* ---- which function is the real one -------------------------------------------------------------------------------- */
+/* ---- which function is the real one ------------------------------------------------------ */
 
 /* By first character, bits of call ids: most imports are none of ours. */
 static uint64_t calls_by_letter(unsigned char letter)
@@ -139,7 +140,10 @@ static const void *object_of(const void *address)
 	return dladdr(address, &info) ? info.dli_fbase : NULL;
 }
 
-/* dlvsym() passes over the unversioned functions of interposers (LD_PRELOAD), which ld.so binds to: dlsym() finds these. */
+/*
+ * dlvsym() passes over the unversioned functions of interposers (LD_PRELOAD), which ld.so binds to:
+ * dlsym() finds these.
+ */
 static void *lookup(void *handle, const char *name, const char *version)
 {
 	void *first = dlsym(handle, name);
@@ -151,10 +155,12 @@ static void *lookup(void *handle, const char *name, const char *version)
 }
 
 /*
- * As ld.so would bind it: the global scope, then the object's own. An executable that takes a function's address names its
- * own stub for it, which would come back to us: then the object that really has it is asked.
+ * As ld.so would bind it: the global scope, then the object's own. An executable that takes a
+ * function's address names its own stub for it, which would come back to us: then the object that
+ * really has it is asked.
  */
-static void *real_find(const struct scan *scan, const struct object_file *file, const char *name, const char *version)
+static void *real_find(const struct scan *scan, const struct object_file *file, const char *name,
+	const char *version)
 {
 	const struct object_file *executable = &scan->files[0];
 	void *real = lookup(RTLD_DEFAULT, name, version);
@@ -173,7 +179,7 @@ static void *real_find(const struct scan *scan, const struct object_file *file, 
 	return real;
 }
 
-/* ---- one slot --------------------------------------------------------------------------------------------------------- */
+/* ---- one slot ---------------------------------------------------------------------------- */
 
 static bool slot_write(struct scan *scan, void **slot, void *seen_value, void *value)
 {
@@ -186,7 +192,8 @@ static bool slot_write(struct scan *scan, void **slot, void *seen_value, void *v
 		return false;
 	if (!(protection & PROT_WRITE) && mprotect(page, page_bytes, protection | PROT_WRITE))
 		return false;
-	done = __atomic_compare_exchange_n(slot, &seen_value, value, false, __ATOMIC_ACQ_REL, __ATOMIC_RELAXED);
+	done = __atomic_compare_exchange_n(
+		slot, &seen_value, value, false, __ATOMIC_ACQ_REL, __ATOMIC_RELAXED);
 	if (!(protection & PROT_WRITE))
 		mprotect(page, page_bytes, protection);
 	return done;
@@ -198,18 +205,20 @@ static enum call_variant variant_of(const struct object_file *file)
 
 	if (object_file_holds(file, dlsym(RTLD_DEFAULT, interpreter_symbol)))
 		return CALL_INTERPRETER;
-	return !strncmp(name, "libuv.so", 8) || strstr(file->path, "/uvloop/") ? CALL_UVLOOP : CALL_PLAIN;
+	return !strncmp(name, "libuv.so", 8) || strstr(file->path, "/uvloop/") ? CALL_UVLOOP
+									       : CALL_PLAIN;
 }
 
 static bool is_wrapper(enum call_id call, const void *value)
 {
-	return value == call_wrapper(call, CALL_PLAIN) || value == call_wrapper(call, CALL_INTERPRETER) ||
+	return value == call_wrapper(call, CALL_PLAIN) ||
+	       value == call_wrapper(call, CALL_INTERPRETER) ||
 	       value == call_wrapper(call, CALL_UVLOOP);
 }
 
 /* NULL: placed. Otherwise why not, with nothing changed. */
-static const char *slot_patch(struct scan *scan, const struct object_file *file, const struct import *import,
-	enum call_id call, void *wrapper)
+static const char *slot_patch(struct scan *scan, const struct object_file *file,
+	const struct import *import, enum call_id call, void *wrapper)
 {
 	void *value = __atomic_load_n(import->slot, __ATOMIC_ACQUIRE);
 	void *real = real_find(scan, file, import->name, object_file_version(file, import));
@@ -224,7 +233,8 @@ static const char *slot_patch(struct scan *scan, const struct object_file *file,
 		return "the slot holds neither the real function nor its stub";
 	__atomic_store_n(&call_real[call], real, __ATOMIC_RELEASE);
 	/* ld.so may bind an unbound slot under us: then it holds the real function now */
-	if (!slot_write(scan, import->slot, value, wrapper) && !slot_write(scan, import->slot, real, wrapper))
+	if (!slot_write(scan, import->slot, value, wrapper) &&
+		!slot_write(scan, import->slot, real, wrapper))
 		return "the slot is not writable";
 	return NULL;
 }
@@ -234,7 +244,8 @@ static void sqlite_find(const struct object_file *file)
 {
 	if (call_sqlite.db_handle)
 		return;
-	call_sqlite.db_filename = (const char *(*)(void *, const char *))dlsym(file->handle, "sqlite3_db_filename");
+	call_sqlite.db_filename =
+		(const char *(*)(void *, const char *))dlsym(file->handle, "sqlite3_db_filename");
 	call_sqlite.db_handle = (void *(*)(void *))dlsym(file->handle, "sqlite3_db_handle");
 }
 
@@ -264,13 +275,16 @@ static void file_patch(struct scan *scan, const struct object_file *file)
 	}
 }
 
-/* ---- all objects ------------------------------------------------------------------------------------------------------ */
+/* ---- all objects ------------------------------------------------------------------------- */
 
-/* Never touched: what the wrappers themselves stand on, ld.so, and the sanitizers, which wrap the same calls. */
+/*
+ * Never touched: what the wrappers themselves stand on, ld.so, and the sanitizers, which wrap the
+ * same calls.
+ */
 static bool file_spared(const struct object_file *file)
 {
-	static const char *const names[] = { "libc.so", "libc-", "libpthread", "ld-", "librt", "libdl", "libasan",
-		"libtsan", "libubsan", "liblsan", "linux-vdso" };
+	static const char *const names[] = {"libc.so", "libc-", "libpthread", "ld-", "librt",
+		"libdl", "libasan", "libtsan", "libubsan", "liblsan", "linux-vdso"};
 	const char *name = object_file_name(file);
 
 	if (object_file_holds(file, (const void *)&got_open) || file->base == getauxval(AT_BASE))
@@ -292,7 +306,7 @@ static bool seen_before(const struct object_file *file)
 static void seen_add(const struct object_file *file)
 {
 	if (seen_count < OBJECTS_MAX)
-		seen[seen_count++] = (struct seen){ file->base, file->dynamic };
+		seen[seen_count++] = (struct seen){file->base, file->dynamic};
 }
 
 static int collect(struct dl_phdr_info *info, size_t size, void *data)
@@ -315,7 +329,9 @@ static int count(struct dl_phdr_info *info, size_t size, void *data)
 
 static void scan_run(struct scan *scan)
 {
-	/* only collected here: opening an object inside would take ld.so's locks in the wrong order */
+	/*
+	 * only collected here: opening an object inside would take ld.so's locks in the wrong order
+	 */
 	dl_iterate_phdr(collect, scan);
 	scan->pages = page_map_read();
 	for (size_t i = 0; i < scan->count; i++) {
@@ -335,7 +351,7 @@ static void scan_run(struct scan *scan)
 
 void got_rescan(void)
 {
-	unsigned long long counts[2] = { 0, 0 };
+	unsigned long long counts[2] = {0, 0};
 	struct scan *scan;
 
 	if (!opened)

@@ -1,6 +1,7 @@
 /*
- * Code objects, stacks and names get an id once and are announced with it. No references are held: a code object is known by
- * its address and what it points to, so a new one at an old address gets a new id. Callable in GOT wrappers without the GIL.
+ * Code objects, stacks and names get an id once and are announced with it. No references are held:
+ * a code object is known by its address and what it points to, so a new one at an old address gets
+ * a new id. Callable in GOT wrappers without the GIL.
  */
 #include "probe/agent/intern.h"
 
@@ -9,11 +10,14 @@
 #define CODES 16384u /* powers of two; a table is emptied when three quarters are in use */
 #define STACKS 65536u
 #define NAMES 4096u
-#define LOCK_SPINS 256u		     /* some µs; then the id is 0 */
-#define FILE_BYTES 1024u	     /* of co_filename */
-#define FUNCTION_BYTES 512u	     /* of co_qualname */
+#define LOCK_SPINS 256u              /* some µs; then the id is 0 */
+#define FILE_BYTES 1024u             /* of co_filename */
+#define FUNCTION_BYTES 512u          /* of co_qualname */
 #define LINETABLE_BYTES (128u << 10) /* more is cut: generated code of over ~20,000 lines */
-/* As early as the ring lets it be: what is announced must not push the record that uses it to a later time. */
+/*
+ * As early as the ring lets it be: what is announced must not push the record that uses it to a
+ * later time.
+ */
 #define ANNOUNCE_NS 1
 
 struct code_slot {
@@ -22,7 +26,7 @@ struct code_slot {
 	uint32_t id;
 };
 
-struct hash_slot { /* stacks and names are told apart by 64 bits alone */
+struct hash_slot {     /* stacks and names are told apart by 64 bits alone */
 	uint64_t hash; /* 0: free */
 	uint32_t id;
 };
@@ -63,7 +67,7 @@ static bool full(uint32_t used, uint32_t size)
 	return used >= size / 4 * 3;
 }
 
-/* ---- code objects -------------------------------------------------------------------------------------------------- */
+/* ---- code objects ------------------------------------------------------------------------ */
 
 static enum line_format line_format(void)
 {
@@ -145,10 +149,11 @@ uint32_t code_id(PyObject *code)
 	return id;
 }
 
-/* ---- hashed things --------------------------------------------------------------------------------------------------- */
+/* ---- hashed things ----------------------------------------------------------------------- */
 
 /* The slot of that hash, or the free one where it belongs. Empties a full table. */
-static struct hash_slot *hash_find(struct hash_slot *table, uint32_t size, uint32_t *used, uint64_t hash)
+static struct hash_slot *hash_find(
+	struct hash_slot *table, uint32_t size, uint32_t *used, uint64_t hash)
 {
 	uint32_t at = (uint32_t)(hash >> 32) & (size - 1);
 

@@ -1,13 +1,17 @@
 /*
- * Tables of what was announced already: code objects, stacks, names. Bounded; a full table is emptied and announces anew
- * under new ids. One short lock that nobody ever blocks on: who does not get it at once goes without (id 0).
+ * Tables of what was announced already: code objects, stacks, names. Bounded; a full table is
+ * emptied and announces anew under new ids. One short lock that nobody ever blocks on: who does not
+ * get it at once goes without (id 0).
  */
 #ifndef PROBE_AGENT_INTERN_H
 #define PROBE_AGENT_INTERN_H
 
 #include "probe/agent/frame.h"
 
-/* Id of a stack, innermost frame first; 0 = none, or could not be announced. any, with an own ring or the GIL */
+/*
+ * Id of a stack, innermost frame first; 0 = none, or could not be announced. any, with an own ring
+ * or the GIL
+ */
 uint32_t stack_intern(const struct frame_ref *frames, size_t n, uint32_t cut);
 
 #endif

@@ -1,6 +1,7 @@
 /*
- * Iterations: what lies between two calls of a loop's own selector, with the thread's CPU and run-queue time in it. Called from
- * wrapped C calls without the GIL, on the loop's thread. Must keep errno.
+ * Iterations: what lies between two calls of a loop's own selector, with the thread's CPU and
+ * run-queue time in it. Called from wrapped C calls without the GIL, on the loop's thread. Must
+ * keep errno.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -13,13 +14,17 @@
 #include "probe/agent/loop.h"
 
 /*
- * A reading younger than this is carried on as if the thread had been on CPU since: short iterations cost no system call
- * (clock_gettime 114 ns, schedstat 170 ns; several times that in some virtual machines), and no cpu_ns is off by more than this at either end.
+ * A reading younger than this is carried on as if the thread had been on CPU since: short
+ * iterations cost no system call (clock_gettime 114 ns, schedstat 170 ns; several times that in
+ * some virtual machines), and no cpu_ns is off by more than this at either end.
  */
 #define CLOCKS_AGE_NS 50000u
 
 #define SCHEDSTAT_BYTES 64
-/* The kept descriptor gets a high number, so that the program's own open() returns what it would without us. */
+/*
+ * The kept descriptor gets a high number, so that the program's own open() returns what it would
+ * without us.
+ */
 #define FD_LIMIT_MAX 1024u
 #define FD_BELOW_LIMIT 64u
 
@@ -61,7 +66,7 @@ static int64_t run_delay_read(struct loop_thread *thread)
 
 static uint64_t inode_of(int fd)
 {
-	struct stat st; /* the kernel's own layout; fstat() has a new symbol version since glibc 2.33 */
+	struct stat st; /* the kernel's; fstat() has a new version since glibc 2.33 */
 
 	return syscall(SYS_fstat, fd, &st) ? 0 : st.st_ino;
 }

@@ -1,6 +1,7 @@
 /*
- * Which loop runs on which thread. A run begins when the loop sets the async generator hooks (run_forever of asyncio and
- * uvloop) or becomes the running loop (nest_asyncio), and ends when that is undone; runs nest. Under the GIL, on the thread itself.
+ * Which loop runs on which thread. A run begins when the loop sets the async generator hooks
+ * (run_forever of asyncio and uvloop) or becomes the running loop (nest_asyncio), and ends when
+ * that is undone; runs nest. Under the GIL, on the thread itself.
  */
 #include "probe/agent/loop.h"
 
@@ -16,7 +17,8 @@
 
 #define THREADS_MAX RING_SLOTS /* that have run a loop and still live; more get no ring either */
 #define TYPE_BYTES 256
-#define CFUNCTION_DEF_OFF 16 /* PyCFunctionObject.m_ml, the same from 3.8 to 3.14; proven before use */
+/* PyCFunctionObject.m_ml, the same from 3.8 to 3.14; proven before use */
+#define CFUNCTION_DEF_OFF 16
 
 /* PyMethodDef.flags, Include/methodobject.h */
 #define FLAG_FASTCALL_KEYWORDS 0x82
@@ -31,11 +33,11 @@ static bool key_made;
 typedef PyObject *poll_t(PyObject *, PyObject *const *, Py_ssize_t, PyObject *);
 static poll_t *poll_original;
 static PyCFunction set_running_original;
-static PyObject *get_running;	  /* _asyncio._get_running_loop */
-static PyObject *get_hooks;	  /* sys.get_asyncgen_hooks */
+static PyObject *get_running;                /* _asyncio._get_running_loop */
+static PyObject *get_hooks;                  /* sys.get_asyncgen_hooks */
 static PyObject *self_name, *thread_id_name; /* "__self__", "_thread_id" */
 
-/* ---- threads ------------------------------------------------------------------------------------------------------ */
+/* ---- threads ----------------------------------------------------------------------------- */
 
 static void thread_release(void *p)
 {
@@ -46,7 +48,10 @@ static void thread_release(void *p)
 	__atomic_store_n(&thread->taken, 0, __ATOMIC_RELEASE);
 }
 
-/* In a child of fork() the parent's threads are gone, but for the one that forked, and its loop does not run here. */
+/*
+ * In a child of fork() the parent's threads are gone, but for the one that forked, and its loop
+ * does not run here.
+ */
 static void threads_forget(void)
 {
 	for (unsigned int i = 0; i < THREADS_MAX; i++) {
@@ -84,7 +89,7 @@ static struct loop_thread *thread_take(void)
 	return thread;
 }
 
-/* ---- runs ------------------------------------------------------------------------------------------------------------- */
+/* ---- runs -------------------------------------------------------------------------------- */
 
 static void selector_forget(struct loop_thread *thread)
 {
@@ -183,7 +188,10 @@ static bool hooked_inside(const struct loop_thread *thread, const struct loop_ru
 	return false;
 }
 
-/* The async generator hooks are `loop`'s from now on; NULL: nobody's. Runs that set them inside it have put them back. */
+/*
+ * The async generator hooks are `loop`'s from now on; NULL: nobody's. Runs that set them inside it
+ * have put them back.
+ */
 static void hooks_belong(PyObject *loop)
 {
 	struct loop_thread *thread = thread_here();
@@ -200,7 +208,10 @@ static void hooks_belong(PyObject *loop)
 		run_pop(thread);
 }
 
-/* `loop` is the running loop from now on; NULL: none is. Runs that set hooks end with these, not here. */
+/*
+ * `loop` is the running loop from now on; NULL: none is. Runs that set hooks end with these, not
+ * here.
+ */
 static void running_is(PyObject *loop)
 {
 	struct loop_thread *thread = thread_here();
@@ -216,7 +227,7 @@ static void running_is(PyObject *loop)
 		run_pop(thread);
 }
 
-/* ---- what tells us ---------------------------------------------------------------------------------------------------- */
+/* ---- what tells us ----------------------------------------------------------------------- */
 
 /* asyncio's and uvloop's hooks are methods of the loop. New reference; NULL: no method. */
 static PyObject *hook_owner(PyObject *hook)
@@ -241,8 +252,9 @@ static bool run_ended(PyObject *loop)
 }
 
 /*
- * sys.set_asyncgen_hooks() sets the finalizer first, and each event comes before its own change (Python/sysmodule.c, 3.8 to
- * 3.14): when the first iteration's event comes, its hook is still the old one and the finalizer the new.
+ * sys.set_asyncgen_hooks() sets the finalizer first, and each event comes before its own change
+ * (Python/sysmodule.c, 3.8 to 3.14): when the first iteration's event comes, its hook is still the
+ * old one and the finalizer the new.
  */
 void loop_audit(const char *event, PyObject *args)
 {
@@ -256,7 +268,7 @@ void loop_audit(const char *event, PyObject *args)
 	before = hooks ? hook_owner(PyTuple_GetItem(hooks, 0)) : NULL;
 	after = hooks ? hook_owner(PyTuple_GetItem(hooks, 1)) : NULL;
 	if (before && !run_of(thread_here(), after) && run_ended(before))
-		run_pop(thread_here()); /* and what is back now was never seen: in a child of fork() */
+		run_pop(thread_here()); /* what is back now was never seen: a child of fork() */
 	else if (after || (hooks && PyTuple_GetItem(hooks, 1) == Py_None))
 		hooks_belong(after);
 	Py_DecRef(before);
@@ -299,7 +311,7 @@ void loop_seen(PyObject *loop)
 	error_restore(&error);
 }
 
-/* ---- the selector ------------------------------------------------------------------------------------------------------ */
+/* ---- the selector ------------------------------------------------------------------------ */
 
 /* EpollSelector.select() called by a _run_once(): asyncio's own, or nest_asyncio's. */
 static bool called_by_run_once(void)
@@ -316,7 +328,8 @@ static bool selector_is(struct loop_thread *thread, PyObject *epoll)
 		return true;
 	if (thread->stranger == epoll || run->flags & (LOOP_UVLOOP | LOOP_COARSE))
 		return false;
-	if (loop_polls((PyObject *)run->loop, epoll) || (!thread->selector && called_by_run_once())) {
+	if (loop_polls((PyObject *)run->loop, epoll) ||
+		(!thread->selector && called_by_run_once())) {
 		thread->selector = epoll;
 		thread->polled = false;
 		thread->no_got = false;
@@ -326,7 +339,10 @@ static bool selector_is(struct loop_thread *thread, PyObject *epoll)
 	return false;
 }
 
-/* The wrapped epoll_wait times it from inside; where that is not called (a static build), the method is timed. */
+/*
+ * The wrapped epoll_wait times it from inside; where that is not called (a static build), the
+ * method is timed.
+ */
 static PyObject *selector_poll(struct loop_thread *thread, PyObject *self, PyObject *const *args,
 	Py_ssize_t n, PyObject *names)
 {
@@ -364,7 +380,7 @@ static PyObject *hook_poll(PyObject *self, PyObject *const *args, Py_ssize_t n, 
 	return result;
 }
 
-/* ---- installation -------------------------------------------------------------------------------------------------------- */
+/* ---- installation ------------------------------------------------------------------------ */
 
 static int refuse(const char *name, const char *reason)
 {

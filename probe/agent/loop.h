@@ -1,6 +1,6 @@
 /*
- * What a thread keeps that runs event loops, and how the wrapped selector calls of call.c report to it. The struct belongs to
- * loop.c; call.c adds to the three totals.
+ * What a thread keeps that runs event loops, and how the wrapped selector calls of call.c report to
+ * it. The struct belongs to loop.c; call.c adds to the three totals.
  */
 #ifndef PROBE_AGENT_LOOP_H
 #define PROBE_AGENT_LOOP_H
@@ -9,11 +9,11 @@
 
 #define RUNS_MAX 8u /* loops running inside each other on one thread; more are not seen */
 
-struct loop_run { /* one loop that runs on this thread; the innermost is the last */
+struct loop_run {         /* one loop that runs on this thread; the innermost is the last */
 	const void *loop; /* its address; run_forever() keeps it alive */
 	uint64_t id;
 	uint32_t flags; /* LOOP_UVLOOP, LOOP_COARSE */
-	bool hooked;	/* its run set the async generator hooks and ends when they are put back */
+	bool hooked;    /* it set the async generator hooks and ends when they are put back */
 	/* the open iteration; the last five are the thread's totals at its begin */
 	uint64_t begin_ns; /* 0: none */
 	uint64_t select_ns;
@@ -27,11 +27,11 @@ struct loop_run { /* one loop that runs on this thread; the innermost is the las
 
 struct loop_thread {
 	uint32_t taken; /* 1: a thread has it */
-	uint32_t pid;	/* process that set it up */
+	uint32_t pid;   /* process that set it up */
 	uint32_t depth; /* runs in use; 0: no loop runs */
-	bool armed;	/* inside the loop's own selector's poll() */
-	bool polled;	/* while armed, the wrapped epoll_wait was called */
-	bool no_got;	/* the wrapped epoll_wait is not called: poll() itself is timed */
+	bool armed;     /* inside the loop's own selector's poll() */
+	bool polled;    /* while armed, the wrapped epoll_wait was called */
+	bool no_got;    /* the wrapped epoll_wait is not called: poll() itself is timed */
 	/* totals since the thread was set up */
 	uint32_t short_count;
 	uint64_t short_ns;
@@ -49,7 +49,10 @@ struct loop_thread {
 	struct loop_run runs[RUNS_MAX];
 };
 
-/* The thread's CPU time at `now_ns`; exact, or at most CLOCKS_AGE_NS off where it was read a moment ago. any */
+/*
+ * The thread's CPU time at `now_ns`; exact, or at most CLOCKS_AGE_NS off where it was read a moment
+ * ago. any
+ */
 uint64_t loop_cpu_ns(struct loop_thread *thread, uint64_t now_ns);
 /* CPU time and run-queue wait (< 0: not to be had) of the thread, read now. any */
 void loop_clocks_read(struct loop_thread *thread, uint64_t now_ns);
@@ -62,20 +65,27 @@ void selector_leave(struct loop_thread *thread, uint64_t now_ns, int ready);
 void loop_clocks_open(struct loop_thread *thread);
 void loop_clocks_close(struct loop_thread *thread);
 
-/* The iteration of a run: opened at now_ns, written at its end (nothing if none is open). any, with an own ring */
+/*
+ * The iteration of a run: opened at now_ns, written at its end (nothing if none is open). any, with
+ * an own ring
+ */
 void iteration_begin(struct loop_thread *thread, struct loop_run *run, uint64_t now_ns);
 void iteration_end(struct loop_thread *thread, struct loop_run *run, uint64_t now_ns);
 
-/* loop_id.c: the id of a loop that runs, given now if it has none; 0: too many loops at once. GIL */
+/*
+ * loop_id.c: the id of a loop that runs, given now if it has none; 0: too many loops at once. GIL
+ */
 uint64_t loop_id_take(PyObject *loop);
-/* LOOP_UVLOOP, and LOOP_COARSE where its selector cannot be timed; `type` gets "module.Class". GIL */
+/*
+ * LOOP_UVLOOP, and LOOP_COARSE where its selector cannot be timed; `type` gets "module.Class". GIL
+ */
 uint32_t loop_describe(PyObject *loop, char *type, size_t size);
 /* Whether `epoll` is what this loop's selector polls. GIL */
 bool loop_polls(PyObject *loop, const void *epoll);
 
 /*
- * The calling thread, where it runs a loop of this process that is being recorded; else NULL. agent_thread.loop is set only
- * while a loop runs. any
+ * The calling thread, where it runs a loop of this process that is being recorded; else NULL.
+ * agent_thread.loop is set only while a loop runs. any
  */
 static inline struct loop_thread *loop_thread_active(void)
 {

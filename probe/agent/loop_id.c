@@ -1,6 +1,6 @@
 /*
- * Loop objects: their ids, what they are, what they poll. Knows them by weak references, so that a new loop at an old
- * address gets a new id and a loop that runs again keeps its own. Under the GIL.
+ * Loop objects: their ids, what they are, what they poll. Knows them by weak references, so that a
+ * new loop at an old address gets a new id and a loop that runs again keeps its own. Under the GIL.
  */
 #include "probe/agent/got.h"
 #include "probe/agent/loop.h"
@@ -10,7 +10,7 @@
 
 struct loop_slot {
 	const void *loop; /* NULL: free */
-	PyObject *ref;	  /* weak; NULL: the type takes none, then the address is the loop */
+	PyObject *ref;    /* weak; NULL: the type takes none, then the address is the loop */
 	uint64_t id;
 };
 
@@ -71,7 +71,7 @@ uint64_t loop_id_take(PyObject *loop)
 	return slot->id;
 }
 
-/* ---- what it is ------------------------------------------------------------------------------------------------------- */
+/* ---- what it is -------------------------------------------------------------------------- */
 
 /* A str attribute of a class; returns its length, 0 if there is none. */
 static size_t class_text(PyObject *class, const char *name, char *buf, size_t size)
@@ -96,7 +96,8 @@ static bool is_uvloop(PyObject *loop)
 	char module[64];
 
 	for (Py_ssize_t i = 0; mro && i < PyTuple_Size(mro) && !found; i++) {
-		size_t n = class_text(PyTuple_GetItem(mro, i), "__module__", module, sizeof(module));
+		size_t n =
+			class_text(PyTuple_GetItem(mro, i), "__module__", module, sizeof(module));
 
 		found = (n == 6 || (n > 6 && module[6] == '.')) && !memcmp(module, "uvloop", 6);
 	}
@@ -105,7 +106,10 @@ static bool is_uvloop(PyObject *loop)
 	return found;
 }
 
-/* loop._selector._selector: the select.epoll of a selectors.EpollSelector. New reference or NULL, no error left. */
+/*
+ * loop._selector._selector: the select.epoll of a selectors.EpollSelector. New reference or NULL,
+ * no error left.
+ */
 static PyObject *poller_of(PyObject *loop)
 {
 	static PyObject *name;

@@ -1,5 +1,6 @@
 /*
- * Reads a loaded ELF object's dynamic section (ELF gABI; x86-64 and aarch64 psABI). Called by got.c under the GIL. Changes nothing.
+ * Reads a loaded ELF object's dynamic section (ELF gABI; x86-64 and aarch64 psABI). Called by got.c
+ * under the GIL. Changes nothing.
  */
 #include "probe/agent/object_file.h"
 
@@ -64,7 +65,7 @@ bool object_file_init(struct object_file *file, const struct dl_phdr_info *info)
 static void *handle_take(const struct object_file *file)
 {
 	void *handle = dlopen(file->executable ? NULL : file->path, RTLD_LAZY | RTLD_NOLOAD);
-	struct link_map *map = handle; /* what a handle is in glibc, and dlinfo(RTLD_DI_LINKMAP) returns */
+	struct link_map *map = handle; /* what a handle is in glibc */
 
 	if (handle && map->l_addr == file->base && map->l_ld == file->dynamic)
 		return handle;
@@ -173,7 +174,8 @@ const char *object_file_version(const struct object_file *file, const struct imp
 	return NULL;
 }
 
-bool object_file_import(const struct object_file *file, unsigned int table, size_t index, struct import *ret)
+bool object_file_import(
+	const struct object_file *file, unsigned int table, size_t index, struct import *ret)
 {
 	const ElfW(Rela) *rela = &file->tables[table][index];
 	uint32_t type = (uint32_t)ELF64_R_TYPE(rela->r_info);
@@ -191,13 +193,15 @@ bool object_file_import(const struct object_file *file, unsigned int table, size
 
 #if defined(__x86_64__)
 /* "push index" behind an optional endbr64; x86-64 psABI, 5.2 */
-bool object_file_unbound(const struct object_file *file, const struct import *import, const void *value)
+bool object_file_unbound(
+	const struct object_file *file, const struct import *import, const void *value)
 {
-	static const uint8_t endbr64[] = { 0xf3, 0x0f, 0x1e, 0xfa };
+	static const uint8_t endbr64[] = {0xf3, 0x0f, 0x1e, 0xfa};
 	const uint8_t *at = value;
 	uint32_t index;
 
-	if (!import->lazy || (uintptr_t)at < file->code_begin || (uintptr_t)at + 16 > file->code_end)
+	if (!import->lazy || (uintptr_t)at < file->code_begin ||
+		(uintptr_t)at + 16 > file->code_end)
 		return false;
 	if (!memcmp(at, endbr64, sizeof(endbr64)))
 		at += sizeof(endbr64);
@@ -208,7 +212,8 @@ bool object_file_unbound(const struct object_file *file, const struct import *im
 }
 #else
 /* All stubs share PLT[0] there: no proof which one it is. */
-bool object_file_unbound(const struct object_file *file, const struct import *import, const void *value)
+bool object_file_unbound(
+	const struct object_file *file, const struct import *import, const void *value)
 {
 	return false;
 }

@@ -1,6 +1,6 @@
 /*
- * /proc/self/maps as a table of ranges, in address order as the kernel gives them. For got.c, which puts back the permissions it
- * found. Silent.
+ * /proc/self/maps as a table of ranges, in address order as the kernel gives them. For got.c, which
+ * puts back the permissions it found. Silent.
  */
 #include "probe/agent/page.h"
 
@@ -57,7 +57,8 @@ static void line_add(struct page_map *map, const char *line)
 			   (line[2] == 'x' ? PROT_EXEC : 0);
 	if (map->count == map->room) {
 		map->room = map->room ? map->room * 2 : 512;
-		more = map->room <= RANGES_MAX ? realloc(map->ranges, map->room * sizeof(range)) : NULL;
+		more = map->room <= RANGES_MAX ? realloc(map->ranges, map->room * sizeof(range))
+					       : NULL;
 		if (!more) {
 			map->room = map->count;
 			return;

@@ -1,6 +1,7 @@
 /*
- * glibc symbols the agent imports, bound to their oldest version so that the object loads on older systems too (dlsym,
- * pthread_* and others moved into libc.so.6 in glibc 2.34 under a new version). Include it where one of them is called.
+ * glibc symbols the agent imports, bound to their oldest version so that the object loads on older
+ * systems too (dlsym, pthread_* and others moved into libc.so.6 in glibc 2.34 under a new version).
+ * Include it where one of them is called.
  */
 #ifndef PROBE_AGENT_SYMVER_H
 #define PROBE_AGENT_SYMVER_H

@@ -1,6 +1,7 @@
 /*
- * What a C call touched: the path behind a descriptor, the peer of a socket, the command line of a child. Called by the
- * wrappers of long calls only, in any thread and in signal handlers: no allocation, no lock, no Python.
+ * What a C call touched: the path behind a descriptor, the peer of a socket, the command line of a
+ * child. Called by the wrappers of long calls only, in any thread and in signal handlers: no
+ * allocation, no lock, no Python.
  */
 #include "probe/agent/target.h"
 
@@ -84,7 +85,7 @@ static size_t put_unix(char *buf, size_t size, const struct sockaddr_un *un, soc
 
 	if (!n)
 		return put_text(buf, size, 0, "unix", 4); /* unnamed: socketpair() */
-	if (un->sun_path[0]) /* NUL at the end is not certain */
+	if (un->sun_path[0])                              /* NUL at the end is not certain */
 		return put_text(buf, size, 0, un->sun_path, strnlen(un->sun_path, n));
 	put_text(buf, size, 0, "@", 1); /* abstract */
 	return put_text(buf, size, 1, un->sun_path + 1, n - 1);

@@ -1,6 +1,6 @@
 /*
- * The shipped offsets as a table, and the interpreter's own debug offsets over them. Called once per target. Must not
- * trust the bytes it is given.
+ * The shipped offsets as a table, and the interpreter's own debug offsets over them. Called once
+ * per target. Must not trust the bytes it is given.
  */
 #include "probe/target/layout.h"
 
@@ -17,8 +17,9 @@ struct member {
 };
 
 static const struct member members[] = {
-#define MEMBER(structure, member, v8, v9, v10, v11, v12, v13, v14, w13, w14, doc) \
-	{ offsetof(struct layout, structure##_##member), { v8, v9, v10, v11, v12, v13, v14 }, { w13, w14 } },
+#define MEMBER(structure, member, v8, v9, v10, v11, v12, v13, v14, w13, w14, doc)                  \
+	{offsetof(struct layout, structure##_##member), {v8, v9, v10, v11, v12, v13, v14},         \
+		{w13, w14}},
 #include "probe/target/layout.def"
 #undef MEMBER
 };

@@ -1,6 +1,6 @@
 /*
- * Where CPython keeps its members, by version. Read by the agent about its own process and by readers from outside.
- * Silent, no Python, no allocation.
+ * Where CPython keeps its members, by version. Read by the agent about its own process and by
+ * readers from outside. Silent, no Python, no allocation.
  */
 #ifndef PROBE_TARGET_LAYOUT_H
 #define PROBE_TARGET_LAYOUT_H
@@ -12,7 +12,10 @@
 #define LAYOUT_MINOR_MAX 14
 #define OFF_ABSENT 0xffffu /* not in this version; 0 is a real offset */
 
-/* Bytes at the start of _PyRuntime that layout_refine() reads (3.14's words up to gi_frame_state, rounded up). */
+/*
+ * Bytes at the start of _PyRuntime that layout_refine() reads (3.14's words up to gi_frame_state,
+ * rounded up).
+ */
 #define LAYOUT_DEBUG_BYTES 704
 
 /* Low bits of a frame's code member that are no part of the address (3.14's stack references). */
@@ -25,7 +28,7 @@ enum { /* frames whose owner is at least this are no Python frames (entry trampo
 struct layout {
 	int minor;   /* of Python 3.minor */
 	int refined; /* 1: debug offsets of the target have replaced the shipped ones */
-#define MEMBER(structure, member, v8, v9, v10, v11, v12, v13, v14, w13, w14, doc) \
+#define MEMBER(structure, member, v8, v9, v10, v11, v12, v13, v14, w13, w14, doc)                  \
 	uint16_t structure##_##member;
 #include "probe/target/layout.def"
 #undef MEMBER
@@ -34,9 +37,10 @@ struct layout {
 /* The shipped offsets of Python 3.minor. -ENOTSUP: a version that is not in the list. */
 int layout_shipped(int minor, struct layout *ret);
 /*
- * Replace what _Py_DebugOffsets covers by what the interpreter itself publishes. `runtime` is the start of its _PyRuntime.
- * 0 where there is none (before 3.13); -EPROTO: no cookie, another version, or an offset out of range; -ENOTSUP: a
- * free-threaded build. The layout is untouched on failure.
+ * Replace what _Py_DebugOffsets covers by what the interpreter itself publishes. `runtime` is the
+ * start of its _PyRuntime. 0 where there is none (before 3.13); -EPROTO: no cookie, another
+ * version, or an offset out of range; -ENOTSUP: a free-threaded build. The layout is untouched on
+ * failure.
  */
 int layout_refine(struct layout *layout, const void *runtime, size_t n);
 
