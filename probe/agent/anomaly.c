@@ -1,5 +1,6 @@
-/* Coroutines dropped without an await: a C function in the place of warnings._warn_unawaited_coroutine, so the warning itself, its
- * text, filters and stacklevel stay what they are. The other anomalies are seen where tasks are finalized (ctask.c, pytask.c). */
+/* Coroutines dropped without an await: a C function in the place of
+ * warnings._warn_unawaited_coroutine, so the warning itself, its text, filters and stacklevel stay
+ * what they are. The other anomalies are seen where tasks are finalized (ctask.c, pytask.c). */
 #include "probe/agent/task.h"
 
 #include <errno.h>
@@ -38,7 +39,7 @@ static PyObject *on_warn(PyObject *self, PyObject *coro)
 	return PyObject_CallFunctionObjArgs(warn_original, coro, NULL);
 }
 
-static PyMethodDef warn_def = { "_warn_unawaited_coroutine", on_warn, METH_O, NULL };
+static PyMethodDef warn_def = {"_warn_unawaited_coroutine", on_warn, METH_O, NULL};
 
 int anomaly_open(void)
 {
@@ -49,7 +50,9 @@ int anomaly_open(void)
 	if (warn_original && PyCallable_Check(warn_original)) {
 		Py_IncRef(warn_original);
 		function = PyCFunction_NewEx(&warn_def, NULL, NULL);
-		rc = function ? PyDict_SetItemString(PyModule_GetDict(module), warn_def.ml_name, function) : -1;
+		rc = function ? PyDict_SetItemString(
+					PyModule_GetDict(module), warn_def.ml_name, function)
+			      : -1;
 	}
 	Py_DecRef(function);
 	PyErr_Clear();

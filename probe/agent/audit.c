@@ -1,6 +1,6 @@
 /*
- * Audit events that matter, on threads that run a loop: what a call that may block was asked for. Arguments are summarized from
- * plain values only; anything else shows as its type.
+ * Audit events that matter, on threads that run a loop: what a call that may block was asked for.
+ * Arguments are summarized from plain values only; anything else shows as its type.
  */
 #include "probe/agent/object.h"
 
@@ -11,33 +11,33 @@
 #define DEPTH_MAX 3 /* of tuples and lists within arguments */
 
 static const struct audit_kind {
-	const char *event; /* a trailing '*' stands for any ending */
+	const char *event;         /* a trailing '*' stands for any ending */
 	unsigned int first, count; /* of its arguments */
 } kinds[] = {
-	{ "fcntl.flock", 1, 1 },
-	{ "fcntl.lockf", 1, 1 },
-	{ "ftplib.connect", 1, 2 },
-	{ "http.client.connect", 1, 2 },
-	{ "imaplib.open", 1, 2 },
-	{ "open", 0, 1 },
-	{ "os.exec", 0, 2 },
-	{ "os.fork", 0, 0 },
-	{ "os.forkpty", 0, 0 },
-	{ "os.posix_spawn", 0, 2 },
-	{ "os.system", 0, 1 },
-	{ "poplib.connect", 1, 2 },
-	{ "pty.spawn", 0, 1 },
-	{ "shutil.*", 0, 2 },
-	{ "smtplib.connect", 1, 2 },
-	{ "socket.connect", 1, 1 },
-	{ "socket.getaddrinfo", 0, 2 },
-	{ "socket.gethostby*", 0, 1 },
-	{ "socket.getnameinfo", 0, 1 },
-	{ "sqlite3.connect", 0, 1 },
-	{ "subprocess.Popen", 1, 1 },
-	{ "telnetlib.Telnet.open", 1, 2 },
-	{ "time.sleep", 0, 1 },
-	{ "urllib.Request", 0, 1 },
+	{"fcntl.flock", 1, 1},
+	{"fcntl.lockf", 1, 1},
+	{"ftplib.connect", 1, 2},
+	{"http.client.connect", 1, 2},
+	{"imaplib.open", 1, 2},
+	{"open", 0, 1},
+	{"os.exec", 0, 2},
+	{"os.fork", 0, 0},
+	{"os.forkpty", 0, 0},
+	{"os.posix_spawn", 0, 2},
+	{"os.system", 0, 1},
+	{"poplib.connect", 1, 2},
+	{"pty.spawn", 0, 1},
+	{"shutil.*", 0, 2},
+	{"smtplib.connect", 1, 2},
+	{"socket.connect", 1, 1},
+	{"socket.getaddrinfo", 0, 2},
+	{"socket.gethostby*", 0, 1},
+	{"socket.getnameinfo", 0, 1},
+	{"sqlite3.connect", 0, 1},
+	{"subprocess.Popen", 1, 1},
+	{"telnetlib.Telnet.open", 1, 2},
+	{"time.sleep", 0, 1},
+	{"urllib.Request", 0, 1},
 };
 
 struct detail {
@@ -53,7 +53,8 @@ static const struct audit_kind *kind_find(const char *event)
 		if (kinds[i].event[0] != event[0])
 			continue;
 		n = strlen(kinds[i].event) - 1;
-		if (kinds[i].event[n] == '*' ? strncmp(kinds[i].event, event, n) == 0 : strcmp(kinds[i].event, event) == 0)
+		if (kinds[i].event[n] == '*' ? strncmp(kinds[i].event, event, n) == 0
+					     : strcmp(kinds[i].event, event) == 0)
 			return &kinds[i];
 	}
 	return NULL;
@@ -100,7 +101,8 @@ static void bytes_put(struct detail *d, PyObject *o)
 static void value_put(struct detail *d, PyObject *o, const char *between, unsigned int depth);
 
 /* Only exact tuples and lists: a subclass may iterate in its own way. */
-static void items_put(struct detail *d, PyObject *o, Py_ssize_t from, Py_ssize_t to, const char *between, unsigned int depth)
+static void items_put(struct detail *d, PyObject *o, Py_ssize_t from, Py_ssize_t to,
+	const char *between, unsigned int depth)
 {
 	bool tuple = PyTuple_CheckExact(o);
 	Py_ssize_t i;
@@ -108,7 +110,8 @@ static void items_put(struct detail *d, PyObject *o, Py_ssize_t from, Py_ssize_t
 	for (i = from; i < to && d->size < sizeof(d->data); i++) {
 		if (i > from)
 			detail_put(d, between, strlen(between));
-		value_put(d, tuple ? PyTuple_GetItem(o, i) : PyList_GetItem(o, i), between, depth + 1);
+		value_put(d, tuple ? PyTuple_GetItem(o, i) : PyList_GetItem(o, i), between,
+			depth + 1);
 	}
 }
 
@@ -140,7 +143,8 @@ static void value_put(struct detail *d, PyObject *o, const char *between, unsign
 /* An address reads host:port, a command's words are apart. */
 static const char *separator(const char *event)
 {
-	bool address = strstr(event, "connect") || strncmp(event, "socket.", 7) == 0 || strstr(event, "open");
+	bool address = strstr(event, "connect") || strncmp(event, "socket.", 7) == 0 ||
+		       strstr(event, "open");
 
 	return address && strcmp(event, "sqlite3.connect") != 0 ? ":" : " ";
 }

@@ -1,6 +1,7 @@
 /*
- * See boot.h. The loop is a C type that keeps what call_soon() is given; the coroutines are asyncio's own sleep() and
- * StreamReader.read(), so no source is compiled and no type cache of asyncio learns of us.
+ * See boot.h. The loop is a C type that keeps what call_soon() is given; the coroutines are
+ * asyncio's own sleep() and StreamReader.read(), so no source is compiled and no type cache of
+ * asyncio learns of us.
  */
 #include "probe/agent/boot.h"
 
@@ -43,10 +44,11 @@ static PyObject *loop_ignore(PyObject *self, PyObject *args)
 /* type(*args, loop=loop, name=name); name may be NULL */
 static PyObject *make(PyObject *type, PyObject *loop, PyObject *arg, PyObject *name)
 {
-	PyObject *args = arg ? PyTuple_Pack(1, arg) : PyTuple_New(0), *kwargs = PyDict_New(), *made = NULL;
+	PyObject *args = arg ? PyTuple_Pack(1, arg) : PyTuple_New(0), *kwargs = PyDict_New(),
+		 *made = NULL;
 
 	if (args && kwargs && PyDict_SetItemString(kwargs, "loop", loop) == 0 &&
-			(!name || PyDict_SetItemString(kwargs, "name", name) == 0))
+		(!name || PyDict_SetItemString(kwargs, "name", name) == 0))
 		made = PyObject_Call(type, args, kwargs);
 	Py_DecRef(args);
 	Py_DecRef(kwargs);
@@ -59,15 +61,17 @@ static PyObject *loop_create_future(PyObject *self, PyObject *args)
 }
 
 static PyMethodDef loop_methods[] = {
-	{ "call_soon", (PyCFunction)(void (*)(void))loop_call_soon, METH_VARARGS | METH_KEYWORDS, NULL },
-	{ "get_debug", loop_false, METH_NOARGS, NULL },
-	{ "is_running", loop_false, METH_NOARGS, NULL },
-	{ "create_future", loop_create_future, METH_NOARGS, NULL },
-	{ "call_exception_handler", loop_ignore, METH_O, NULL },
-	{ NULL, NULL, 0, NULL },
+	{"call_soon", (PyCFunction)(void (*)(void))loop_call_soon, METH_VARARGS | METH_KEYWORDS,
+		NULL},
+	{"get_debug", loop_false, METH_NOARGS, NULL},
+	{"is_running", loop_false, METH_NOARGS, NULL},
+	{"create_future", loop_create_future, METH_NOARGS, NULL},
+	{"call_exception_handler", loop_ignore, METH_O, NULL},
+	{NULL, NULL, 0, NULL},
 };
-static PyType_Slot loop_slots[] = { { Py_tp_methods, loop_methods }, { 0, NULL } };
-static PyType_Spec loop_spec = { "awaitscope.ProbeLoop", OBJECT_HEAD, 0, Py_TPFLAGS_DEFAULT, loop_slots };
+static PyType_Slot loop_slots[] = {{Py_tp_methods, loop_methods}, {0, NULL}};
+static PyType_Spec loop_spec = {
+	"awaitscope.ProbeLoop", OBJECT_HEAD, 0, Py_TPFLAGS_DEFAULT, loop_slots};
 
 struct probe { /* everything made for the proof; probe_drop() */
 	PyObject *loop, *coro[2], *name[2], *task[2], *step, *wakeup, *reader, *waiter;
@@ -87,8 +91,9 @@ static bool call_method(PyObject *o, const char *name, PyObject *arg)
 
 static void probe_drop(struct probe *p)
 {
-	PyObject *all[] = { p->step, p->wakeup, p->waiter, p->task[0], p->task[1], p->coro[0], p->coro[1], p->reader,
-		p->pending, p->cancelled, p->done, p->failed, p->error, p->name[0], p->name[1], p->loop, caught };
+	PyObject *all[] = {p->step, p->wakeup, p->waiter, p->task[0], p->task[1], p->coro[0],
+		p->coro[1], p->reader, p->pending, p->cancelled, p->done, p->failed, p->error,
+		p->name[0], p->name[1], p->loop, caught};
 	size_t i;
 
 	PyErr_Clear();
@@ -136,7 +141,10 @@ static bool call_caught(PyObject *arg)
 	return result != NULL;
 }
 
-/* A coroutine of asyncio's, as a task on our loop. False: an error is set, or something is not what it must be. */
+/*
+ * A coroutine of asyncio's, as a task on our loop. False: an error is set, or something is not what
+ * it must be.
+ */
 static bool task_make(struct probe *p, int i, PyObject *task_type)
 {
 	if (!p->coro[i] || strcmp(object_type_name(p->coro[i]), "coroutine") != 0)
@@ -146,12 +154,19 @@ static bool task_make(struct probe *p, int i, PyObject *task_type)
 	return p->task[i] && caught;
 }
 
-/* The wakeup callback of the task: the only callback of the future it waits for. New reference or NULL. */
+/*
+ * The wakeup callback of the task: the only callback of the future it waits for. New reference or
+ * NULL.
+ */
 static PyObject *wakeup_of(PyObject *waiter)
 {
 	PyObject *list = PyObject_GetAttrString(waiter, "_callbacks");
-	PyObject *pair = list && PyList_Check(list) && PyList_Size(list) == 1 ? PyList_GetItem(list, 0) : NULL;
-	PyObject *callback = pair && PyTuple_Check(pair) && PyTuple_Size(pair) > 0 ? PyTuple_GetItem(pair, 0) : NULL;
+	PyObject *pair = list && PyList_Check(list) && PyList_Size(list) == 1
+				 ? PyList_GetItem(list, 0)
+				 : NULL;
+	PyObject *callback = pair && PyTuple_Check(pair) && PyTuple_Size(pair) > 0
+				     ? PyTuple_GetItem(pair, 0)
+				     : NULL;
 
 	Py_IncRef(callback);
 	Py_DecRef(list);
@@ -161,7 +176,8 @@ static PyObject *wakeup_of(PyObject *waiter)
 /* Task 0 runs to its end, task 1 waits for a future: the moment to look at both. */
 static const char *tasks_run(struct probe *p, PyObject *task_type)
 {
-	PyObject *sleep = module_attr("asyncio.tasks", "sleep"), *reader = module_attr("asyncio.streams", "StreamReader");
+	PyObject *sleep = module_attr("asyncio.tasks", "sleep"),
+		 *reader = module_attr("asyncio.streams", "StreamReader");
 
 	if (!sleep || !reader)
 		return "asyncio lacks sleep() or StreamReader";
@@ -189,20 +205,28 @@ static const char *futures_make(struct probe *p)
 	p->failed = make(future_type, p->loop, NULL, NULL);
 	p->error = PyObject_CallFunctionObjArgs(PyExc_ValueError, NULL);
 	if (!p->pending || !p->error || !call_method(p->cancelled, "cancel", NULL) ||
-			!call_method(p->done, "set_result", Py_None) || !call_method(p->failed, "set_exception", p->error))
+		!call_method(p->done, "set_result", Py_None) ||
+		!call_method(p->failed, "set_exception", p->error))
 		return "no futures could be made on a loop of ours";
 	return NULL;
 }
 
-/* The only int that is 0 in what is pending, 1 in what is cancelled, 2 in what is done; -1: none, or two */
+/*
+ * The only int that is 0 in what is pending, 1 in what is cancelled, 2 in what is done; -1: none,
+ * or two
+ */
 static long state_find(const struct probe *p)
 {
 	long off, found = -1;
 
-	for (off = OBJECT_HEAD; off + (long)sizeof(int32_t) <= p->future_size; off += (long)sizeof(int32_t)) {
-		if (object_int_at(p->pending, off) != TASK_PENDING || object_int_at(p->cancelled, off) != TASK_CANCELLED ||
-				object_int_at(p->done, off) != TASK_FINISHED || object_int_at(p->failed, off) != TASK_FINISHED ||
-				object_int_at(p->task[0], off) != TASK_FINISHED || object_int_at(p->task[1], off) != TASK_PENDING)
+	for (off = OBJECT_HEAD; off + (long)sizeof(int32_t) <= p->future_size;
+		off += (long)sizeof(int32_t)) {
+		if (object_int_at(p->pending, off) != TASK_PENDING ||
+			object_int_at(p->cancelled, off) != TASK_CANCELLED ||
+			object_int_at(p->done, off) != TASK_FINISHED ||
+			object_int_at(p->failed, off) != TASK_FINISHED ||
+			object_int_at(p->task[0], off) != TASK_FINISHED ||
+			object_int_at(p->task[1], off) != TASK_PENDING)
 			continue;
 		if (found >= 0)
 			return -1;
@@ -219,11 +243,12 @@ static const char *offsets_find(const struct probe *p, struct task_layout *l)
 	l->loop = pointer_find(p->task[1], p->loop, p->future_size);
 	l->exception = pointer_find(p->failed, p->error, p->future_size);
 	l->state = state_find(p);
-	if (l->name < 0 || l->coro < 0 || l->waiter < 0 || l->loop < 0 || l->exception < 0 || l->state < 0)
+	if (l->name < 0 || l->coro < 0 || l->waiter < 0 || l->loop < 0 || l->exception < 0 ||
+		l->state < 0)
 		return "a task's fields were not found";
 	if (object_at(p->task[0], l->name) != p->name[0] || object_at(p->task[0], l->waiter) ||
-			object_at(p->task[0], l->loop) != p->loop || object_at(p->task[0], l->exception) ||
-			object_at(p->task[1], l->exception) || object_at(p->pending, l->loop) != p->loop)
+		object_at(p->task[0], l->loop) != p->loop || object_at(p->task[0], l->exception) ||
+		object_at(p->task[1], l->exception) || object_at(p->pending, l->loop) != p->loop)
 		return "two tasks do not agree on the fields";
 	return NULL;
 }
@@ -231,33 +256,43 @@ static const char *offsets_find(const struct probe *p, struct task_layout *l)
 static const char *callbacks_prove(const struct probe *p, struct task_layout *l)
 {
 	l->step = Py_TYPE(p->step);
-	if (!strstr(object_type_name(p->step), "TaskStepMethWrapper") || object_at(p->step, WRAPPER_TASK_OFF) != p->task[0])
+	if (!strstr(object_type_name(p->step), "TaskStepMethWrapper") ||
+		object_at(p->step, WRAPPER_TASK_OFF) != p->task[0])
 		return "the step callback is of a new kind";
 	if (strstr(object_type_name(p->wakeup), "TaskWakeupMethWrapper")) {
 		l->wakeup = Py_TYPE(p->wakeup);
-		return object_at(p->wakeup, WRAPPER_TASK_OFF) == p->task[1] ? NULL : "the wakeup callback has no task";
+		return object_at(p->wakeup, WRAPPER_TASK_OFF) == p->task[1]
+			       ? NULL
+			       : "the wakeup callback has no task";
 	}
-	if (Py_TYPE(p->wakeup) != &PyCFunction_Type || PyCFunction_GetSelf(p->wakeup) != p->task[1] ||
-			PyCFunction_GetFlags(p->wakeup) != METH_O)
+	if (Py_TYPE(p->wakeup) != &PyCFunction_Type ||
+		PyCFunction_GetSelf(p->wakeup) != p->task[1] ||
+		PyCFunction_GetFlags(p->wakeup) != METH_O)
 		return "the wakeup callback is of a new kind";
 	l->wakeup_def = object_at(p->wakeup, CFUNCTION_DEF_OFF);
-	if (object_at(l->wakeup_def, METHOD_DEF_FUNCTION_OFF) != (void *)PyCFunction_GetFunction(p->wakeup))
+	if (object_at(l->wakeup_def, METHOD_DEF_FUNCTION_OFF) !=
+		(void *)PyCFunction_GetFunction(p->wakeup))
 		return "the wakeup callback's method table is elsewhere";
 	return NULL;
 }
 
-static const char *descriptors_find(const struct probe *p, PyObject *task_type, struct task_layout *l)
+static const char *descriptors_find(
+	const struct probe *p, PyObject *task_type, struct task_layout *l)
 {
 	l->log_traceback = PyObject_GetAttrString(future_type, "_log_traceback");
 	l->log_destroy_pending = PyObject_GetAttrString(task_type, "_log_destroy_pending");
-	if (!l->log_traceback || !l->log_destroy_pending || !object_described_true(l->log_traceback, p->failed) ||
-			object_described_true(l->log_traceback, p->done) ||
-			!object_described_true(l->log_destroy_pending, p->task[1]))
+	if (!l->log_traceback || !l->log_destroy_pending ||
+		!object_described_true(l->log_traceback, p->failed) ||
+		object_described_true(l->log_traceback, p->done) ||
+		!object_described_true(l->log_destroy_pending, p->task[1]))
 		return "the log flags of tasks were not found";
 	return NULL;
 }
 
-/* From 3.14 a task steps only if its loop is the thread's running one (FACTS: enter_task); before, nothing needs to be swapped. */
+/*
+ * From 3.14 a task steps only if its loop is the thread's running one (FACTS: enter_task); before,
+ * nothing needs to be swapped.
+ */
 struct running {
 	PyObject *loop, *task;
 	bool swapped;
@@ -302,7 +337,10 @@ static void running_restore(struct running *r)
 	PyErr_Clear();
 }
 
-/* The proof itself, with our loop running where it must. Nothing stays pending or unlooked at, whatever comes out. */
+/*
+ * The proof itself, with our loop running where it must. Nothing stays pending or unlooked at,
+ * whatever comes out.
+ */
 static const char *probe_look(struct probe *p, PyObject *task_type, struct task_layout *l)
 {
 	const char *reason = tasks_run(p, task_type);
@@ -327,7 +365,7 @@ static const char *probe_look(struct probe *p, PyObject *task_type, struct task_
 static const char *probe_run(struct probe *p, PyObject *task_type, struct task_layout *l)
 {
 	PyObject *loop_type = PyType_FromSpec(&loop_spec);
-	struct running running = { 0 };
+	struct running running = {0};
 	const char *reason;
 
 	p->loop = loop_type ? PyObject_CallFunctionObjArgs(loop_type, NULL) : NULL;
@@ -336,7 +374,8 @@ static const char *probe_run(struct probe *p, PyObject *task_type, struct task_l
 	p->future_size = size_of_type(future_type);
 	if (!p->loop || p->task_size < p->future_size || p->future_size < OBJECT_HEAD)
 		return "no loop could be made";
-	reason = running_set(&running, p->loop) ? "the running loop could not be exchanged" : probe_look(p, task_type, l);
+	reason = running_set(&running, p->loop) ? "the running loop could not be exchanged"
+						: probe_look(p, task_type, l);
 	running_restore(&running);
 	return reason;
 }
@@ -344,8 +383,8 @@ static const char *probe_run(struct probe *p, PyObject *task_type, struct task_l
 int boot_task(struct task_layout *ret, const char **ret_reason)
 {
 	PyObject *task_type = module_attr("_asyncio", "Task");
-	struct task_layout layout = { 0 };
-	struct probe probe = { 0 };
+	struct task_layout layout = {0};
+	struct probe probe = {0};
 	const char *reason;
 
 	future_type = module_attr("_asyncio", "Future");

@@ -1,14 +1,18 @@
-/* What the hooks on tasks must know about this interpreter's _asyncio, found out on objects made for it. */
+/*
+ * What the hooks on tasks must know about this interpreter's _asyncio, found out on objects made
+ * for it.
+ */
 #ifndef PROBE_AGENT_BOOT_H
 #define PROBE_AGENT_BOOT_H
 
 #include "probe/agent/object.h"
 
 struct task_layout {
-	PyTypeObject *task;   /* _asyncio.Task */
-	PyTypeObject *step;   /* TaskStepMethWrapper */
-	PyTypeObject *wakeup; /* TaskWakeupMethWrapper (3.8, 3.9); NULL: a PyCFunction over wakeup_def */
-	void *wakeup_def;     /* PyMethodDef of task_wakeup (3.10+) */
+	PyTypeObject *task; /* _asyncio.Task */
+	PyTypeObject *step; /* TaskStepMethWrapper */
+	PyTypeObject
+		*wakeup; /* TaskWakeupMethWrapper (3.8, 3.9); NULL: a PyCFunction over wakeup_def */
+	void *wakeup_def; /* PyMethodDef of task_wakeup (3.10+) */
 	/* offsets in a task */
 	long name, coro, waiter, loop, exception, state;
 	/* C descriptors; owned for good */
@@ -18,8 +22,9 @@ struct task_layout {
 #define WRAPPER_TASK_OFF 16 /* the task in step and wakeup wrappers; proven by boot_task() */
 
 /*
- * Make a few tasks on a loop of our own, run them to their end, and find the layout. Leaves nothing pending, no numbered task name
- * taken, the running loop as it was. 0, or -EPROTO with the reason in *ret_reason. GIL
+ * Make a few tasks on a loop of our own, run them to their end, and find the layout. Leaves nothing
+ * pending, no numbered task name taken, the running loop as it was. 0, or -EPROTO with the reason
+ * in *ret_reason. GIL
  */
 int boot_task(struct task_layout *ret, const char **ret_reason);
 

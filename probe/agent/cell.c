@@ -1,6 +1,7 @@
 /*
- * Cells: two C callables among IPython's events. The shell is looked for when tasks are made, since a kernel makes some before its
- * first cell; appended to the lists themselves, because EventManager.register() compiles a signature in some releases.
+ * Cells: two C callables among IPython's events. The shell is looked for when tasks are made, since
+ * a kernel makes some before its first cell; appended to the lists themselves, because
+ * EventManager.register() compiles a signature in some releases.
  */
 #include "probe/agent/task.h"
 
@@ -100,7 +101,8 @@ static void end_write(PyObject *result)
 
 static PyObject *on_pre_run_cell(PyObject *self, PyObject *info)
 {
-	if (agent_ours() && agent_thread.cells++ == 0) { /* run_cell() inside a cell is no cell of its own */
+	if (agent_ours() &&
+		agent_thread.cells++ == 0) { /* run_cell() inside a cell is no cell of its own */
 		thread_seen();
 		begin_write(info);
 	}
@@ -116,8 +118,8 @@ static PyObject *on_post_run_cell(PyObject *self, PyObject *result)
 	return Py_None;
 }
 
-static PyMethodDef pre_def = { "awaitscope_pre_run_cell", on_pre_run_cell, METH_O, NULL };
-static PyMethodDef post_def = { "awaitscope_post_run_cell", on_post_run_cell, METH_O, NULL };
+static PyMethodDef pre_def = {"awaitscope_pre_run_cell", on_pre_run_cell, METH_O, NULL};
+static PyMethodDef post_def = {"awaitscope_post_run_cell", on_post_run_cell, METH_O, NULL};
 
 static int callback_insert(PyObject *lists, PyMethodDef *def, const char *event, Py_ssize_t at)
 {

@@ -1,6 +1,7 @@
 /*
- * Slot hooks on _asyncio.Task and its two callback types: every task of the C module, however made, and every step of it. Each hook
- * calls the original exactly once, adds no frame and changes no result.
+ * Slot hooks on _asyncio.Task and its two callback types: every task of the C module, however made,
+ * and every step of it. Each hook calls the original exactly once, adds no frame and changes no
+ * result.
  */
 #include "probe/agent/boot.h"
 #include "probe/agent/slot.h"
@@ -12,7 +13,10 @@ typedef void (*finalize_fn)(PyObject *);
 typedef PyObject *(*fast_fn)(PyObject *, PyObject *const *, Py_ssize_t, PyObject *);
 typedef PyObject *(*class_fn)(PyObject *, PyTypeObject *, PyObject *const *, size_t, PyObject *);
 
-/* Calling conventions of PyMethodDef, Include/methodobject.h; FASTCALL and METHOD are not in the limited API of 3.8. */
+/*
+ * Calling conventions of PyMethodDef, Include/methodobject.h; FASTCALL and METHOD are not in the
+ * limited API of 3.8.
+ */
 #define CALL_FASTCALL_KEYWORDS (0x0080 | METH_KEYWORDS)
 #define CALL_METHOD (0x0200 | CALL_FASTCALL_KEYWORDS)
 
@@ -29,7 +33,7 @@ static union original {
 
 static PyObject *str_eager_start, *str_loop, *str_cr_suspended;
 
-/* ---- creation ----------------------------------------------------------------------------------------------------- */
+/* ---- creation ----------------------------------------------------------- */
 
 static bool eager_asked(PyObject *kwargs)
 {
@@ -41,13 +45,17 @@ static bool eager_asked(PyObject *kwargs)
 	return value == Py_True;
 }
 
-/* Whether an eager task took its first step: it is done, waits, or its coroutine has begun. Without a running loop it does not. */
+/*
+ * Whether an eager task took its first step: it is done, waits, or its coroutine has begun. Without
+ * a running loop it does not.
+ */
 static bool eager_stepped(PyObject *task)
 {
 	PyObject *coro = object_at(task, layout.coro), *suspended;
 	bool begun;
 
-	if (object_int_at(task, layout.state) != TASK_PENDING || object_at(task, layout.waiter) || !coro || !str_cr_suspended)
+	if (object_int_at(task, layout.state) != TASK_PENDING || object_at(task, layout.waiter) ||
+		!coro || !str_cr_suspended)
 		return true;
 	if (strcmp(object_type_name(coro), "coroutine") != 0)
 		return true;
@@ -67,7 +75,10 @@ static struct task_after after_of(PyObject *task)
 	};
 }
 
-/* An eager task's first step runs inside its __init__, so it is announced before, still without the name it will get. */
+/*
+ * An eager task's first step runs inside its __init__, so it is announced before, still without the
+ * name it will get.
+ */
 static int init_eager(PyObject *self, PyObject *args, PyObject *kwargs, struct task_birth *birth)
 {
 	PyObject *loop = kwargs && str_loop ? PyDict_GetItemWithError(kwargs, str_loop) : NULL;
@@ -108,14 +119,18 @@ static int on_init(PyObject *self, PyObject *args, PyObject *kwargs)
 	rc = task_init.init(self, args, kwargs);
 	if (rc == 0 && agent.on) {
 		birth.coro = object_at(self, layout.coro);
-		task_birth_write(&birth, self, object_at(self, layout.loop), object_at(self, layout.name));
+		task_birth_write(
+			&birth, self, object_at(self, layout.loop), object_at(self, layout.name));
 	}
 	return rc;
 }
 
-/* ---- steps -------------------------------------------------------------------------------------------------------- */
+/* ---- steps -------------------------------------------------------------- */
 
-/* After the original has returned: NULL means that an error is on its way, KeyboardInterrupt or SystemExit. */
+/*
+ * After the original has returned: NULL means that an error is on its way, KeyboardInterrupt or
+ * SystemExit.
+ */
 static void step_done(PyObject *task, const struct task_step *step, PyObject *result)
 {
 	uint64_t end_ns = task_step_end(step);
@@ -173,7 +188,7 @@ static PyObject *on_wakeup_method(PyObject *task, PyObject *future)
 	return result;
 }
 
-/* ---- cancel, set_name, finalize ------------------------------------------------------------------------------------ */
+/* ---- cancel, set_name, finalize ----------------------------------------- */
 
 static PyObject *cancelled(PyObject *task, uint32_t stack, PyObject *result)
 {
@@ -193,7 +208,8 @@ static PyObject *on_cancel(PyObject *self, PyObject *none)
 	return cancelled(self, stack, task_cancel.method(self, none));
 }
 
-static PyObject *on_cancel_fast(PyObject *self, PyObject *const *args, Py_ssize_t count, PyObject *names)
+static PyObject *on_cancel_fast(
+	PyObject *self, PyObject *const *args, Py_ssize_t count, PyObject *names)
 {
 	uint32_t stack;
 
@@ -204,7 +220,8 @@ static PyObject *on_cancel_fast(PyObject *self, PyObject *const *args, Py_ssize_
 	return cancelled(self, stack, task_cancel.fast(self, args, count, names));
 }
 
-static PyObject *on_cancel_class(PyObject *self, PyTypeObject *type, PyObject *const *args, size_t count, PyObject *names)
+static PyObject *on_cancel_class(
+	PyObject *self, PyTypeObject *type, PyObject *const *args, size_t count, PyObject *names)
 {
 	uint32_t stack;
 
@@ -236,7 +253,8 @@ static void on_finalize(PyObject *self)
 		if (object_int_at(self, layout.state) == TASK_PENDING) {
 			if (object_described_true(layout.log_destroy_pending, self))
 				flags = GONE_PENDING;
-		} else if (object_at(self, layout.exception) && object_described_true(layout.log_traceback, self)) {
+		} else if (object_at(self, layout.exception) &&
+			   object_described_true(layout.log_traceback, self)) {
 			flags = GONE_UNRETRIEVED;
 		}
 		if (flags) {
@@ -248,7 +266,7 @@ static void on_finalize(PyObject *self)
 	task_finalize.finalize(self);
 }
 
-/* ---- installation -------------------------------------------------------------------------------------------------- */
+/* ---- installation ------------------------------------------------------- */
 
 static void wakeup_place(void)
 {
@@ -256,7 +274,8 @@ static void wakeup_place(void)
 	struct method_def *def = layout.wakeup_def;
 
 	if (layout.wakeup) {
-		slot_place(layout.wakeup, SLOT_CALL, "__call__", on_wakeup_call, &wakeup_call.pointer, name);
+		slot_place(layout.wakeup, SLOT_CALL, "__call__", on_wakeup_call,
+			&wakeup_call.pointer, name);
 		return;
 	}
 	wakeup_method.pointer = def->function;
@@ -309,14 +328,16 @@ int task_open(void)
 	str_eager_start = PyUnicode_InternFromString("eager_start");
 	str_loop = PyUnicode_InternFromString("loop");
 	str_cr_suspended = PyUnicode_InternFromString("cr_suspended");
-	rc = slot_place(layout.step, SLOT_CALL, "__call__", on_step, &step_call.pointer, "_asyncio task step");
+	rc = slot_place(layout.step, SLOT_CALL, "__call__", on_step, &step_call.pointer,
+		"_asyncio task step");
 	if (rc)
 		return rc;
 	wakeup_place();
 	rc = slot_place(layout.task, SLOT_INIT, "__init__", on_init, &task_init.pointer, init);
 	if (rc == 0)
 		slot_inherit(layout.task, SLOT_INIT, task_init.pointer, on_init);
-	rc = slot_place(layout.task, SLOT_FINALIZE, "__del__", on_finalize, &task_finalize.pointer, "_asyncio.Task.__del__");
+	rc = slot_place(layout.task, SLOT_FINALIZE, "__del__", on_finalize, &task_finalize.pointer,
+		"_asyncio.Task.__del__");
 	if (rc == 0)
 		slot_inherit(layout.task, SLOT_FINALIZE, task_finalize.pointer, on_finalize);
 	cancel_place();

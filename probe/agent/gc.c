@@ -1,4 +1,7 @@
-/* Garbage collections: a C callable in gc.callbacks, called by the collector with the GIL when one begins and when it ends. */
+/*
+ * Garbage collections: a C callable in gc.callbacks, called by the collector with the GIL when one
+ * begins and when it ends.
+ */
 #include "probe/agent/object.h"
 
 #include <dlfcn.h>
@@ -25,7 +28,8 @@ static void collection_write(PyObject *info)
 {
 	uint64_t cpu_ns = clock_thread_cpu_ns() - collection.cpu_ns;
 	struct ev_gc *e;
-	uint32_t generation = info_number(info, "generation"), collected = info_number(info, "collected");
+	uint32_t generation = info_number(info, "generation"),
+		 collected = info_number(info, "collected");
 
 	thread_seen();
 	e = ring_new(gc, 0, 0);
@@ -45,7 +49,8 @@ static PyObject *on_gc(PyObject *self, PyObject *args)
 	if (agent_ours() && PyTuple_Size(args) == 2) {
 		phase = PyTuple_GetItem(args, 0);
 		info = PyTuple_GetItem(args, 1);
-		if (PyUnicode_Check(phase) && PyUnicode_CompareWithASCIIString(phase, "start") == 0) {
+		if (PyUnicode_Check(phase) &&
+			PyUnicode_CompareWithASCIIString(phase, "start") == 0) {
 			collection.open = true;
 			collection.cpu_ns = clock_thread_cpu_ns();
 			collection.begin_ns = clock_now_ns();
@@ -58,11 +63,12 @@ static PyObject *on_gc(PyObject *self, PyObject *args)
 	return Py_None;
 }
 
-static PyMethodDef callback = { "awaitscope_gc", on_gc, METH_VARARGS, NULL };
+static PyMethodDef callback = {"awaitscope_gc", on_gc, METH_VARARGS, NULL};
 
 /*
- * gc.callbacks belongs to the interpreter, but only the module shows it, and few programs import that. So make a module object of it
- * for a moment: no import, no entry in sys.modules. New reference or NULL.
+ * gc.callbacks belongs to the interpreter, but only the module shows it, and few programs import
+ * that. So make a module object of it for a moment: no import, no entry in sys.modules. New
+ * reference or NULL.
  */
 static PyObject *gc_module(void)
 {
@@ -78,7 +84,7 @@ static PyObject *gc_module(void)
 		return NULL;
 	made = init();
 	if (!made || PyModule_Check(made))
-		return made; /* single-phase, up to 3.10 */
+		return made;                            /* single-phase, up to 3.10 */
 	spec = PyObject_GetAttrString(sys, "__spec__"); /* anything with a name will do */
 	module = spec ? PyModule_FromDefAndSpec((PyModuleDef *)made, spec) : NULL;
 	Py_DecRef(spec);

@@ -1,6 +1,6 @@
 /*
- * The agent's entry points, called by the preload object: open once, then every audit event. Installs the hooks when asyncio has
- * been imported by the program, and ends with the interpreter.
+ * The agent's entry points, called by the preload object: open once, then every audit event.
+ * Installs the hooks when asyncio has been imported by the program, and ends with the interpreter.
  */
 #include "probe/agent/object.h"
 #include "probe/agent/process.h"
@@ -25,8 +25,8 @@ EXPORT int awaitscope_agent_audit(const char *event, void *args);
 struct agent_state agent;
 
 static enum {
-	AGENT_WAITING,	  /* asyncio is not there */
-	AGENT_NEAR,	  /* asyncio is being imported */
+	AGENT_WAITING,    /* asyncio is not there */
+	AGENT_NEAR,       /* asyncio is being imported */
 	AGENT_INSTALLING, /* what we do now raises audit events of its own */
 	AGENT_INSTALLED,
 	AGENT_OFF, /* refused, or the interpreter has ended */
@@ -78,14 +78,15 @@ static int python_minor(void)
 	const char *version = Py_GetVersion();
 	int minor = 0;
 
-	if (strncmp(version, "3.", 2) != 0 || strstr(version, "free-threading") || strstr(version, "PyPy"))
+	if (strncmp(version, "3.", 2) != 0 || strstr(version, "free-threading") ||
+		strstr(version, "PyPy"))
 		return -1;
 	for (version += 2; *version >= '0' && *version <= '9'; version++)
 		minor = minor * 10 + (*version - '0');
 	return minor >= MINOR_MIN && minor <= MINOR_MAX ? minor : -1;
 }
 
-/* ---- fork ------------------------------------------------------------------------------------------------------- */
+/* ---- fork --------------------------------------------------------------- */
 
 /* In the child, between fork() and Python's own handlers: only memory of ours. */
 static void on_fork_child(void)
@@ -128,7 +129,7 @@ bool agent_resume(void)
 	return agent.on;
 }
 
-/* ---- installation ----------------------------------------------------------------------------------------------- */
+/* ---- installation ------------------------------------------------------- */
 
 /* asyncio is in sys.modules and its import is over. */
 static bool asyncio_ready(void)
@@ -169,7 +170,8 @@ static void install(void)
 	state = AGENT_INSTALLING;
 	error_put_aside(&error);
 	if (object_open() || pthread_atfork(NULL, NULL, on_fork_child) || rings_begin()) {
-		state = AGENT_OFF; /* without a place for records there is nothing to do; the recorder sees no ring file */
+		state = AGENT_OFF; /* without a place for records there is nothing to do; the
+				      recorder sees no ring file */
 	} else {
 		hooks_place();
 		state = AGENT_INSTALLED;
@@ -179,10 +181,14 @@ static void install(void)
 	errno = err;
 }
 
-/* Events raised where the interpreter is in good order; not within a look at an object, a collection or a teardown. */
+/*
+ * Events raised where the interpreter is in good order; not within a look at an object, a
+ * collection or a teardown.
+ */
 static bool event_is_calm(const char *event)
 {
-	static const char *const calm[] = { "import", "exec", "compile", "open", "socket.", "sys.", "os.", "subprocess." };
+	static const char *const calm[] = {
+		"import", "exec", "compile", "open", "socket.", "sys.", "os.", "subprocess."};
 	size_t i;
 
 	for (i = 0; i < sizeof(calm) / sizeof(calm[0]); i++)
@@ -193,15 +199,18 @@ static bool event_is_calm(const char *event)
 
 static bool import_named(PyObject *args, const char *name)
 {
-	PyObject *module = PyTuple_Check(args) && PyTuple_Size(args) > 0 ? PyTuple_GetItem(args, 0) : NULL;
+	PyObject *module =
+		PyTuple_Check(args) && PyTuple_Size(args) > 0 ? PyTuple_GetItem(args, 0) : NULL;
 
-	return module && PyUnicode_Check(module) && PyUnicode_CompareWithASCIIString(module, name) == 0;
+	return module && PyUnicode_Check(module) &&
+	       PyUnicode_CompareWithASCIIString(module, name) == 0;
 }
 
 static void audit_before(const char *event, PyObject *args)
 {
 	if (state == AGENT_WAITING) {
-		if (strcmp(event, "import") == 0 ? import_named(args, "asyncio") || import_named(args, "asyncio.base_events")
+		if (strcmp(event, "import") == 0 ? import_named(args, "asyncio") ||
+							   import_named(args, "asyncio.base_events")
 						 : strncmp(event, "sys.set_asyncgen_hook", 21) == 0)
 			state = AGENT_NEAR;
 		return;
@@ -213,7 +222,8 @@ static void audit_before(const char *event, PyObject *args)
 /* "import" names the file only where one is opened for it: a shared object about to be loaded. */
 static void audit_import(PyObject *args)
 {
-	PyObject *file = PyTuple_Check(args) && PyTuple_Size(args) > 1 ? PyTuple_GetItem(args, 1) : NULL;
+	PyObject *file =
+		PyTuple_Check(args) && PyTuple_Size(args) > 1 ? PyTuple_GetItem(args, 1) : NULL;
 
 	if (file && file != Py_None)
 		agent.rescan = true;
@@ -254,7 +264,8 @@ EXPORT int awaitscope_agent_open(int abi)
 	agent.minor = python_minor();
 	if (agent.minor < 0)
 		return -1;
-	python.thread_state = symbol_either("PyThreadState_GetUnchecked", "_PyThreadState_UncheckedGet");
+	python.thread_state =
+		symbol_either("PyThreadState_GetUnchecked", "_PyThreadState_UncheckedGet");
 	python.interp = symbol_either("PyInterpreterState_Get", "_PyInterpreterState_Get");
 	python.finalizing = symbol_either("Py_IsFinalizing", "_Py_IsFinalizing");
 	if (!python.thread_state || !python.interp || !python.thread_state())
@@ -273,7 +284,8 @@ EXPORT int awaitscope_agent_audit(const char *event, void *args)
 	if (state == AGENT_OFF || state == AGENT_INSTALLING || !event)
 		return 0;
 	if (event[0] == 'c' && strncmp(event, "cpython.", 8) == 0) {
-		if (strcmp(event, "cpython._PySys_ClearAuditHooks") == 0 && (!agent.many || agent_interp_ours()))
+		if (strcmp(event, "cpython._PySys_ClearAuditHooks") == 0 &&
+			(!agent.many || agent_interp_ours()))
 			end();
 		else if (strcmp(event, "cpython.PyInterpreterState_New") == 0)
 			agent.many = true;

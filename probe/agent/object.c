@@ -1,4 +1,5 @@
-/* See object.h. Called by every file of the agent that reads what the target owns; keeps nothing. */
+/* See object.h. Called by every file of the agent that reads what the target owns; keeps nothing.
+ */
 #include "probe/agent/object.h"
 
 #include <errno.h>
@@ -7,7 +8,8 @@ int object_open(void)
 {
 	const char *name = object_at(&PyLong_Type, TYPE_NAME_OFF);
 	PyObject *shown = PyObject_GetAttrString((PyObject *)&PyUnicode_Type, "__name__");
-	int same = shown && PyUnicode_CompareWithASCIIString(shown, object_at(&PyUnicode_Type, TYPE_NAME_OFF)) == 0;
+	int same = shown && PyUnicode_CompareWithASCIIString(
+				    shown, object_at(&PyUnicode_Type, TYPE_NAME_OFF)) == 0;
 
 	Py_DecRef(shown);
 	PyErr_Clear();
@@ -76,10 +78,11 @@ void text_of(PyObject *o, size_t max, struct text *ret)
 	Py_ssize_t size = 0;
 	char *data = NULL;
 
-	*ret = (struct text){ .data = "" };
+	*ret = (struct text){.data = ""};
 	if (!o || !PyUnicode_Check(o))
 		return;
-	ret->bytes = PyUnicode_AsEncodedString(o, "utf-8", "backslashreplace"); /* lone surrogates have no UTF-8 */
+	ret->bytes = PyUnicode_AsEncodedString(
+		o, "utf-8", "backslashreplace"); /* lone surrogates have no UTF-8 */
 	if (!ret->bytes || PyBytes_AsStringAndSize(ret->bytes, &data, &size)) {
 		PyErr_Clear();
 		return;
@@ -92,7 +95,7 @@ void text_of(PyObject *o, size_t max, struct text *ret)
 void text_free(struct text *text)
 {
 	Py_DecRef(text->bytes);
-	*text = (struct text){ .data = "" };
+	*text = (struct text){.data = ""};
 }
 
 char *tail_put(char *at, const char *data, size_t size)

@@ -1,6 +1,7 @@
 /*
- * Looking at the target's objects without running its code: raw reads at proven offsets, C descriptors, modules that are already
- * imported. Reference counts go through Py_IncRef/Py_DecRef only: 3.8's inlined ones would break immortal objects.
+ * Looking at the target's objects without running its code: raw reads at proven offsets, C
+ * descriptors, modules that are already imported. Reference counts go through Py_IncRef/Py_DecRef
+ * only: 3.8's inlined ones would break immortal objects.
  */
 #ifndef PROBE_AGENT_OBJECT_H
 #define PROBE_AGENT_OBJECT_H
@@ -30,15 +31,24 @@ static inline int32_t object_int_at(const void *p, long off)
 
 /* -EPROTO where this interpreter keeps type names elsewhere. GIL */
 int object_open(void);
-/* tp_name: "_asyncio.Future", and without its module for classes made by a class statement; owned by the type. GIL */
+/*
+ * tp_name: "_asyncio.Future", and without its module for classes made by a class statement; owned
+ * by the type. GIL
+ */
 const char *object_type_name(PyObject *o);
 
 /* sys.modules[module].name, borrowed; NULL: not there. Never imports, never leaves an error. GIL */
 PyObject *module_find(const char *module);
 PyObject *module_attr(const char *module, const char *name);
-/* An attribute through object's own lookup, past any __getattribute__ of the target's. New reference, or NULL without an error. GIL */
+/*
+ * An attribute through object's own lookup, past any __getattribute__ of the target's. New
+ * reference, or NULL without an error. GIL
+ */
 PyObject *object_get(PyObject *o, PyObject *name);
-/* What the C descriptor says of o, where o's class has hidden it. New reference, or NULL without an error. GIL */
+/*
+ * What the C descriptor says of o, where o's class has hidden it. New reference, or NULL without an
+ * error. GIL
+ */
 PyObject *object_described(PyObject *descriptor, PyObject *o);
 bool object_described_true(PyObject *descriptor, PyObject *o);
 

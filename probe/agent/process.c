@@ -1,4 +1,7 @@
-/* The process record, first of its first ring: what runs here. And the list of hooks, which a forked child says again. */
+/*
+ * The process record, first of its first ring: what runs here. And the list of hooks, which a
+ * forked child says again.
+ */
 #include "probe/agent/object.h"
 #include "probe/agent/process.h"
 
@@ -100,7 +103,7 @@ void process_announce(void)
 	free(argv);
 }
 
-/* ---- hooks ------------------------------------------------------------------------------------------------------ */
+/* ---- hooks -------------------------------------------------------------- */
 
 static void hook_record(const char *name, const char *reason, bool placed)
 {

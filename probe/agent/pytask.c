@@ -1,14 +1,24 @@
 /*
- * C descriptors on asyncio.tasks._PyTask, which nest_asyncio makes asyncio's Task: the same records as of C tasks. The class's own
- * Python functions are called through them, so no frame is added.
+ * C descriptors on asyncio.tasks._PyTask, which nest_asyncio makes asyncio's Task: the same records
+ * as of C tasks. The class's own Python functions are called through them, so no frame is added.
  */
 #include "probe/agent/task.h"
 
 #include <errno.h>
 
-enum attr { ATTR_COROUTINE, ATTR_WAITER, ATTR_STATE, ATTR_NAME, ATTR_LOOP, ATTR_EXCEPTION, ATTR_LOG_PENDING, ATTR_LOG_TRACEBACK, ATTRS };
-static const char *const attr_names[ATTRS] = { "_coro", "_fut_waiter", "_state", "_name", "_loop", "_exception",
-	"_log_destroy_pending", "_Future__log_traceback" };
+enum attr {
+	ATTR_COROUTINE,
+	ATTR_WAITER,
+	ATTR_STATE,
+	ATTR_NAME,
+	ATTR_LOOP,
+	ATTR_EXCEPTION,
+	ATTR_LOG_PENDING,
+	ATTR_LOG_TRACEBACK,
+	ATTRS
+};
+static const char *const attr_names[ATTRS] = {"_coro", "_fut_waiter", "_state", "_name", "_loop",
+	"_exception", "_log_destroy_pending", "_Future__log_traceback"};
 static PyObject *attr_keys[ATTRS];
 
 enum method { METHOD_INIT, METHOD_STEP, METHOD_CANCEL, METHOD_SET_NAME, METHOD_DEL, METHODS };
@@ -188,13 +198,13 @@ static PyObject *on_del(PyObject *self, PyObject *args, PyObject *kwargs)
 	return original_call(METHOD_DEL, self, args, kwargs);
 }
 
-#define HOOK(function) (PyCFunction)(void (*)(void))function, METH_VARARGS | METH_KEYWORDS, NULL
+#define HOOK(function) (PyCFunction)(void (*)(void)) function, METH_VARARGS | METH_KEYWORDS, NULL
 static PyMethodDef hooks[METHODS] = {
-	[METHOD_INIT] = { "__init__", HOOK(on_init) },
-	[METHOD_STEP] = { "_Task__step", HOOK(on_step) },
-	[METHOD_CANCEL] = { "cancel", HOOK(on_cancel) },
-	[METHOD_SET_NAME] = { "set_name", HOOK(on_set_name) },
-	[METHOD_DEL] = { "__del__", HOOK(on_del) },
+	[METHOD_INIT] = {"__init__", HOOK(on_init)},
+	[METHOD_STEP] = {"_Task__step", HOOK(on_step)},
+	[METHOD_CANCEL] = {"cancel", HOOK(on_cancel)},
+	[METHOD_SET_NAME] = {"set_name", HOOK(on_set_name)},
+	[METHOD_DEL] = {"__del__", HOOK(on_del)},
 };
 #undef HOOK
 

@@ -1,6 +1,7 @@
 /*
- * The producer's side of the ring file (probe/ring.h): makes it, grows it ring by ring, hands out room for records. A full ring
- * drops the new record and counts it; nobody ever waits. Never keeps a file descriptor: the program's own numbers stay.
+ * The producer's side of the ring file (probe/ring.h): makes it, grows it ring by ring, hands out
+ * room for records. A full ring drops the new record and counts it; nobody ever waits. Never keeps
+ * a file descriptor: the program's own numbers stay.
  */
 #include "probe/agent/agent.h"
 
@@ -18,16 +19,17 @@
 
 #include "probe/agent/symver.h"
 
-#define RING_FILES_MAX 16 /* images that one pid may exec one after the other, each with its own file */
+#define RING_FILES_MAX                                                                             \
+	16 /* images that one pid may exec one after the other, each with its own file */
 #define PATH_BYTES 4096
 #define ANNOUNCE_BACK_NS 1000000u /* well within what the recorder holds back for order */
 
 struct ring {
 	struct ring_control *control;
 	char *data;
-	uint64_t head;	       /* bytes ever written; control->head follows at ring_end() */
+	uint64_t head;         /* bytes ever written; control->head follows at ring_end() */
 	uint64_t last_time_ns; /* of the newest record */
-	uint32_t owned;	       /* 1: a thread has it. Set under the GIL, cleared by the thread's end */
+	uint32_t owned; /* 1: a thread has it. Set under the GIL, cleared by the thread's end */
 };
 
 static struct {
@@ -66,17 +68,24 @@ static uint32_t thread_tid(void)
 	return agent_thread.tid;
 }
 
-/* ---- the file ---------------------------------------------------------------------------------------------------- */
+/* ---- the file ----------------------------------------------------------- */
 
-/* Make the file's bytes [off, off + size) exist and map them. Never a hole: on a full tmpfs a hole is a SIGBUS later. */
+/*
+ * Make the file's bytes [off, off + size) exist and map them. Never a hole: on a full tmpfs a hole
+ * is a SIGBUS later.
+ */
 static int range_map(int fd, uint64_t off, size_t size, void **ret)
 {
 	struct rlimit limit;
 	void *map;
 	int rc;
 
-	/* Growing past RLIMIT_FSIZE sends SIGXFSZ, which kills by default (mm/shmem.c, inode_newsize_ok). */
-	if (getrlimit(RLIMIT_FSIZE, &limit) || (limit.rlim_cur != RLIM_INFINITY && off + size > limit.rlim_cur))
+	/*
+	 * Growing past RLIMIT_FSIZE sends SIGXFSZ, which kills by default (mm/shmem.c,
+	 * inode_newsize_ok).
+	 */
+	if (getrlimit(RLIMIT_FSIZE, &limit) ||
+		(limit.rlim_cur != RLIM_INFINITY && off + size > limit.rlim_cur))
 		return -EFBIG;
 	do
 		rc = posix_fallocate(fd, (off_t)off, (off_t)size);
@@ -90,7 +99,10 @@ static int range_map(int fd, uint64_t off, size_t size, void **ret)
 	return 0;
 }
 
-/* A process that execs another program keeps its pid, so the plain name may be taken: ring-PID.1, ring-PID.2, ... */
+/*
+ * A process that execs another program keeps its pid, so the plain name may be taken: ring-PID.1,
+ * ring-PID.2, ...
+ */
 static int file_create(const char *folder, int *ret_fd)
 {
 	unsigned int i;
@@ -207,26 +219,32 @@ int ring_acquire(void)
 	} else {
 		r = ring_grow(thread_tid());
 	}
-	if (r && pthread_setspecific(rings.key, r)) { /* without it nobody would give the ring back */
+	if (r && pthread_setspecific(
+			 rings.key, r)) { /* without it nobody would give the ring back */
 		ring_release(r);
 		r = NULL;
 	}
 	agent_thread.ring = r;
 	errno = err;
-	if (!r)
+	if (!r) {
+		__atomic_fetch_add(&rings.file->no_ring, 1, __ATOMIC_RELAXED);
 		return -ENOSPC;
+	}
 	thread_seen();
 	return 0;
 }
 
-/* Only this thread lives on in the child. Its mappings stay: a signal handler that forked may return into a half-written record. */
+/*
+ * Only this thread lives on in the child. Its mappings stay: a signal handler that forked may
+ * return into a half-written record.
+ */
 void ring_forked(void)
 {
 	if (rings.key_made)
 		pthread_setspecific(rings.key, NULL);
 	rings.file = NULL;
 	rings.count = 0;
-	agent_thread = (struct thread_state){ 0 };
+	agent_thread = (struct thread_state){0};
 }
 
 void ring_close(void)
@@ -238,9 +256,12 @@ void ring_close(void)
 		__atomic_store_n(&file->closed, 1, __ATOMIC_RELEASE);
 }
 
-/* ---- records ----------------------------------------------------------------------------------------------------- */
+/* ---- records ------------------------------------------------------------ */
 
-/* Where the next `size` bytes go, after a pad where they would wrap; NULL: the ring is full. size <= EV_SIZE_MAX, so is a pad. */
+/*
+ * Where the next `size` bytes go, after a pad where they would wrap; NULL: the ring is full. size
+ * <= EV_SIZE_MAX, so is a pad.
+ */
 static char *ring_reserve(struct ring *r, size_t size)
 {
 	uint64_t tail = __atomic_load_n(&r->control->tail, __ATOMIC_ACQUIRE);

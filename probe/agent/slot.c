@@ -33,7 +33,9 @@ static bool maps_line(struct maps *m, const char **ret)
 		memmove(m->buf, m->buf + m->at, m->used - m->at);
 		m->used -= m->at;
 		m->at = 0;
-		n = m->used < sizeof(m->buf) ? read(m->fd, m->buf + m->used, sizeof(m->buf) - m->used) : 0;
+		n = m->used < sizeof(m->buf)
+			    ? read(m->fd, m->buf + m->used, sizeof(m->buf) - m->used)
+			    : 0;
 		if (n <= 0)
 			return false;
 		m->used += (size_t)n;
@@ -60,7 +62,7 @@ static const char *hex_read(const char *p, uint64_t *ret)
 static bool address_writable(const void *address)
 {
 	uint64_t begin, end, where = (uint64_t)(uintptr_t)address;
-	struct maps maps = { .fd = open("/proc/self/maps", O_RDONLY | O_CLOEXEC) };
+	struct maps maps = {.fd = open("/proc/self/maps", O_RDONLY | O_CLOEXEC)};
 	const char *line;
 	bool writable = false;
 
@@ -71,7 +73,8 @@ static bool address_writable(const void *address)
 		if (*line != '-')
 			break;
 		line = hex_read(line + 1, &end);
-		writable = where >= begin && where + sizeof(void *) <= end && strncmp(line, " rw", 3) == 0;
+		writable = where >= begin && where + sizeof(void *) <= end &&
+			   strncmp(line, " rw", 3) == 0;
 	}
 	close(maps.fd);
 	return writable;
@@ -99,7 +102,8 @@ static int refuse(const char *name, const char *reason)
 	return -EPROTO;
 }
 
-int slot_place(PyTypeObject *type, long slot, const char *wrapper, void *hook, void **ret_original, const char *name)
+int slot_place(PyTypeObject *type, long slot, const char *wrapper, void *hook, void **ret_original,
+	const char *name)
 {
 	PyObject *descr = own_attr(type, wrapper);
 	void *original = object_at(type, slot);
@@ -111,7 +115,8 @@ int slot_place(PyTypeObject *type, long slot, const char *wrapper, void *hook, v
 		reason = "the wrapper belongs to another type";
 	else if (!original || object_at(descr, DESCR_WRAPPED_OFF) != original)
 		reason = "slot and wrapper do not agree";
-	else if (!address_writable((char *)type + slot) || !address_writable((char *)descr + DESCR_WRAPPED_OFF))
+	else if (!address_writable((char *)type + slot) ||
+		 !address_writable((char *)descr + DESCR_WRAPPED_OFF))
 		reason = "the slot is not writable";
 	if (!reason) {
 		*ret_original = original;
@@ -125,9 +130,11 @@ int slot_place(PyTypeObject *type, long slot, const char *wrapper, void *hook, v
 	return 0;
 }
 
-static void inherit_below(PyTypeObject *type, long slot, void *original, void *hook, unsigned int depth)
+static void inherit_below(
+	PyTypeObject *type, long slot, void *original, void *hook, unsigned int depth)
 {
-	PyObject *list = PyObject_CallMethod((PyObject *)&PyType_Type, "__subclasses__", "O", (PyObject *)type);
+	PyObject *list = PyObject_CallMethod(
+		(PyObject *)&PyType_Type, "__subclasses__", "O", (PyObject *)type);
 	Py_ssize_t i;
 	PyObject *c;
 
@@ -153,7 +160,7 @@ struct method_def *method_find(PyTypeObject *type, const char *name)
 	struct method_def *def = NULL;
 
 	if (descr && strcmp(object_type_name(descr), "method_descriptor") == 0 &&
-			object_at(descr, DESCR_TYPE_OFF) == type)
+		object_at(descr, DESCR_TYPE_OFF) == type)
 		def = object_at(descr, DESCR_METHOD_OFF);
 	if (def && strcmp(def->name, name) != 0)
 		def = NULL;

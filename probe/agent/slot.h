@@ -1,22 +1,25 @@
 /*
- * Places hooks in type slots and method tables. Each is proven first: two independent places must agree on the function, both on
- * writable pages. Refusals are reported by name; nothing is changed then.
+ * Places hooks in type slots and method tables. Each is proven first: two independent places must
+ * agree on the function, both on writable pages. Refusals are reported by name; nothing is changed
+ * then.
  */
 #ifndef PROBE_AGENT_SLOT_H
 #define PROBE_AGENT_SLOT_H
 
 #include "probe/agent/object.h"
 
-/* Offsets in PyTypeObject, the same from 3.8 to 3.14 on 64-bit; each use is proven by slot_place(). */
+/* Offsets in PyTypeObject, the same from 3.8 to 3.14 on 64-bit; each use is proven by slot_place().
+ */
 #define SLOT_CALL 128
 #define SLOT_INIT 296
 #define SLOT_FINALIZE 392
 
 /*
- * Put `hook` where type keeps its slot, and in the wrapper_descriptor `wrapper` ("__init__") of the type's own dict. *ret_original is
- * set before the first write. 0 or -EPROTO, reported as name.
+ * Put `hook` where type keeps its slot, and in the wrapper_descriptor `wrapper` ("__init__") of the
+ * type's own dict. *ret_original is set before the first write. 0 or -EPROTO, reported as name.
  */
-int slot_place(PyTypeObject *type, long slot, const char *wrapper, void *hook, void **ret_original, const char *name);
+int slot_place(PyTypeObject *type, long slot, const char *wrapper, void *hook, void **ret_original,
+	const char *name);
 /* The classes below type that inherited the slot's original value get the hook too. */
 void slot_inherit(PyTypeObject *type, long slot, void *original, void *hook);
 
@@ -27,7 +30,10 @@ struct method_def { /* PyMethodDef, whose ml_meth we exchange; layout of every v
 	const char *doc;
 };
 
-/* The PyMethodDef behind a method_descriptor of type's own dict; NULL: none of that name, or no proof. */
+/*
+ * The PyMethodDef behind a method_descriptor of type's own dict; NULL: none of that name, or no
+ * proof.
+ */
 struct method_def *method_find(PyTypeObject *type, const char *name);
 /* Exchange its function. 0, or -EPROTO, reported as name. */
 int method_place(struct method_def *def, void *hook, const char *name);

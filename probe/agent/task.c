@@ -1,6 +1,6 @@
 /*
- * Records of tasks, whatever made them: slot hooks on _asyncio.Task (ctask.c) or descriptors on _PyTask (pytask.c). Runs no code of
- * the target; each function leaves a pending error as it was.
+ * Records of tasks, whatever made them: slot hooks on _asyncio.Task (ctask.c) or descriptors on
+ * _PyTask (pytask.c). Runs no code of the target; each function leaves a pending error as it was.
  */
 #include "probe/agent/task.h"
 
@@ -44,7 +44,10 @@ PyObject *task_coro_arg(PyObject *args, Py_ssize_t at, PyObject *kwargs)
 	return kwargs && key ? PyDict_GetItemWithError(kwargs, key) : NULL;
 }
 
-/* Only static types are asked: theirs is C code, a class of the target's may compute its __qualname__. */
+/*
+ * Only static types are asked: theirs is C code, a class of the target's may compute its
+ * __qualname__.
+ */
 void coro_text(PyObject *coro, struct text *ret)
 {
 	PyObject *name = NULL, *key = name_of(&str_qualname, "__qualname__");
@@ -63,9 +66,11 @@ void coro_text(PyObject *coro, struct text *ret)
 static void name_text(PyObject *name, char *buf, struct text *ret)
 {
 	text_of(name, TASK_NAME_MAX, ret);
-	if (name && PyLong_Check(name)) { /* 3.12+: formatted when first asked for (Modules/_asynciomodule.c) */
+	if (name && PyLong_Check(name)) { /* 3.12+: formatted when first asked for
+					     (Modules/_asynciomodule.c) */
 		ret->data = buf;
-		ret->size = (size_t)snprintf(buf, NUMBER_BYTES, "Task-%llu", PyLong_AsUnsignedLongLong(name));
+		ret->size = (size_t)snprintf(
+			buf, NUMBER_BYTES, "Task-%llu", PyLong_AsUnsignedLongLong(name));
 		PyErr_Clear();
 	}
 }
@@ -80,7 +85,8 @@ void task_birth_take(PyObject *coro, uint32_t flags, struct task_birth *ret)
 	ret->time_ns = clock_now_ns();
 }
 
-void task_birth_write(const struct task_birth *birth, PyObject *task, PyObject *loop, PyObject *name)
+void task_birth_write(
+	const struct task_birth *birth, PyObject *task, PyObject *loop, PyObject *name)
 {
 	uint64_t loop_number = loop ? loop_id(loop) : 0;
 	struct text name_utf8, coro;
@@ -158,7 +164,9 @@ static void exception_text(PyObject *exception, struct text *ret)
 	if (!exception_args)
 		exception_args = PyObject_GetAttrString(PyExc_BaseException, "args");
 	args = object_described(exception_args, exception);
-	text_of(args && PyTuple_Check(args) && PyTuple_Size(args) > 0 ? PyTuple_GetItem(args, 0) : NULL, MESSAGE_MAX, ret);
+	text_of(args && PyTuple_Check(args) && PyTuple_Size(args) > 0 ? PyTuple_GetItem(args, 0)
+								      : NULL,
+		MESSAGE_MAX, ret);
 	Py_DecRef(args);
 }
 
@@ -183,9 +191,11 @@ static void failed_write(PyObject *task, uint32_t name, PyObject *exception)
 	Py_DecRef(traceback);
 }
 
-void task_step_write(PyObject *task, const struct task_step *step, uint64_t end_ns, const struct task_after *after)
+void task_step_write(PyObject *task, const struct task_step *step, uint64_t end_ns,
+	const struct task_after *after)
 {
-	bool failed = after->state == TASK_FINISHED && after->exception && PyExceptionInstance_Check(after->exception);
+	bool failed = after->state == TASK_FINISHED && after->exception &&
+		      PyExceptionInstance_Check(after->exception);
 	uint32_t exception = failed ? name_id(object_type_name(after->exception)) : 0;
 	uint32_t stack = after->waiter && after->coro ? stack_of_coroutine(after->coro) : 0;
 	uint32_t type = after->waiter ? name_id(object_type_name(after->waiter)) : 0;

@@ -1,4 +1,7 @@
-/* What the C and the pure-Python task hooks share: the records, from what either kind of task says of itself. */
+/*
+ * What the C and the pure-Python task hooks share: the records, from what either kind of task says
+ * of itself.
+ */
 #ifndef PROBE_AGENT_TASK_H
 #define PROBE_AGENT_TASK_H
 
@@ -10,13 +13,17 @@ struct task_birth { /* what task_new says, taken when __init__ began; all borrow
 	PyObject *coro; /* NULL: not known */
 };
 
-/* Anything a new task makes due: IPython's events, objects loaded since, the ring of a forked child. False: do not record. GIL */
+/*
+ * Anything a new task makes due: IPython's events, objects loaded since, the ring of a forked
+ * child. False: do not record. GIL
+ */
 bool task_due(void);
 /* The coroutine of a call Task(coro, ...), borrowed; NULL: the call will fail. */
 PyObject *task_coro_arg(PyObject *args, Py_ssize_t at, PyObject *kwargs);
 void task_birth_take(PyObject *coro, uint32_t flags, struct task_birth *ret);
 /* name: a str, or the int of an unnamed task (3.12+), or NULL */
-void task_birth_write(const struct task_birth *birth, PyObject *task, PyObject *loop, PyObject *name);
+void task_birth_write(
+	const struct task_birth *birth, PyObject *task, PyObject *loop, PyObject *name);
 void task_name_write(PyObject *task, PyObject *name);
 
 struct task_step { /* an open step; task_step_begin() and _end() come in pairs, also nested */
@@ -30,7 +37,8 @@ struct task_after { /* what the task looks like after a step; all borrowed */
 	PyObject *coro, *waiter, *exception; /* waiter, exception: NULL where none */
 	uint32_t state;
 };
-void task_step_write(PyObject *task, const struct task_step *step, uint64_t end_ns, const struct task_after *after);
+void task_step_write(PyObject *task, const struct task_step *step, uint64_t end_ns,
+	const struct task_after *after);
 
 void task_cancel_write(PyObject *task, uint64_t by, uint32_t stack, PyObject *result);
 void task_gone_write(PyObject *task, uint32_t flags);

@@ -1,4 +1,7 @@
-/* Thread records: who the threads are that have records. Written once per thread, by whoever writes its first record. */
+/*
+ * Thread records: who the threads are that have records. Written once per thread, by whoever writes
+ * its first record.
+ */
 #include "probe/agent/object.h"
 
 #include <sys/prctl.h>
@@ -21,7 +24,10 @@ static PyObject *active_thread(unsigned long ident)
 	return thread;
 }
 
-/* Thread._name out of the instance's own dict: subclasses may compute `name`. New reference or NULL. */
+/*
+ * Thread._name out of the instance's own dict: subclasses may compute `name`. New reference or
+ * NULL.
+ */
 static PyObject *thread_name(PyObject *thread)
 {
 	PyObject *key = PyUnicode_FromString("__dict__");

@@ -1,6 +1,7 @@
 /*
- * LD_PRELOADed into every program of a run: in a Python it loads the agent when the interpreter starts to run something, in any other
- * program it does nothing. Needs no library at all, since it also gets into programs that have no libc like ours.
+ * LD_PRELOADed into every program of a run: in a Python it loads the agent when the interpreter
+ * starts to run something, in any other program it does nothing. Needs no library at all, since it
+ * also gets into programs that have no libc like ours.
  */
 #include "probe/ring.h"
 
@@ -43,9 +44,10 @@ static int starts_with(const char *text, const char *beginning)
 }
 
 /*
- * The interpreter keeps our hook in a block of its raw allocator, made before Py_Initialize(). With -X dev or PYTHONMALLOC=debug it
- * later frees that block through the debug allocator, which did not make it and aborts (3.8.18 and 3.13.0). So the block is
- * remembered, and its free led past whatever allocator is there then.
+ * The interpreter keeps our hook in a block of its raw allocator, made before Py_Initialize(). With
+ * -X dev or PYTHONMALLOC=debug it later frees that block through the debug allocator, which did not
+ * make it and aborts (3.8.18 and 3.13.0). So the block is remembered, and its free led past
+ * whatever allocator is there then.
  */
 static struct allocator early; /* what made the block */
 static struct allocator late;  /* what is there when the hooks are cleared */
@@ -71,7 +73,10 @@ static void block_free(void *ctx, void *p)
 	early.free(early.ctx, p);
 }
 
-/* ctx stays what it was: a thread that reads the exchanged struct halfway still gets a pair that fits. */
+/*
+ * ctx stays what it was: a thread that reads the exchanged struct halfway still gets a pair that
+ * fits.
+ */
 static void block_free_expect(void)
 {
 	struct allocator ours;
@@ -82,7 +87,10 @@ static void block_free_expect(void)
 	PyMem_SetAllocator(DOMAIN_RAW, &ours);
 }
 
-/* A missing agent, or one of another release, is no agent: the program runs as if nothing had been asked. */
+/*
+ * A missing agent, or one of another release, is no agent: the program runs as if nothing had been
+ * asked.
+ */
 static void agent_load(void)
 {
 	const char *path = getenv(ENV_AGENT);
@@ -113,7 +121,8 @@ __attribute__((constructor)) static void preload(void)
 {
 	struct allocator ours;
 
-	if (!PySys_AddAuditHook || !PyMem_GetAllocator || !PyMem_SetAllocator || !dlopen || !dlsym || !getenv)
+	if (!PySys_AddAuditHook || !PyMem_GetAllocator || !PyMem_SetAllocator || !dlopen ||
+		!dlsym || !getenv)
 		return;
 	PyMem_GetAllocator(DOMAIN_RAW, &early);
 	ours = early;
