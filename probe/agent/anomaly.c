@@ -1,6 +1,8 @@
-/* Coroutines dropped without an await: a C function in the place of
+/*
+ * Coroutines dropped without an await: a C function in the place of
  * warnings._warn_unawaited_coroutine, so the warning itself, its text, filters and stacklevel stay
- * what they are. The other anomalies are seen where tasks are finalized (ctask.c, pytask.c). */
+ * what they are. The other anomalies are seen where tasks are finalized (ctask.c, pytask.c).
+ */
 #include "probe/agent/task.h"
 
 #include <errno.h>
