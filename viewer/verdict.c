@@ -189,7 +189,7 @@ static void call_print(FILE *out, const struct report *report, const struct culp
 {
 	fputs(c->call ? c->call : "a blocking call", out);
 	where_print(out, report, c);
-	if (c->count > 1) {
+	if (c->count > 1 && c->count != c->stalls) { /* else it has been said */
 		fputs(", ", out);
 		times_print(c->count, out);
 	}
