@@ -1,4 +1,5 @@
-/* Tables of modules that say what a wait was for, and the naming of calls. Reads resolved stacks only. */
+/* Tables of modules that say what a wait was for, and the naming of calls. Reads resolved stacks
+ * only. */
 #include "collector/callsite.h"
 
 #include <string.h>
@@ -35,8 +36,8 @@ const char *callsite_syscall(uint32_t call)
 
 const char *callsite_class_name(enum block_class class)
 {
-	static const char *const names[CLASSES] = {"sleep", "network", "file", "subprocess", "dns", "database", "lock", "fault",
-		"other"};
+	static const char *const names[CLASSES] = {"sleep", "network", "file", "subprocess", "dns",
+		"database", "lock", "fault", "other"};
 
 	return names[class];
 }
@@ -50,8 +51,9 @@ static bool is_within(const char *module, const char *prefix)
 }
 
 /*
- * What waits under a library's frames are for, whatever the C call; the first row that has a frame wins. A child's exit is
- * polled with sleeps, a queue waits on a semaphore, a driver reads a socket.
+ * What waits under a library's frames are for, whatever the C call; the first row that has a frame
+ * wins. A child's exit is polled with sleeps, a queue waits on a semaphore, a driver reads a
+ * socket.
  */
 static const struct rule {
 	const char *module;
@@ -109,7 +111,8 @@ static bool runs_others(const struct frame *f)
 
 	for (size_t i = 0; i < sizeof(names) / sizeof(*names); i++)
 		if (!strcmp(name, names[i]))
-			return is_within(f->module, "threading") || is_within(f->module, "concurrent.futures");
+			return is_within(f->module, "threading") ||
+			       is_within(f->module, "concurrent.futures");
 	return false;
 }
 
@@ -152,11 +155,13 @@ enum block_class callsite_class(uint32_t call, const struct stack *s, int fd, co
 {
 	enum block_class class = class_of_call(call, fd, target);
 
-	/* These say themselves what they wait for; a sleep in a retry under requests is still a sleep. */
+	/* These say themselves what they wait for; a sleep in a retry under requests is still a
+	 * sleep. */
 	if (class == CLASS_dns || class == CLASS_database)
 		return class;
 	for (size_t i = 0; i < sizeof(rules) / sizeof(*rules); i++) {
-		if (rules[i].class == CLASS_network && (class == CLASS_sleep || class == CLASS_lock))
+		if (rules[i].class == CLASS_network &&
+			(class == CLASS_sleep || class == CLASS_lock))
 			continue;
 		if (rules[i].class == CLASS_database && class == CLASS_sleep)
 			continue;
@@ -196,8 +201,8 @@ static char *name_import(const struct stack *s, uint32_t frames, char *buf, size
 	return shorten(buf, size, "import");
 }
 
-char *callsite_name(struct model *model, const struct process *p, const struct stack *s, const char *syscall, char *buf,
-	size_t size)
+char *callsite_name(struct model *model, const struct process *p, const struct stack *s,
+	const char *syscall, char *buf, size_t size)
 {
 	uint32_t n = library_frames(s);
 	const struct frame *f;
@@ -205,7 +210,9 @@ char *callsite_name(struct model *model, const struct process *p, const struct s
 	if (!s || !s->count)
 		return shorten(buf, size, "%s", syscall);
 	if (!n)
-		return name_from_source(model, p, s->user, buf, size) ? buf : shorten(buf, size, "%s", syscall);
+		return name_from_source(model, p, s->user, buf, size)
+			       ? buf
+			       : shorten(buf, size, "%s", syscall);
 	/* Without user code: the innermost function; else what user code called. */
 	f = s->at[s->user ? n - 1 : 0].frame;
 	if (is_within(f->module, "importlib"))

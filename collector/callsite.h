@@ -1,4 +1,5 @@
-/* What a blocking C call was, for the user: its class and its name, from the Python frames above it. Silent. */
+/* What a blocking C call was, for the user: its class and its name, from the Python frames above
+ * it. Silent. */
 #ifndef COLLECTOR_CALLSITE_H
 #define COLLECTOR_CALLSITE_H
 
@@ -9,10 +10,10 @@ const char *callsite_syscall(uint32_t call);
 enum block_class callsite_class(uint32_t call, const struct stack *s, int fd, const char *target);
 const char *callsite_class_name(enum block_class class);
 /*
- * The callee at the border of user and library code, "requests.get"; where the innermost frame is user code, the source text of
- * its instruction, "time.sleep(0.2)". Returns buf.
+ * The callee at the border of user and library code, "requests.get"; where the innermost frame is
+ * user code, the source text of its instruction, "time.sleep(0.2)". Returns buf.
  */
-char *callsite_name(struct model *model, const struct process *p, const struct stack *s, const char *syscall, char *buf,
-	size_t size);
+char *callsite_name(struct model *model, const struct process *p, const struct stack *s,
+	const char *syscall, char *buf, size_t size);
 
 #endif

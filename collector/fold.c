@@ -1,4 +1,5 @@
-/* Totals between two commits are few (loops x cells x a second or two), so a line is found by looking at the latest first. */
+/* Totals between two commits are few (loops x cells x a second or two), so a line is found by
+ * looking at the latest first. */
 #include "collector/fold.h"
 
 #include <errno.h>
@@ -6,7 +7,8 @@
 
 #define NS_PER_SECOND 1000000000u
 
-static struct fold_line *find(const struct fold *fold, uint64_t loop, uint64_t cell, uint64_t second)
+static struct fold_line *find(
+	const struct fold *fold, uint64_t loop, uint64_t cell, uint64_t second)
 {
 	for (size_t i = fold->count; i-- > 0;) {
 		struct fold_line *l = fold->line[i];
@@ -40,7 +42,8 @@ static struct fold_line *add(struct fold *fold, uint64_t loop, uint64_t cell, ui
 	return l;
 }
 
-int fold_add(struct fold *fold, uint64_t loop, uint64_t cell, uint64_t time_ns, uint64_t duration_ns, uint64_t extra_ns)
+int fold_add(struct fold *fold, uint64_t loop, uint64_t cell, uint64_t time_ns,
+	uint64_t duration_ns, uint64_t extra_ns)
 {
 	unsigned int bucket = 63u - (unsigned int)__builtin_clzll(duration_ns | 1);
 	uint64_t second = time_ns / NS_PER_SECOND;
@@ -61,8 +64,8 @@ int fold_add(struct fold *fold, uint64_t loop, uint64_t cell, uint64_t time_ns, 
 	return 0;
 }
 
-void fold_each(
-	const struct fold *fold, void (*fn)(void *ctx, const struct fold_line *line, unsigned int bucket), void *ctx)
+void fold_each(const struct fold *fold,
+	void (*fn)(void *ctx, const struct fold_line *line, unsigned int bucket), void *ctx)
 {
 	for (size_t i = 0; i < fold->count; i++)
 		for (unsigned int b = 0; b < FOLD_BUCKETS; b++)

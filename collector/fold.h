@@ -1,6 +1,6 @@
 /*
- * Exact totals of what is too short for rows of its own: count and sum in a log2 histogram per (loop, cell, second). Kept in
- * memory until the commit that wrote them succeeded. Silent.
+ * Exact totals of what is too short for rows of its own: count and sum in a log2 histogram per
+ * (loop, cell, second). Kept in memory until the commit that wrote them succeeded. Silent.
  */
 #ifndef COLLECTOR_FOLD_H
 #define COLLECTOR_FOLD_H
@@ -25,7 +25,8 @@ struct fold {
 };
 
 /* 0 or -ENOMEM: not counted. extra_ns is summed beside. */
-int fold_add(struct fold *fold, uint64_t loop, uint64_t cell, uint64_t time_ns, uint64_t duration_ns, uint64_t extra_ns);
+int fold_add(struct fold *fold, uint64_t loop, uint64_t cell, uint64_t time_ns,
+	uint64_t duration_ns, uint64_t extra_ns);
 /* fn once for every bucket in use. */
 void fold_each(const struct fold *fold,
 	void (*fn)(void *ctx, const struct fold_line *line, unsigned int bucket), void *ctx);

@@ -38,7 +38,8 @@ static struct position find_lnotab(
 	return line_only(line);
 }
 
-/* 3.10: pairs (length of a range, signed lines since the range before); -128: the range has no line. */
+/* 3.10: pairs (length of a range, signed lines since the range before); -128: the range has no
+ * line. */
 static struct position find_310(
 	uint32_t line, const unsigned char *t, size_t size, uint32_t position)
 {
@@ -85,7 +86,7 @@ static int64_t take_svarint(struct bytes *b)
 	return value & 1 ? -(int64_t)(value >> 1) : (int64_t)(value >> 1);
 }
 
-enum { /* codes of the 3.11 location table */
+enum {                          /* codes of the 3.11 location table */
 	LOCATION_ONE_LINE = 10, /* to 12: the line delta is code - 10 */
 	LOCATION_NO_COLUMNS = 13,
 	LOCATION_LONG = 14,

@@ -1,4 +1,5 @@
-/* Open addressing with linear probing and backward-shift deletion: no tombstones, so lookups stay short for any history. */
+/* Open addressing with linear probing and backward-shift deletion: no tombstones, so lookups stay
+ * short for any history. */
 #include "collector/map.h"
 
 #include <errno.h>

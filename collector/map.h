@@ -7,12 +7,13 @@
 
 struct map {
 	struct map_slot *slot;
-	size_t mask;  /* slots - 1; slot NULL: empty map */
+	size_t mask; /* slots - 1; slot NULL: empty map */
 	size_t count;
 };
 
 void *map_get(const struct map *map, uint64_t key); /* NULL: not there */
-int map_put(struct map *map, uint64_t key, void *value); /* value not NULL; replaces. 0 or -ENOMEM */
+int map_put(
+	struct map *map, uint64_t key, void *value); /* value not NULL; replaces. 0 or -ENOMEM */
 void map_remove(struct map *map, uint64_t key);
 void map_free(struct map *map); /* the slots; values are the caller's */
 /* Calls fn with every value, in no order; fn must not change the map. */

@@ -1,6 +1,7 @@
 /*
- * The life of a trace: opened, fed with records, committed in batches, closed. What each kind of record means stands in
- * model_<noun>.c. The recorder calls this; nothing here logs or ends the recording for what a target wrote.
+ * The life of a trace: opened, fed with records, committed in batches, closed. What each kind of
+ * record means stands in model_<noun>.c. The recorder calls this; nothing here logs or ends the
+ * recording for what a target wrote.
  */
 #include "collector/model_state.h"
 
@@ -13,12 +14,12 @@
 #include "collector/source.h"
 #include "probe/base/cleanup.h"
 
-#define COMMIT_NS 250000000ull	  /* of CLOCK_MONOTONIC between commits */
+#define COMMIT_NS 250000000ull /* of CLOCK_MONOTONIC between commits */
 #define COMMIT_ROWS 50000u
 #define CHECKPOINT_NS 2000000000ull /* a copy of the file without its WAL is at most this old */
-#define FOLD_LINES_MAX 4096u	  /* totals kept in memory before they are committed */
-#define FOLD_FLOOR_NS 100000u	  /* where min_step is 0, folding by size begins here */
-#define FOLD_LEVELS 14u		  /* doublings of min_step on the way to max_bytes */
+#define FOLD_LINES_MAX 4096u        /* totals kept in memory before they are committed */
+#define FOLD_FLOOR_NS 100000u       /* where min_step is 0, folding by size begins here */
+#define FOLD_LEVELS 14u             /* doublings of min_step on the way to max_bytes */
 
 static uint64_t clock_ns(clockid_t clock)
 {
@@ -37,7 +38,8 @@ static void started_at(struct model *model, uint64_t realtime_ns)
 	if (model->started_known || !gmtime_r(&seconds, &tm))
 		return;
 	strftime(whole, sizeof(whole), "%Y-%m-%dT%H:%M:%S", &tm);
-	snprintf(text, sizeof(text), "%s.%03uZ", whole, (unsigned int)(realtime_ns / 1000000u % 1000u));
+	snprintf(text, sizeof(text), "%s.%03uZ", whole,
+		(unsigned int)(realtime_ns / 1000000u % 1000u));
 	meta_text(model, "started_at", text);
 	model->started_known = true;
 }
@@ -61,7 +63,9 @@ static void first_facts(struct model *model, int exclusive)
 	meta_number(model, "min_block_ns", (int64_t)o->min_block_ns);
 	meta_number(model, "complete", 0);
 	if (exclusive)
-		model_coverage(model, "note", "none", "this file system cannot share a WAL: the trace is readable once it is closed");
+		model_coverage(model, "note", "none",
+			"this file system cannot share a WAL: the trace is readable once it is "
+			"closed");
 	if (!o->t0_ns)
 		return;
 	set_zero(model, o->t0_ns);
@@ -131,7 +135,9 @@ uint64_t model_time(const struct model *model, uint64_t time_ns)
 {
 	uint64_t t = time_ns > model->t0_ns ? time_ns - model->t0_ns : 0;
 
-	return t < INT64_MAX / 2 ? t : INT64_MAX / 2; /* a stamp that no clock gave; sums stay in range */
+	return t < INT64_MAX / 2
+		       ? t
+		       : INT64_MAX / 2; /* a stamp that no clock gave; sums stay in range */
 }
 
 void model_dirty(struct model *model, struct dirty *dirty)
@@ -156,25 +162,28 @@ static void put_step_total(void *ctx, const struct fold_line *l, unsigned int b)
 {
 	struct model *model = ctx;
 
-	STORE_PUT(model->store, step_total, NUMBER(l->loop), NUMBER(l->cell), NUMBER(l->second), NUMBER(b),
-		NUMBER(l->bucket[b].count), NUMBER(l->bucket[b].sum_ns));
+	STORE_PUT(model->store, step_total, NUMBER(l->loop), NUMBER(l->cell), NUMBER(l->second),
+		NUMBER(b), NUMBER(l->bucket[b].count), NUMBER(l->bucket[b].sum_ns));
 }
 
 static void put_iteration_total(void *ctx, const struct fold_line *l, unsigned int b)
 {
 	struct model *model = ctx;
 
-	STORE_PUT(model->store, iteration_total, NUMBER(l->loop), NUMBER(l->cell), NUMBER(l->second), NUMBER(b),
-		NUMBER(l->bucket[b].count), NUMBER(l->bucket[b].sum_ns), NUMBER(l->bucket[b].extra_ns));
+	STORE_PUT(model->store, iteration_total, NUMBER(l->loop), NUMBER(l->cell),
+		NUMBER(l->second), NUMBER(b), NUMBER(l->bucket[b].count),
+		NUMBER(l->bucket[b].sum_ns), NUMBER(l->bucket[b].extra_ns));
 }
 
 /*
- * From a quarter of max_bytes on, each doubling of min_step halves what still grows; at three quarters only totals and what
- * lives on are kept current. The last quarter is for the indexes made at close.
+ * From a quarter of max_bytes on, each doubling of min_step halves what still grows; at three
+ * quarters only totals and what lives on are kept current. The last quarter is for the indexes made
+ * at close.
  */
 static void fold_further(struct model *model)
 {
-	uint64_t max = model->options.max_bytes, bytes, from = max / 4, each = max / 2 / (FOLD_LEVELS + 1);
+	uint64_t max = model->options.max_bytes, bytes, from = max / 4,
+		 each = max / 2 / (FOLD_LEVELS + 1);
 	unsigned int level;
 
 	if (!max)
@@ -182,12 +191,15 @@ static void fold_further(struct model *model)
 	bytes = store_bytes(model->store);
 	if (bytes < from || !each)
 		return;
-	level = (unsigned int)((bytes - from) / each < FOLD_LEVELS ? (bytes - from) / each : FOLD_LEVELS);
+	level = (unsigned int)((bytes - from) / each < FOLD_LEVELS ? (bytes - from) / each
+								   : FOLD_LEVELS);
 	model->full = bytes >= max / 4 * 3;
 	if (level <= model->fold_level)
 		return;
 	model->fold_level = level;
-	model->fold_ns = (model->options.min_step_ns > FOLD_FLOOR_NS ? model->options.min_step_ns : FOLD_FLOOR_NS) << level;
+	model->fold_ns = (model->options.min_step_ns > FOLD_FLOOR_NS ? model->options.min_step_ns
+								     : FOLD_FLOOR_NS)
+			 << level;
 	meta_number(model, "folded_ns", (int64_t)model->fold_ns);
 }
 
@@ -199,7 +211,8 @@ static struct dirty *put_current(struct model *model)
 	while (model->dirty) {
 		struct dirty *list = model->dirty, *next;
 
-		model->dirty = NULL; /* putting a row may need a stack, or say that something was lost */
+		model->dirty =
+			NULL; /* putting a row may need a stack, or say that something was lost */
 		for (struct dirty *d = list; d; d = next) {
 			next = d->next;
 			d->changed = false;
@@ -250,7 +263,8 @@ int model_commit(struct model *model, uint64_t now_ns)
 	rc = store_commit(model->store);
 	model->committed_at = now_ns;
 	if (rc == -EBUSY) {
-		/* The batch waits in its transaction; a row put twice is the same row, but totals would count twice. */
+		/* The batch waits in its transaction; a row put twice is the same row, but totals
+		 * would count twice. */
 		settle(model, put, true);
 		return 0;
 	}
@@ -271,8 +285,8 @@ int model_commit(struct model *model, uint64_t now_ns)
 
 int model_tick(struct model *model, uint64_t now_ns)
 {
-	bool pending = model->dirty || model->stepped || model->steps.count || model->iterations.count ||
-		       store_pending(model->store);
+	bool pending = model->dirty || model->stepped || model->steps.count ||
+		       model->iterations.count || store_pending(model->store);
 
 	if (!pending || now_ns - model->committed_at < COMMIT_NS)
 		return 0;
@@ -282,31 +296,31 @@ int model_tick(struct model *model, uint64_t now_ns)
 static void dispatch(struct model *model, struct process *p, const struct ev_head *r)
 {
 	switch (r->kind) {
-#define RECORD(kind, fn)                               \
-	case EV_##kind:                                \
-		fn(model, p, (const struct ev_##kind *)r); \
+#define RECORD(kind, fn)                                                                           \
+	case EV_##kind:                                                                            \
+		fn(model, p, (const struct ev_##kind *)r);                                         \
 		break;
-	RECORD(step, task_step)
-	RECORD(iteration, iteration_record)
-	RECORD(task_new, task_new)
-	RECORD(task_name, task_name)
-	RECORD(task_cancel, task_cancel)
-	RECORD(task_gone, task_gone)
-	RECORD(task_failed, task_failed)
-	RECORD(block, block_record)
-	RECORD(gc, gc_record)
-	RECORD(audit, audit_record)
-	RECORD(never_awaited, never_awaited_record)
-	RECORD(cell_begin, cell_begin)
-	RECORD(cell_end, cell_end)
-	RECORD(loop_start, loop_start)
-	RECORD(loop_stop, loop_stop)
-	RECORD(code, stack_code)
-	RECORD(stack, stack_record)
-	RECORD(name, process_name)
-	RECORD(thread, process_thread)
-	RECORD(hook, process_hook)
-	RECORD(lost, process_lost)
+		RECORD(step, task_step)
+		RECORD(iteration, iteration_record)
+		RECORD(task_new, task_new)
+		RECORD(task_name, task_name)
+		RECORD(task_cancel, task_cancel)
+		RECORD(task_gone, task_gone)
+		RECORD(task_failed, task_failed)
+		RECORD(block, block_record)
+		RECORD(gc, gc_record)
+		RECORD(audit, audit_record)
+		RECORD(never_awaited, never_awaited_record)
+		RECORD(cell_begin, cell_begin)
+		RECORD(cell_end, cell_end)
+		RECORD(loop_start, loop_start)
+		RECORD(loop_stop, loop_stop)
+		RECORD(code, stack_code)
+		RECORD(stack, stack_record)
+		RECORD(name, process_name)
+		RECORD(thread, process_thread)
+		RECORD(hook, process_hook)
+		RECORD(lost, process_lost)
 #undef RECORD
 	default:
 		break; /* a kind of a newer sensor: not ours to judge */
@@ -340,7 +354,8 @@ int model_record(void *ctx, uint32_t pid, const struct ev_head *record)
 	dispatch(model, p, record);
 	if (store_pending(model->store) >= COMMIT_ROWS || model->steps.count > FOLD_LINES_MAX ||
 		model->iterations.count > FOLD_LINES_MAX)
-		model_commit(model, clock_ns(CLOCK_MONOTONIC)); /* its error is model->error, told at close */
+		model_commit(model,
+			clock_ns(CLOCK_MONOTONIC)); /* its error is model->error, told at close */
 	return 0;
 }
 

@@ -1,6 +1,6 @@
 /*
- * What a pending task waits for, in the words of the asyncio documentation: the callee of the innermost user await, else the
- * object it waits on.
+ * What a pending task waits for, in the words of the asyncio documentation: the callee of the
+ * innermost user await, else the object it waits on.
  */
 #include "collector/model_state.h"
 
@@ -22,10 +22,12 @@ static bool is_dunder(const char *function)
 	return !strncmp(last_part(function), "__", 2);
 }
 
-/* "Queue.get", "asyncio.sleep", "asyncio.locks.acquire" (before 3.11 a code object does not know its class). */
+/* "Queue.get", "asyncio.sleep", "asyncio.locks.acquire" (before 3.11 a code object does not know
+ * its class). */
 static const char *asyncio_name(struct model *model, const struct frame *f)
 {
-	static const char *const top[] = {"tasks", "timeouts", "taskgroups", "threads", "streams", "runners", "subprocess"};
+	static const char *const top[] = {
+		"tasks", "timeouts", "taskgroups", "threads", "streams", "runners", "subprocess"};
 	const char *module = last_part(f->module);
 	const char *prefix = f->module;
 	char buf[NAME_MAX_BYTES];
@@ -39,18 +41,20 @@ static const char *asyncio_name(struct model *model, const struct frame *f)
 	return pool_text(&model->pool, buf, strlen(buf));
 }
 
-/* Index of the frame whose await counts: the innermost of user code, else the innermost outside asyncio, else the outermost. */
+/* Index of the frame whose await counts: the innermost of user code, else the innermost outside
+ * asyncio, else the outermost. */
 static uint32_t border(const struct stack *s)
 {
 	for (uint32_t i = 0; i < s->count; i++)
-		if (s->user ? s->at[i].frame == s->user : strncmp(s->at[i].frame->module, "asyncio", 7))
+		if (s->user ? s->at[i].frame == s->user
+			    : strncmp(s->at[i].frame->module, "asyncio", 7))
 			return i;
 	return s->count ? s->count - 1 : 0;
 }
 
 /*
- * The library coroutine that it awaits; inside asyncio past the context managers' own methods, so that `async with lock` is
- * Lock.acquire. NULL where it awaits the future itself.
+ * The library coroutine that it awaits; inside asyncio past the context managers' own methods, so
+ * that `async with lock` is Lock.acquire. NULL where it awaits the future itself.
  */
 static const char *awaited_by_frames(struct model *model, const struct stack *s)
 {

@@ -7,7 +7,8 @@
 
 void block_record(struct model *model, struct process *p, const struct ev_block *r)
 {
-	uint64_t end_ns = model_time(model, r->head.time_ns), begin_ns = model_time(model, r->begin_ns), wall_ns;
+	uint64_t end_ns = model_time(model, r->head.time_ns),
+		 begin_ns = model_time(model, r->begin_ns), wall_ns;
 	struct thread *t = thread_get(model, p, r->head.tid, end_ns);
 	struct stack *s = stack_get(model, p, r->stack);
 	struct task *task = task_get(p, r->task);
@@ -37,8 +38,9 @@ void block_record(struct model *model, struct process *p, const struct ev_block 
 	loop = r->loop ? loop_get(model, p, t, r->loop, end_ns) : thread_loop(t);
 	cell = cell_for_work(t, task, s, begin_ns, end_ns);
 	callsite_name(model, p, s, syscall, call, sizeof(call));
-	STORE_PUT(model->store, block, NUMBER(p->id), NUMBER(t->id), ID(loop ? loop->id : 0), ID(task ? task->id : 0),
-		ID(cell ? cell->id : 0), NUMBER(begin_ns), NUMBER(wall_ns - cpu_ns), NUMBER(cpu_ns), TEXT_OF(call),
-		TEXT_OF(syscall), TEXT_OF(callsite_class_name(class)), TEXT_OF(target), ID(stack_row(model, s)),
+	STORE_PUT(model->store, block, NUMBER(p->id), NUMBER(t->id), ID(loop ? loop->id : 0),
+		ID(task ? task->id : 0), ID(cell ? cell->id : 0), NUMBER(begin_ns),
+		NUMBER(wall_ns - cpu_ns), NUMBER(cpu_ns), TEXT_OF(call), TEXT_OF(syscall),
+		TEXT_OF(callsite_class_name(class)), TEXT_OF(target), ID(stack_row(model, s)),
 		TEXT_OF(site.file), NUMBER_IF(site.line, site.line), TEXT_OF(site.function));
 }

@@ -18,11 +18,13 @@ static const char *status_text(const struct cell *c)
 
 static void put_cell(struct model *model, struct dirty *d)
 {
-	const struct cell *c = (const struct cell *)((const char *)d - offsetof(struct cell, dirty));
+	const struct cell *c =
+		(const struct cell *)((const char *)d - offsetof(struct cell, dirty));
 
 	STORE_PUT(model->store, cell, NUMBER(c->id), NUMBER(c->process->id), NUMBER(c->thread->id),
-		ID(c->loop ? c->loop->id : 0), NUMBER(c->index), NUMBER_IF(c->execution_count >= 0, c->execution_count),
-		TEXT_OF(c->source), TEXT_OF(c->file), NUMBER(c->began_ns), NUMBER_IF(c->ended, c->ended_ns),
+		ID(c->loop ? c->loop->id : 0), NUMBER(c->index),
+		NUMBER_IF(c->execution_count >= 0, c->execution_count), TEXT_OF(c->source),
+		TEXT_OF(c->file), NUMBER(c->began_ns), NUMBER_IF(c->ended, c->ended_ns),
 		TEXT_OF(status_text(c)), TEXT_OF(c->error), NUMBER(c->synchronous),
 		NUMBER(c->tasks), NUMBER(c->steps));
 }
@@ -41,7 +43,8 @@ struct cell *cell_for_file(const struct process *p, const char *file)
 	return p->cell_by_file.count ? map_get(&p->cell_by_file, file_key(file)) : NULL;
 }
 
-/* IPython without ipykernel names files "<ipython-input-N-...>": the cell that is open when the first code of it appears. */
+/* IPython without ipykernel names files "<ipython-input-N-...>": the cell that is open when the
+ * first code of it appears. */
 void cell_code(struct model *model, struct process *p, const char *file)
 {
 	struct cell *c = cell_for_file(p, file);
@@ -73,7 +76,9 @@ struct cell *cell_for_stack(const struct process *p, const struct stack *s)
 	if (!s || !s->user || !p->cells)
 		return NULL;
 	for (uint32_t i = 0; i < s->count; i++) {
-		struct cell *c = frame_is_user(s->at[i].frame) ? cell_for_file(p, s->at[i].frame->file) : NULL;
+		struct cell *c = frame_is_user(s->at[i].frame)
+					 ? cell_for_file(p, s->at[i].frame->file)
+					 : NULL;
 
 		if (c && (!newest || c->index > newest->index))
 			newest = c;
@@ -90,7 +95,8 @@ static struct cell *cell_for_runner(const struct thread *t, const struct task *t
 	return NULL;
 }
 
-struct cell *cell_for_birth(const struct thread *t, const struct task *parent, const struct stack *s)
+struct cell *cell_for_birth(
+	const struct thread *t, const struct task *parent, const struct stack *s)
 {
 	struct cell *c;
 
@@ -103,7 +109,8 @@ struct cell *cell_for_birth(const struct thread *t, const struct task *parent, c
 	c = cell_for_stack(t->process, s);
 	if (c)
 		return c;
-	/* No step was open. A cell that runs without a task, or code of the user's that runs beside one. */
+	/* No step was open. A cell that runs without a task, or code of the user's that runs beside
+	 * one. */
 	return t->cell && (!t->cell->runner || (s && s->user)) ? t->cell : NULL;
 }
 
@@ -115,8 +122,8 @@ static uint64_t overlap(const struct cell *c, uint64_t begin_ns, uint64_t end_ns
 	return to > from ? to - from : 0;
 }
 
-struct cell *cell_for_work(
-	const struct thread *t, const struct task *task, const struct stack *s, uint64_t begin_ns, uint64_t end_ns)
+struct cell *cell_for_work(const struct thread *t, const struct task *task, const struct stack *s,
+	uint64_t begin_ns, uint64_t end_ns)
 {
 	struct cell *c;
 
@@ -125,7 +132,8 @@ struct cell *cell_for_work(
 	if (task && task->cell)
 		return task->cell;
 	if (task && task->runs_cell) {
-		/* A step that ran a whole cell ends after it; machinery around the cell is no cell's. */
+		/* A step that ran a whole cell ends after it; machinery around the cell is no
+		 * cell's. */
 		c = cell_for_runner(t, task);
 		if (!c && task->ran && overlap(task->ran, begin_ns, end_ns))
 			c = task->ran;
@@ -177,7 +185,9 @@ static struct cell *cell_new(struct model *model, struct process *p)
 
 	if (p->cells == p->cells_room) {
 		uint32_t room = p->cells_room ? p->cells_room * 2 : 64;
-		struct cell **list = p->cells < CELLS_MAX ? realloc(p->cell, room * sizeof(struct cell *)) : NULL;
+		struct cell **list = p->cells < CELLS_MAX
+					     ? realloc(p->cell, room * sizeof(struct cell *))
+					     : NULL;
 
 		if (!list) {
 			loss_add(model, p, "cells beyond the limit", 1);
@@ -243,7 +253,8 @@ void cell_begin(struct model *model, struct process *p, const struct ev_cell_beg
 	kernel_seen(model, p);
 	for (open = t->cell; open; open = open->outer)
 		depth++;
-	/* Records were lost while a cell was open: its end may be among them, and cells that run cells are rare. */
+	/* Records were lost while a cell was open: its end may be among them, and cells that run
+	 * cells are rare. */
 	while (t->cell && (t->cell->lost_before != p->lost || depth >= CELL_DEPTH)) {
 		t->cell->end_lost = true;
 		leave(model, t, time_ns);
@@ -283,6 +294,7 @@ void cell_end(struct model *model, struct process *p, const struct ev_cell_end *
 		c->execution_count = r->execution_count;
 	c->failed = r->failed;
 	c->error = size ? tail_text(model, &r->head, 0) : NULL;
-	c->synchronous = t->iterations == c->iterations_before && (!c->runner || c->runner->steps == c->runner_steps);
+	c->synchronous = t->iterations == c->iterations_before &&
+			 (!c->runner || c->runner->steps == c->runner_steps);
 	leave(model, t, time_ns);
 }

@@ -1,6 +1,7 @@
 /*
- * Loops, their iterations, and what each iteration's time went to. With the agent alone: CPU, GIL and run-queue time are
- * measured over the whole iteration, waits one by one in the calls that block; what nothing explains is `unknown`.
+ * Loops, their iterations, and what each iteration's time went to. With the agent alone: CPU, GIL
+ * and run-queue time are measured over the whole iteration, waits one by one in the calls that
+ * block; what nothing explains is `unknown`.
  */
 #include "collector/model_state.h"
 
@@ -11,11 +12,13 @@
 
 static void put_loop(struct model *model, struct dirty *d)
 {
-	const struct loop *l = (const struct loop *)((const char *)d - offsetof(struct loop, dirty));
+	const struct loop *l =
+		(const struct loop *)((const char *)d - offsetof(struct loop, dirty));
 
 	STORE_PUT(model->store, loop, NUMBER(l->id), NUMBER(l->process->id), NUMBER(l->thread->id),
-		TEXT_OF(l->kind), TEXT_OF(l->type), NUMBER(l->coarse), NUMBER(l->began_ns), NUMBER_IF(l->stopped, l->ended_ns),
-		ID(l->stack), NUMBER(l->iterations), NUMBER(l->busy_ns), NUMBER(l->select_ns), NUMBER(l->max_busy_ns));
+		TEXT_OF(l->kind), TEXT_OF(l->type), NUMBER(l->coarse), NUMBER(l->began_ns),
+		NUMBER_IF(l->stopped, l->ended_ns), ID(l->stack), NUMBER(l->iterations),
+		NUMBER(l->busy_ns), NUMBER(l->select_ns), NUMBER(l->max_busy_ns));
 }
 
 struct loop *thread_loop(const struct thread *t)
@@ -23,7 +26,8 @@ struct loop *thread_loop(const struct thread *t)
 	return t->depth ? t->loops[t->depth - 1] : NULL;
 }
 
-struct loop *loop_get(struct model *model, struct process *p, struct thread *t, uint64_t id, uint64_t time_ns)
+struct loop *loop_get(
+	struct model *model, struct process *p, struct thread *t, uint64_t id, uint64_t time_ns)
 {
 	struct loop *l = map_get(&p->loops, id);
 
@@ -50,7 +54,8 @@ static void enter_loop(struct model *model, struct thread *t, struct loop *l)
 {
 	for (unsigned int i = 0; i < t->depth; i++)
 		if (t->loops[i] == l)
-			return; /* re-entered, as nest_asyncio does: one loop, one series of iterations */
+			return; /* re-entered, as nest_asyncio does: one loop, one series of
+				   iterations */
 	if (t->depth == LOOP_DEPTH) {
 		/* Ends were lost; the outermost is the least likely to be running. */
 		memmove(t->loops, t->loops + 1, sizeof(t->loops) - sizeof(t->loops[0]));
@@ -115,7 +120,8 @@ void loop_stop(struct model *model, struct process *p, const struct ev_loop_stop
 	model_dirty(model, &l->dirty);
 }
 
-/* ---- what happens inside an iteration that is still open; for every loop that is inside another on this thread */
+/* ---- what happens inside an iteration that is still open; for every loop that is inside another
+ * on this thread */
 
 static void span_grow(struct span *s, uint64_t begin_ns, uint64_t end_ns)
 {
@@ -125,8 +131,8 @@ static void span_grow(struct span *s, uint64_t begin_ns, uint64_t end_ns)
 		s->last_ns = end_ns;
 }
 
-void span_block(struct thread *t, enum block_class class, uint64_t begin_ns, uint64_t end_ns, uint64_t cpu_ns,
-	struct site site)
+void span_block(struct thread *t, enum block_class class, uint64_t begin_ns, uint64_t end_ns,
+	uint64_t cpu_ns, struct site site)
 {
 	uint64_t wall_ns = end_ns - begin_ns, off_ns = wall_ns > cpu_ns ? wall_ns - cpu_ns : 0;
 
@@ -192,7 +198,8 @@ static uint64_t blocked_sum(const struct causes *c)
 	return sum;
 }
 
-/* Take `over` from the blocked times, each by its share; the rest of the division from the largest. Returns what they had not. */
+/* Take `over` from the blocked times, each by its share; the rest of the division from the largest.
+ * Returns what they had not. */
 static uint64_t reduce_blocked(struct causes *c, uint64_t over)
 {
 	uint64_t sum = blocked_sum(c), take = least(over, sum), left = take;
@@ -226,17 +233,19 @@ static uint64_t reduce(uint64_t *part, uint64_t over)
 }
 
 /*
- * The parts sum exactly to busy_ns. A call's wait also holds the time until its thread got a CPU again, which the scheduler
- * counts as run-queue time: where the parts exceed the whole, the waits give way first, then the GIL's, and what was measured
- * over the whole iteration last. Of the calls too short for records the part that is off CPU is what CPU time leaves; it is
- * blocked:other. Returns by how much the accounts disagree beyond that overlap.
+ * The parts sum exactly to busy_ns. A call's wait also holds the time until its thread got a CPU
+ * again, which the scheduler counts as run-queue time: where the parts exceed the whole, the waits
+ * give way first, then the GIL's, and what was measured over the whole iteration last. Of the calls
+ * too short for records the part that is off CPU is what CPU time leaves; it is blocked:other.
+ * Returns by how much the accounts disagree beyond that overlap.
  */
 static uint64_t partition(
 	struct causes *c, const struct span *s, const struct ev_iteration *r, uint64_t busy_ns)
 {
 	uint64_t cpu_ns = measured(r->cpu_ns, busy_ns), sum, over;
 
-	*c = (struct causes){.gil_ns = least(r->gil_ns, busy_ns), .runq_ns = measured(r->runq_ns, busy_ns)};
+	*c = (struct causes){
+		.gil_ns = least(r->gil_ns, busy_ns), .runq_ns = measured(r->runq_ns, busy_ns)};
 	c->gc_ns = least(s->gc_cpu_ns, r->cpu_ns < 0 ? busy_ns : cpu_ns);
 	c->cpu_ns = cpu_ns - (r->cpu_ns < 0 ? 0 : c->gc_ns);
 	for (int i = 0; i < CLASSES; i++)
@@ -262,7 +271,8 @@ static uint64_t partition(
 	return sum;
 }
 
-/* The longest thing seen; a call inside the longest step is the better answer unless the step is much more than it. */
+/* The longest thing seen; a call inside the longest step is the better answer unless the step is
+ * much more than it. */
 static struct site longest_site(const struct span *s)
 {
 	if (s->block_site.file && s->longest_block_ns >= s->longest_step_ns / 2)
@@ -270,8 +280,8 @@ static struct site longest_site(const struct span *s)
 	return s->step_site;
 }
 
-static void put_iteration(struct model *model, struct loop *l, const struct cell *cell, const struct ev_iteration *r,
-	uint64_t begin_ns, uint64_t busy_ns, uint64_t select_ns)
+static void put_iteration(struct model *model, struct loop *l, const struct cell *cell,
+	const struct ev_iteration *r, uint64_t begin_ns, uint64_t busy_ns, uint64_t select_ns)
 {
 	struct site site = longest_site(&l->span);
 	struct causes c;
@@ -281,16 +291,19 @@ static void put_iteration(struct model *model, struct loop *l, const struct cell
 		model->discrepancy_ns = off;
 		meta_number(model, "discrepancy_ns", (int64_t)off);
 	}
-	STORE_PUT(model->store, iteration, NUMBER(l->id), ID(cell ? cell->id : 0), NUMBER(begin_ns), NUMBER(busy_ns),
-		NUMBER(select_ns), NUMBER(r->ready), NUMBER(c.cpu_ns), NUMBER(c.gc_ns), NUMBER(c.gil_ns), NUMBER(c.runq_ns),
-		NUMBER(c.blocked_ns[CLASS_sleep]), NUMBER(c.blocked_ns[CLASS_network]), NUMBER(c.blocked_ns[CLASS_file]),
-		NUMBER(c.blocked_ns[CLASS_subprocess]), NUMBER(c.blocked_ns[CLASS_dns]),
-		NUMBER(c.blocked_ns[CLASS_database]), NUMBER(c.blocked_ns[CLASS_lock]), NUMBER(c.blocked_ns[CLASS_fault]),
-		NUMBER(c.blocked_ns[CLASS_other]), NUMBER(c.unknown_ns), TEXT_OF(site.file), NUMBER_IF(site.line, site.line),
-		TEXT_OF(site.function));
+	STORE_PUT(model->store, iteration, NUMBER(l->id), ID(cell ? cell->id : 0), NUMBER(begin_ns),
+		NUMBER(busy_ns), NUMBER(select_ns), NUMBER(r->ready), NUMBER(c.cpu_ns),
+		NUMBER(c.gc_ns), NUMBER(c.gil_ns), NUMBER(c.runq_ns),
+		NUMBER(c.blocked_ns[CLASS_sleep]), NUMBER(c.blocked_ns[CLASS_network]),
+		NUMBER(c.blocked_ns[CLASS_file]), NUMBER(c.blocked_ns[CLASS_subprocess]),
+		NUMBER(c.blocked_ns[CLASS_dns]), NUMBER(c.blocked_ns[CLASS_database]),
+		NUMBER(c.blocked_ns[CLASS_lock]), NUMBER(c.blocked_ns[CLASS_fault]),
+		NUMBER(c.blocked_ns[CLASS_other]), NUMBER(c.unknown_ns), TEXT_OF(site.file),
+		NUMBER_IF(site.line, site.line), TEXT_OF(site.function));
 }
 
-static void count_iteration(struct model *model, struct loop *l, uint64_t busy_ns, uint64_t select_ns)
+static void count_iteration(
+	struct model *model, struct loop *l, uint64_t busy_ns, uint64_t select_ns)
 {
 	l->iterations++;
 	l->busy_ns += busy_ns;
@@ -305,12 +318,14 @@ static void causes_seen(struct model *model, struct process *p)
 	if (p->saw_iterations)
 		return;
 	p->saw_iterations = true;
-	coverage_add(model, p, "causes", "coarse", "CPU, GIL and run queue by iteration; waits by call");
+	coverage_add(
+		model, p, "causes", "coarse", "CPU, GIL and run queue by iteration; waits by call");
 }
 
 void iteration_record(struct model *model, struct process *p, const struct ev_iteration *r)
 {
-	uint64_t end_ns = model_time(model, r->head.time_ns), begin_ns = model_time(model, r->begin_ns), busy_ns, select_ns;
+	uint64_t end_ns = model_time(model, r->head.time_ns),
+		 begin_ns = model_time(model, r->begin_ns), busy_ns, select_ns;
 	struct thread *t = thread_get(model, p, r->head.tid, end_ns);
 	struct loop *l = t ? loop_get(model, p, t, r->loop, end_ns) : NULL;
 	const struct cell *cell;
@@ -332,7 +347,8 @@ void iteration_record(struct model *model, struct process *p, const struct ev_it
 	cell = p->cells ? cell_for_span(t, begin_ns, end_ns) : NULL;
 	if (busy_ns >= model->fold_ns && !model->full)
 		put_iteration(model, l, cell, r, begin_ns, busy_ns, select_ns);
-	else if (fold_add(&model->iterations, l->id, cell ? cell->id : 0, begin_ns, busy_ns, select_ns))
+	else if (fold_add(&model->iterations, l->id, cell ? cell->id : 0, begin_ns, busy_ns,
+			 select_ns))
 		loss_add(model, p, "records without memory", 1);
 	l->span = (struct span){0};
 }

@@ -1,6 +1,6 @@
 /*
- * Which tasks leaked: destroyed while pending; cut off by the loop's shutdown alone; or still pending though what created
- * them has ended. A task that somebody may still await is none.
+ * Which tasks leaked: destroyed while pending; cut off by the loop's shutdown alone; or still
+ * pending though what created them has ended. A task that somebody may still await is none.
  */
 #include "collector/model_state.h"
 
@@ -13,7 +13,8 @@ static const char *last_part(const char *dotted)
 	return dot ? dot + 1 : dotted;
 }
 
-/* asyncio.runners._cancel_all_tasks (3.8 to 3.14, anyio has a copy); aiohttp.web.run_app's own is _cancel_tasks. */
+/* asyncio.runners._cancel_all_tasks (3.8 to 3.14, anyio has a copy); aiohttp.web.run_app's own is
+ * _cancel_tasks. */
 bool leak_is_shutdown(const struct stack *s)
 {
 	for (uint32_t i = 0; s && i < s->count; i++) {
@@ -28,22 +29,26 @@ bool leak_is_shutdown(const struct stack *s)
 	return false;
 }
 
-/* Created by run_until_complete() or asyncio.run() itself: the innermost frames, all asyncio's, say so. */
+/* Created by run_until_complete() or asyncio.run() itself: the innermost frames, all asyncio's, say
+ * so. */
 bool leak_is_main(const struct stack *s)
 {
 	for (uint32_t i = 0; s && i < s->count; i++) {
 		const struct frame *f = s->at[i].frame;
 		const char *name = last_part(f->function);
 
-		if (!strcmp(name, "run_until_complete") || (!strcmp(name, "run") && !strcmp(f->module, "asyncio.runners")))
+		if (!strcmp(name, "run_until_complete") ||
+			(!strcmp(name, "run") && !strcmp(f->module, "asyncio.runners")))
 			return true;
-		if (strncmp(f->module, "asyncio", 7) && strncmp(f->module, "uvloop", 6) && strcmp(f->module, "nest_asyncio"))
+		if (strncmp(f->module, "asyncio", 7) && strncmp(f->module, "uvloop", 6) &&
+			strcmp(f->module, "nest_asyncio"))
 			return false;
 	}
 	return false;
 }
 
-/* Has what created this task ended? A parent that is still pending may await it, and so may an open cell. */
+/* Has what created this task ended? A parent that is still pending may await it, and so may an open
+ * cell. */
 static bool creator_ended(const struct task *t)
 {
 	if (t->parent_id && !(t->parent && t->parent->runs_cell && t->cell))

@@ -1,4 +1,5 @@
-/* Processes, their threads, names and hooks; and what the trace says about itself: facts, coverage, losses. */
+/* Processes, their threads, names and hooks; and what the trace says about itself: facts, coverage,
+ * losses. */
 #include "collector/model_state.h"
 
 #include <errno.h>
@@ -12,7 +13,7 @@
 
 #include "probe/base/cleanup.h"
 
-#define CONTAINER(type, d) ((type *)((char *)(d) - offsetof(type, dirty)))
+#define CONTAINER(type, d) ((type *)((char *)(d)-offsetof(type, dirty)))
 
 const char *tail_text(struct model *model, const struct ev_head *r, unsigned int n)
 {
@@ -33,7 +34,8 @@ static void put_loss(struct model *model, struct dirty *d)
 {
 	const struct loss *l = CONTAINER(struct loss, d);
 
-	STORE_PUT(model->store, lost, NUMBER(l->id), ID(id_of_process(l->process)), TEXT_OF(l->what), NUMBER(l->count));
+	STORE_PUT(model->store, lost, NUMBER(l->id), ID(id_of_process(l->process)),
+		TEXT_OF(l->what), NUMBER(l->count));
 }
 
 void loss_add(struct model *model, struct process *p, const char *what, uint64_t count)
@@ -55,7 +57,10 @@ void loss_add(struct model *model, struct process *p, const char *what, uint64_t
 		l = calloc(1, sizeof(*l));
 		if (!l)
 			return;
-		*l = (struct loss){.dirty.put = put_loss, .next = model->losses, .id = ++model->losses_count, .process = p,
+		*l = (struct loss){.dirty.put = put_loss,
+			.next = model->losses,
+			.id = ++model->losses_count,
+			.process = p,
 			.what = what};
 		model->losses = l;
 	}
@@ -67,18 +72,20 @@ static void put_meta(struct model *model, struct dirty *d)
 {
 	const struct fact *f = CONTAINER(struct fact, d);
 
-	STORE_PUT(model->store, meta, TEXT_OF(f->key), f->is_number ? NUMBER(f->number) : TEXT_OF(f->value));
+	STORE_PUT(model->store, meta, TEXT_OF(f->key),
+		f->is_number ? NUMBER(f->number) : TEXT_OF(f->value));
 }
 
 static void put_coverage(struct model *model, struct dirty *d)
 {
 	const struct fact *f = CONTAINER(struct fact, d);
 
-	STORE_PUT(model->store, coverage, NUMBER(f->id), ID(id_of_process(f->process)), TEXT_OF(f->key), TEXT_OF(f->value),
-		TEXT_OF(f->detail));
+	STORE_PUT(model->store, coverage, NUMBER(f->id), ID(id_of_process(f->process)),
+		TEXT_OF(f->key), TEXT_OF(f->value), TEXT_OF(f->detail));
 }
 
-static struct fact *fact_get(struct model *model, const char *key, void (*put)(struct model *, struct dirty *))
+static struct fact *fact_get(
+	struct model *model, const char *key, void (*put)(struct model *, struct dirty *))
 {
 	struct fact *f;
 
@@ -88,7 +95,9 @@ static struct fact *fact_get(struct model *model, const char *key, void (*put)(s
 	f = calloc(1, sizeof(*f));
 	if (!f)
 		return NULL;
-	*f = (struct fact){.dirty.put = put, .next = model->facts, .key = pool_text(&model->pool, key, strlen(key))};
+	*f = (struct fact){.dirty.put = put,
+		.next = model->facts,
+		.key = pool_text(&model->pool, key, strlen(key))};
 	model->facts = f;
 	return f;
 }
@@ -115,7 +124,8 @@ void meta_number(struct model *model, const char *key, int64_t value)
 	model_dirty(model, &f->dirty);
 }
 
-void coverage_add(struct model *model, struct process *p, const char *what, const char *sensor, const char *detail)
+void coverage_add(struct model *model, struct process *p, const char *what, const char *sensor,
+	const char *detail)
 {
 	struct fact *f;
 
@@ -139,9 +149,9 @@ static void put_process(struct model *model, struct dirty *d)
 {
 	const struct process *p = CONTAINER(struct process, d);
 
-	STORE_PUT(model->store, process, NUMBER(p->id), NUMBER(p->pid), NUMBER(p->ppid), TEXT_OF(p->argv),
-		TEXT_OF(p->executable), TEXT_OF(p->python), TEXT_OF(p->stdlib), NUMBER(p->began_ns),
-		NUMBER_IF(p->ended, p->ended_ns), NUMBER(p->is_kernel));
+	STORE_PUT(model->store, process, NUMBER(p->id), NUMBER(p->pid), NUMBER(p->ppid),
+		TEXT_OF(p->argv), TEXT_OF(p->executable), TEXT_OF(p->python), TEXT_OF(p->stdlib),
+		NUMBER(p->began_ns), NUMBER_IF(p->ended, p->ended_ns), NUMBER(p->is_kernel));
 }
 
 /* Whose files the target may read; its own user, or ours where it is gone. */
@@ -213,7 +223,8 @@ static const char *version_text(struct model *model, uint32_t hexversion)
 	static const char *const levels[16] = {[0xa] = "a", [0xb] = "b", [0xc] = "rc"};
 	const char *level = levels[hexversion >> 4 & 15];
 	char text[40];
-	int n = snprintf(text, sizeof(text), "%u.%u.%u", hexversion >> 24, hexversion >> 16 & 255, hexversion >> 8 & 255);
+	int n = snprintf(text, sizeof(text), "%u.%u.%u", hexversion >> 24, hexversion >> 16 & 255,
+		hexversion >> 8 & 255);
 
 	if (level)
 		n += snprintf(text + n, sizeof(text) - (size_t)n, "%s%u", level, hexversion & 15);
@@ -251,7 +262,8 @@ void process_hook(struct model *model, struct process *p, const struct ev_hook *
 	/* Calls are timed by redirecting the imports of one object: read@_io.so. */
 	if (r->placed && strchr(what, '@'))
 		p->saw_calls = true;
-	coverage_add(model, p, what, r->placed ? "placed" : "refused", tail_text(model, &r->head, 1));
+	coverage_add(
+		model, p, what, r->placed ? "placed" : "refused", tail_text(model, &r->head, 1));
 }
 
 void process_lost(struct model *model, struct process *p, const struct ev_lost *r)
@@ -280,8 +292,8 @@ static void put_thread(struct model *model, struct dirty *d)
 {
 	const struct thread *t = CONTAINER(struct thread, d);
 
-	STORE_PUT(model->store, thread, NUMBER(t->id), NUMBER(t->process->id), NUMBER(t->tid), TEXT_OF(t->name),
-		NUMBER(t->seen_ns));
+	STORE_PUT(model->store, thread, NUMBER(t->id), NUMBER(t->process->id), NUMBER(t->tid),
+		TEXT_OF(t->name), NUMBER(t->seen_ns));
 }
 
 struct thread *thread_get(struct model *model, struct process *p, uint32_t tid, uint64_t time_ns)

@@ -1,6 +1,6 @@
 /*
- * Codes and stacks as a process announced them, frames and the stack tree as the trace keeps them. A stack costs nothing until
- * a row refers to it.
+ * Codes and stacks as a process announced them, frames and the stack tree as the trace keeps them.
+ * A stack costs nothing until a row refers to it.
  */
 #include "collector/model_state.h"
 
@@ -73,8 +73,9 @@ void stack_record(struct model *model, struct process *p, const struct ev_stack 
 
 static bool same_frame(const struct frame *a, const struct frame *b)
 {
-	return a->file == b->file && a->function == b->function && a->line == b->line && a->end_line == b->end_line &&
-	       a->col == b->col && a->end_col == b->end_col && a->owner == b->owner;
+	return a->file == b->file && a->function == b->function && a->line == b->line &&
+	       a->end_line == b->end_line && a->col == b->col && a->end_col == b->end_col &&
+	       a->owner == b->owner;
 }
 
 static uint64_t frame_key(const struct frame *f)
@@ -85,8 +86,13 @@ static uint64_t frame_key(const struct frame *f)
 	return map_mix(key, (uint64_t)(uint32_t)f->col << 32 | (uint32_t)f->end_col);
 }
 
-static const struct frame unknown_frame = {
-	.id = 1, .col = -1, .end_col = -1, .file = "?", .function = "?", .module = "", .owner = PLACE_GENERATED};
+static const struct frame unknown_frame = {.id = 1,
+	.col = -1,
+	.end_col = -1,
+	.file = "?",
+	.function = "?",
+	.module = "",
+	.owner = PLACE_GENERATED};
 
 static int frame_room(struct model *model)
 {
@@ -138,7 +144,8 @@ static const struct frame *frame_get(struct model *model, const struct frame *wa
 	return frame_add(model, key, want);
 }
 
-static const struct frame *resolve_pair(struct model *model, const struct process *p, const void *pair)
+static const struct frame *resolve_pair(
+	struct model *model, const struct process *p, const void *pair)
 {
 	uint32_t number[2]; /* code id, position */
 	const struct code *code;
@@ -148,12 +155,17 @@ static const struct frame *resolve_pair(struct model *model, const struct proces
 	code = code_get(p, number[0]);
 	if (!code)
 		return frame_get(model, &unknown_frame);
-	at = linetable_find(code->line_format, code->firstlineno, code->table, code->size, number[1]);
-	return frame_get(model,
-		&(struct frame){.line = at.line, .end_line = at.end_line, .col = at.col, .end_col = at.end_col,
-			.file = code->file, .function = code->function,
-			.module = pool_text(&model->pool, code->place.module, strlen(code->place.module)),
-			.owner = code->place.owner});
+	at = linetable_find(
+		code->line_format, code->firstlineno, code->table, code->size, number[1]);
+	return frame_get(model, &(struct frame){.line = at.line,
+					.end_line = at.end_line,
+					.col = at.col,
+					.end_col = at.end_col,
+					.file = code->file,
+					.function = code->function,
+					.module = pool_text(&model->pool, code->place.module,
+						strlen(code->place.module)),
+					.owner = code->place.owner});
 }
 
 struct stack *stack_get(struct model *model, struct process *p, uint32_t id)
@@ -230,12 +242,14 @@ void stack_put_new(struct model *model)
 
 		STORE_PUT(model->store, frame, NUMBER(f->id), TEXT_OF(f->file), NUMBER(f->line),
 			NUMBER_IF(f->end_line, f->end_line), NUMBER_IF(f->col >= 0, f->col),
-			NUMBER_IF(f->end_col >= 0, f->end_col), TEXT_OF(f->function), NUMBER(frame_is_user(f)));
+			NUMBER_IF(f->end_col >= 0, f->end_col), TEXT_OF(f->function),
+			NUMBER(frame_is_user(f)));
 	}
 	for (; model->nodes_put < model->node_count; model->nodes_put++) {
 		const struct stack_node *n = &model->node[model->nodes_put];
 
-		STORE_PUT(model->store, stack, NUMBER(model->nodes_put + 1), ID(n->parent), NUMBER(n->frame));
+		STORE_PUT(model->store, stack, NUMBER(model->nodes_put + 1), ID(n->parent),
+			NUMBER(n->frame));
 	}
 }
 

@@ -1,6 +1,6 @@
 /*
- * What the model's files share: the objects of a trace while they live. Every string here is interned in the model's pool
- * unless it says otherwise. Times are ns since t0.
+ * What the model's files share: the objects of a trace while they live. Every string here is
+ * interned in the model's pool unless it says otherwise. Times are ns since t0.
  */
 #ifndef COLLECTOR_MODEL_STATE_H
 #define COLLECTOR_MODEL_STATE_H
@@ -15,27 +15,29 @@
 #include "collector/store.h"
 
 /* Bounds of what a trace keeps; what they cut is counted in `lost`. */
-#define TASKS_LIVE_MAX (1u << 20)    /* pending at one time; later ones are not recorded */
-#define TASKS_ENDED_MAX (1u << 14)   /* kept after their end, for late records about them */
-#define FRAMES_MAX (1u << 18)	     /* distinct (function, position); later ones become one "not kept" frame */
-#define STACKS_MAX (1u << 20)	     /* nodes of the stack tree; later stacks are not kept */
-#define PROCESS_STACKS_MAX (1u << 20) /* stacks, and codes, that a process announced; later ones are unknown */
-#define STACK_DEPTH_MAX 512u	     /* frames of one stack, from the innermost */
+#define TASKS_LIVE_MAX (1u << 20)  /* pending at one time; later ones are not recorded */
+#define TASKS_ENDED_MAX (1u << 14) /* kept after their end, for late records about them */
+#define FRAMES_MAX (1u << 18)      /* distinct positions in functions; later ones are one frame */
+#define STACKS_MAX (1u << 20)      /* nodes of the stack tree; later stacks are not kept */
+#define PROCESS_STACKS_MAX (1u << 20) /* stacks, and codes, of one process */
+#define STACK_DEPTH_MAX 512u          /* frames of one stack, from the innermost */
 #define AUDIT_MAX 100000u
 #define ANOMALY_MAX 100000u
 #define CELLS_MAX 100000u
-#define LOSSES_MAX 512u	     /* kinds of losses; later ones are one kind */
+#define LOSSES_MAX 512u                /* kinds of losses; later ones are one kind */
 #define LOSS_MAX ((uint64_t)INT64_MAX) /* of one kind: SQLite's largest number */
 #define COVERAGE_MAX 8192u
-#define TEXT_BYTES_MAX (256u << 20)  /* of all interned strings */
-#define LOOP_DEPTH 8		     /* loops nested on one thread (nest_asyncio, or a loop within a loop) */
-#define CELL_DEPTH 16		     /* cells run by cells */
+#define TEXT_BYTES_MAX (256u << 20) /* of all interned strings */
+#define LOOP_DEPTH 8  /* loops nested on one thread (nest_asyncio, or a loop within a loop) */
+#define CELL_DEPTH 16 /* cells run by cells */
 
-/* A row that is written again whenever its object changed: at each commit, and once more if the disk refused it. */
+/* A row that is written again whenever its object changed: at each commit, and once more if the
+ * disk refused it. */
 struct dirty {
 	struct dirty *next;
 	void (*put)(struct model *model, struct dirty *self);
-	void (*stored)(struct model *model, struct dirty *self); /* the commit succeeded; may free it; NULL: nothing to do */
+	/* The commit succeeded; may free it. NULL: nothing to do. */
+	void (*stored)(struct model *model, struct dirty *self);
 	bool queued;
 	bool changed; /* since it was put */
 };
@@ -77,11 +79,12 @@ struct code { /* as one process announced it */
 
 struct stack { /* as one process announced it; resolved at its first use */
 	uint32_t count;
-	uint32_t row;	/* of its innermost node; 0: not stored yet */
+	uint32_t row; /* of its innermost node; 0: not stored yet */
 	bool resolved;
 	const struct frame *user; /* innermost frame of user code; NULL: none */
 	bool awaited_known;
-	const char *awaited; /* what a chain of coroutines waits for, by its frames; NULL: its innermost frame is user code */
+	/* What a chain of coroutines waits for, by its frames; NULL: a future itself. */
+	const char *awaited;
 	union {
 		uint64_t pair; /* code id, position << 32: as announced */
 		const struct frame *frame;
@@ -99,19 +102,19 @@ struct cell {
 	struct process *process;
 	struct thread *thread;
 	struct loop *loop;
-	struct cell *outer; /* the open cell that ran it */
+	struct cell *outer;  /* the open cell that ran it */
 	struct task *runner; /* the task that runs it; NULL: none. Holds a reference while open */
 	uint32_t index;
 	int64_t execution_count; /* < 0: none */
 	const char *source;
 	const char *file; /* of its code objects; NULL: not known */
-	uint32_t hash;	  /* murmur2 of the source */
+	uint32_t hash;    /* murmur2 of the source */
 	uint64_t began_ns, ended_ns;
 	bool ended, failed, synchronous, end_lost;
 	const char *error;
 	uint64_t iterations_before; /* of its thread: whether the loop turned meanwhile */
-	uint64_t runner_steps;	    /* of its runner, likewise */
-	uint64_t lost_before;	    /* of its process */
+	uint64_t runner_steps;      /* of its runner, likewise */
+	uint64_t lost_before;       /* of its process */
 	uint64_t tasks, steps;
 };
 
@@ -119,7 +122,7 @@ enum { /* task.cancels: who called cancel() */
 	CANCEL_USER = 1,
 	CANCEL_TASK = 2,
 	CANCEL_SHUTDOWN = 4,
-	CANCEL_INTERRUPTED = 8, /* the loop's shutdown, while its main coroutine was still pending: Ctrl-C */
+	CANCEL_INTERRUPTED = 8, /* by the shutdown, with the main coroutine pending: Ctrl-C */
 };
 
 struct task {
@@ -133,20 +136,20 @@ struct task {
 	uint64_t parent_id;
 	struct task *parent; /* reference, until this task ends */
 	struct cell *cell;
-	struct cell *ran;   /* the last cell it ran */
+	struct cell *ran; /* the last cell it ran */
 	bool runs_cell, user, main, late;
 	bool ended, destroyed, unretrieved;
 	bool kept, dropped; /* its row is in the file; it was refused for want of room */
 	uint8_t cancels;
 	uint32_t state; /* enum task_state */
-	char *name;	/* its own, malloc'd; NULL: out of memory */
+	char *name;     /* its own, malloc'd; NULL: out of memory */
 	const char *coro;
 	const struct code *code; /* of its coroutine; NULL: not native */
-	uint32_t stack;		 /* row */
+	uint32_t stack;          /* row */
 	struct site created;
 	uint64_t created_ns, ended_ns;
 	const char *exception; /* type */
-	char *message;	       /* malloc'd; NULL: none */
+	char *message;         /* malloc'd; NULL: none */
 	struct stack *failed;  /* where it failed */
 	uint64_t steps, busy_ns, max_step_ns, last_ns;
 	/* What it waits for since its last step. */
@@ -156,7 +159,7 @@ struct task {
 	struct task *await_task; /* reference */
 	const char *leaked;
 	struct task *next, *previous; /* of its process */
-	struct task *stepped_next;		      /* rows to refresh at the next checkpoint */
+	struct task *stepped_next;    /* rows to refresh at the next checkpoint */
 	bool stepped;
 	struct task *ended_next;
 };
@@ -165,7 +168,7 @@ struct task {
 struct span {
 	uint64_t blocked_ns[CLASSES]; /* off CPU */
 	uint64_t gc_cpu_ns;
-	uint64_t first_ns, last_ns; /* begin of the first, end of the last; first 0 and last 0: nothing */
+	uint64_t first_ns, last_ns; /* begin of the first, end of the last; last 0: nothing */
 	uint64_t longest_block_ns, longest_step_ns;
 	struct site block_site, step_site;
 };
@@ -182,7 +185,7 @@ struct loop {
 	uint64_t iterations, busy_ns, select_ns, max_busy_ns;
 	struct span span;
 	unsigned int entries; /* run_forever() calls that have not returned */
-	struct task *main; /* reference: the task of its run_until_complete() */
+	struct task *main;    /* reference: the task of its run_until_complete() */
 };
 
 struct pending_gc { /* waits for the step that it happened in */
@@ -240,8 +243,10 @@ struct process {
 	bool named, ended, is_kernel;
 	bool saw_tasks, saw_iterations, saw_calls;
 	uint64_t lost;
-	struct map threads, loops, names, codes, stacks, tasks; /* by the sensor's id, or the task's address */
-	struct map cell_by_file;  /* hash of ipykernel's file name, or interned pointer -> newest cell */
+	struct map threads, loops, names, codes, stacks,
+		tasks;           /* by the sensor's id, or the task's address */
+	struct map cell_by_file; /* hash of ipykernel's file name, or interned pointer -> newest
+				    cell */
 	struct thread *last_thread;
 	struct task *task; /* list of all that are in memory */
 	struct task *ended_first, *ended_last;
@@ -259,9 +264,9 @@ struct model {
 	uint64_t last_ns; /* newest record, since t0 */
 	uint64_t fold_ns; /* effective min_step_ns */
 	unsigned int fold_level;
-	bool full;	  /* max_bytes: no more rows of facts */
+	bool full;                              /* max_bytes: no more rows of facts */
 	uint64_t committed_at, checkpointed_at; /* CLOCK_MONOTONIC */
-	int error; /* the first of the recording */
+	int error;                              /* the first of the recording */
 	struct map processes;
 	struct process *process; /* list, newest first */
 	struct process *last_process;
@@ -277,7 +282,8 @@ struct model {
 	struct loss *losses;
 	struct fact *facts;
 	struct source_cache *sources;
-	uint64_t tasks, threads, loops, cells, processes_count, losses_count, coverage_count; /* ids given out */
+	uint64_t tasks, threads, loops, cells, processes_count, losses_count,
+		coverage_count;  /* ids given out */
 	uint64_t discrepancy_ns; /* the largest */
 	uint32_t live_tasks, audits, anomalies;
 };
@@ -300,12 +306,14 @@ void process_thread(struct model *model, struct process *p, const struct ev_thre
 void process_name(struct model *model, struct process *p, const struct ev_name *r);
 void process_lost(struct model *model, struct process *p, const struct ev_lost *r);
 void process_end(struct model *model, struct process *p, uint64_t time_ns, int wait_status);
-void process_close(struct model *model, struct process *p); /* leaks, and coverage of what was not seen */
+void process_close(
+	struct model *model, struct process *p); /* leaks, and coverage of what was not seen */
 void process_free(struct process *p);
 void loss_add(struct model *model, struct process *p, const char *what, uint64_t count);
 void meta_text(struct model *model, const char *key, const char *value);
 void meta_number(struct model *model, const char *key, int64_t value);
-void coverage_add(struct model *model, struct process *p, const char *what, const char *sensor, const char *detail);
+void coverage_add(struct model *model, struct process *p, const char *what, const char *sensor,
+	const char *detail);
 const char *tail_text(struct model *model, const struct ev_head *r, unsigned int n); /* interned */
 
 /* ---- model_stack.c: codes, stacks, frames */
@@ -315,10 +323,10 @@ const struct code *code_get(const struct process *p, uint32_t id);
 /* Resolved; NULL: 0 or unknown. */
 struct stack *stack_get(struct model *model, struct process *p, uint32_t id);
 uint32_t stack_row(struct model *model, struct stack *s); /* 0 for NULL */
-struct site stack_site(const struct stack *s);		  /* innermost user frame, else innermost frame */
-void stack_put_new(struct model *model);		  /* rows of frames and nodes since the last call */
-void stack_stored(struct model *model);			  /* the commit succeeded */
-void stack_refused(struct model *model);		  /* the batch was rolled back: put them again */
+struct site stack_site(const struct stack *s); /* innermost user frame, else innermost frame */
+void stack_put_new(struct model *model);       /* rows of frames and nodes since the last call */
+void stack_stored(struct model *model);        /* the commit succeeded */
+void stack_refused(struct model *model);       /* the batch was rolled back: put them again */
 void stack_free(struct model *model);
 static inline bool frame_is_user(const struct frame *f)
 {
@@ -353,23 +361,27 @@ const char *leak_reason(const struct task *t);
 /* ---- model_cell.c */
 void cell_begin(struct model *model, struct process *p, const struct ev_cell_begin *r);
 void cell_end(struct model *model, struct process *p, const struct ev_cell_end *r);
-void cell_code(struct model *model, struct process *p, const char *file); /* a code object of this file exists */
+void cell_code(struct model *model, struct process *p,
+	const char *file); /* a code object of this file exists */
 struct cell *cell_for_file(const struct process *p, const char *file);
-struct cell *cell_for_stack(const struct process *p, const struct stack *s); /* the newest with a frame in it */
-struct cell *cell_for_birth(const struct thread *t, const struct task *parent, const struct stack *s);
+struct cell *cell_for_stack(
+	const struct process *p, const struct stack *s); /* the newest with a frame in it */
+struct cell *cell_for_birth(
+	const struct thread *t, const struct task *parent, const struct stack *s);
 /* What task (NULL: none) did on this thread from begin to end. s NULL: not known. */
-struct cell *cell_for_work(const struct thread *t, const struct task *task, const struct stack *s, uint64_t begin_ns,
-	uint64_t end_ns);
+struct cell *cell_for_work(const struct thread *t, const struct task *task, const struct stack *s,
+	uint64_t begin_ns, uint64_t end_ns);
 struct cell *cell_for_span(const struct thread *t, uint64_t begin_ns, uint64_t end_ns);
 
 /* ---- model_iteration.c: loops, their iterations and causes */
-struct loop *loop_get(struct model *model, struct process *p, struct thread *t, uint64_t id, uint64_t time_ns);
+struct loop *loop_get(
+	struct model *model, struct process *p, struct thread *t, uint64_t id, uint64_t time_ns);
 void loop_start(struct model *model, struct process *p, const struct ev_loop_start *r);
 void loop_stop(struct model *model, struct process *p, const struct ev_loop_stop *r);
 void iteration_record(struct model *model, struct process *p, const struct ev_iteration *r);
 struct loop *thread_loop(const struct thread *t); /* the innermost running one; NULL: none */
-void span_block(struct thread *t, enum block_class class, uint64_t begin_ns, uint64_t end_ns, uint64_t cpu_ns,
-	struct site site);
+void span_block(struct thread *t, enum block_class class, uint64_t begin_ns, uint64_t end_ns,
+	uint64_t cpu_ns, struct site site);
 void span_gc(struct thread *t, uint64_t begin_ns, uint64_t end_ns, uint64_t cpu_ns);
 void span_step(struct thread *t, uint64_t duration_ns, struct site site);
 
@@ -377,10 +389,12 @@ void span_step(struct thread *t, uint64_t duration_ns, struct site site);
 void block_record(struct model *model, struct process *p, const struct ev_block *r);
 /* ---- model_fact.c */
 void gc_record(struct model *model, struct process *p, const struct ev_gc *r);
-void gc_settle(struct model *model, struct thread *t, const struct task *task, uint64_t begin_ns, uint64_t end_ns);
+void gc_settle(struct model *model, struct thread *t, const struct task *task, uint64_t begin_ns,
+	uint64_t end_ns);
 void audit_record(struct model *model, struct process *p, const struct ev_audit *r);
 void never_awaited_record(struct model *model, struct process *p, const struct ev_never_awaited *r);
-void anomaly_put(struct model *model, struct process *p, uint64_t time_ns, const char *kind, const struct task *task,
-	struct cell *cell, const char *coro, const char *message, struct stack *s, struct site site);
+void anomaly_put(struct model *model, struct process *p, uint64_t time_ns, const char *kind,
+	const struct task *task, struct cell *cell, const char *coro, const char *message,
+	struct stack *s, struct site site);
 
 #endif

@@ -1,4 +1,5 @@
-/* Tasks: their rows, steps, waits and ends. An address is one task until another is created there. */
+/* Tasks: their rows, steps, waits and ends. An address is one task until another is created there.
+ */
 #include "collector/model_state.h"
 
 #include <stdlib.h>
@@ -7,9 +8,9 @@
 #include "collector/shorten.h"
 #include "probe/base/text.h"
 
-#define TASK_OF(d) ((struct task *)((char *)(d) - offsetof(struct task, dirty)))
+#define TASK_OF(d) ((struct task *)((char *)(d)-offsetof(struct task, dirty)))
 #define EXCEPTION_MAX 256 /* bytes of "ValueError: row 1" */
-#define WHAT_MAX 160 /* bytes of "what it waits for" */
+#define WHAT_MAX 160      /* bytes of "what it waits for" */
 
 /* ---- life */
 
@@ -56,8 +57,10 @@ void task_free_all(struct process *p)
 
 static const char *state_text(const struct task *t)
 {
-	static const char *const names[] = {
-		[TASK_PENDING] = "pending", [TASK_CANCELLED] = "cancelled", [TASK_FINISHED] = "done", [TASK_FAILED] = "failed"};
+	static const char *const names[] = {[TASK_PENDING] = "pending",
+		[TASK_CANCELLED] = "cancelled",
+		[TASK_FINISHED] = "done",
+		[TASK_FAILED] = "failed"};
 
 	if (t->destroyed)
 		return "destroyed";
@@ -80,8 +83,8 @@ static const char *exception_text(const struct task *t, char *buf, size_t size)
 {
 	if (!t->exception && !t->message)
 		return NULL;
-	return shorten(buf, size, "%s%s%s", t->exception ? t->exception : "", t->exception && t->message ? ": " : "",
-		t->message ? t->message : "");
+	return shorten(buf, size, "%s%s%s", t->exception ? t->exception : "",
+		t->exception && t->message ? ": " : "", t->message ? t->message : "");
 }
 
 static uint64_t id_of_awaited(const struct task *t)
@@ -105,15 +108,19 @@ static void put_task(struct model *model, struct dirty *d)
 	t->kept = true;
 	if (waits)
 		await_describe(model, t, what, sizeof(what));
-	STORE_PUT(model->store, task, NUMBER(t->id), NUMBER(t->process->id), ID(t->loop ? t->loop->id : 0),
-		NUMBER(t->thread->id), ID(t->parent_id), ID(t->cell ? t->cell->id : 0), NUMBER(t->runs_cell),
-		TEXT_OF(t->name ? t->name : ""), TEXT_OF(t->coro), NUMBER(t->user), NUMBER(t->created_ns), ID(t->stack),
-		TEXT_OF(t->created.file), NUMBER_IF(t->created.line, t->created.line), TEXT_OF(t->created.function),
-		NUMBER_IF(t->ended, t->ended_ns), TEXT_OF(state_text(t)), TEXT_OF(exception_text(t, exception, sizeof(exception))),
-		NUMBER(!t->unretrieved), TEXT_OF(canceller(t)), NUMBER(t->steps), NUMBER(t->busy_ns), NUMBER(t->max_step_ns),
+	STORE_PUT(model->store, task, NUMBER(t->id), NUMBER(t->process->id),
+		ID(t->loop ? t->loop->id : 0), NUMBER(t->thread->id), ID(t->parent_id),
+		ID(t->cell ? t->cell->id : 0), NUMBER(t->runs_cell),
+		TEXT_OF(t->name ? t->name : ""), TEXT_OF(t->coro), NUMBER(t->user),
+		NUMBER(t->created_ns), ID(t->stack), TEXT_OF(t->created.file),
+		NUMBER_IF(t->created.line, t->created.line), TEXT_OF(t->created.function),
+		NUMBER_IF(t->ended, t->ended_ns), TEXT_OF(state_text(t)),
+		TEXT_OF(exception_text(t, exception, sizeof(exception))), NUMBER(!t->unretrieved),
+		TEXT_OF(canceller(t)), NUMBER(t->steps), NUMBER(t->busy_ns), NUMBER(t->max_step_ns),
 		NUMBER_IF(t->steps, t->last_ns), TEXT_OF(waits ? what : NULL),
-		ID(waits ? stack_row(model, t->await_stack) : 0), TEXT_OF(at.file), NUMBER_IF(at.line, at.line),
-		TEXT_OF(at.function), ID(waits ? id_of_awaited(t) : 0), TEXT_OF(t->leaked));
+		ID(waits ? stack_row(model, t->await_stack) : 0), TEXT_OF(at.file),
+		NUMBER_IF(at.line, at.line), TEXT_OF(at.function), ID(waits ? id_of_awaited(t) : 0),
+		TEXT_OF(t->leaked));
 }
 
 static void stored_task(struct model *model, struct dirty *d)
@@ -151,7 +158,8 @@ void task_refresh(struct model *model)
 
 /* ---- birth */
 
-static struct task *make(struct model *model, struct process *p, struct thread *thread, uint64_t address)
+static struct task *make(
+	struct model *model, struct process *p, struct thread *thread, uint64_t address)
 {
 	struct task *t;
 
@@ -329,7 +337,8 @@ static struct site site_of_coro(const struct task *t)
 	return (struct site){t->code->file, t->code->function, t->code->firstlineno};
 }
 
-/* The wait that this step ends, if it lasted; a task that asked to run again at once waited for nothing. */
+/* The wait that this step ends, if it lasted; a task that asked to run again at once waited for
+ * nothing. */
 static void record_wait(struct model *model, struct task *t, uint64_t begin_ns)
 {
 	uint64_t wait_ns = begin_ns > t->last_ns ? begin_ns - t->last_ns : 0;
@@ -338,12 +347,12 @@ static void record_wait(struct model *model, struct task *t, uint64_t begin_ns)
 	if (!t->waits || wait_ns < model->fold_ns || !model_room(model))
 		return;
 	await_describe(model, t, what, sizeof(what));
-	STORE_PUT(model->store, await, NUMBER(t->id), NUMBER(t->last_ns), NUMBER(wait_ns), TEXT_OF(what),
-		ID(stack_row(model, t->await_stack)), ID(id_of_awaited(t)));
+	STORE_PUT(model->store, await, NUMBER(t->id), NUMBER(t->last_ns), NUMBER(wait_ns),
+		TEXT_OF(what), ID(stack_row(model, t->await_stack)), ID(id_of_awaited(t)));
 }
 
-static void record_step(
-	struct model *model, struct task *t, struct thread *thread, uint64_t begin_ns, uint64_t end_ns)
+static void record_step(struct model *model, struct task *t, struct thread *thread,
+	uint64_t begin_ns, uint64_t end_ns)
 {
 	struct cell *cell = cell_for_work(thread, t, NULL, begin_ns, end_ns);
 	uint64_t duration_ns = end_ns - begin_ns;
@@ -355,14 +364,15 @@ static void record_step(
 	if (thread->gcs)
 		gc_settle(model, thread, t, begin_ns, end_ns);
 	if (duration_ns < model->fold_ns) {
-		if (fold_add(&model->steps, t->loop ? t->loop->id : 0, cell ? cell->id : 0, begin_ns, duration_ns, 0))
+		if (fold_add(&model->steps, t->loop ? t->loop->id : 0, cell ? cell->id : 0,
+			    begin_ns, duration_ns, 0))
 			loss_add(model, t->process, "records without memory", 1);
 		return;
 	}
 	span_step(thread, duration_ns, site_of_coro(t));
 	if (model_room(model))
-		STORE_PUT(model->store, step, NUMBER(t->id), ID(cell ? cell->id : 0), NUMBER(thread->id),
-			NUMBER(begin_ns), NUMBER(duration_ns));
+		STORE_PUT(model->store, step, NUMBER(t->id), ID(cell ? cell->id : 0),
+			NUMBER(thread->id), NUMBER(begin_ns), NUMBER(duration_ns));
 }
 
 static void begin_wait(struct model *model, struct task *t, const struct ev_step *r)
@@ -379,7 +389,8 @@ static void begin_wait(struct model *model, struct task *t, const struct ev_step
 
 void task_step(struct model *model, struct process *p, const struct ev_step *r)
 {
-	uint64_t end_ns = model_time(model, r->head.time_ns), begin_ns = model_time(model, r->begin_ns);
+	uint64_t end_ns = model_time(model, r->head.time_ns),
+		 begin_ns = model_time(model, r->begin_ns);
 	struct thread *thread = thread_get(model, p, r->head.tid, end_ns);
 	struct task *t = task_get(p, r->task);
 
@@ -450,13 +461,16 @@ void task_gone(struct model *model, struct process *p, const struct ev_task_gone
 
 		t->unretrieved = true;
 		task_dirty(model, t);
-		anomaly_put(model, p, time_ns, "never_retrieved", t, t->cell, t->coro, said ? said : "", t->failed ? t->failed : s,
+		anomaly_put(model, p, time_ns, "never_retrieved", t, t->cell, t->coro,
+			said ? said : "", t->failed ? t->failed : s,
 			t->failed ? stack_site(t->failed) : t->created);
 	}
 	if (!(r->flags & GONE_PENDING) || r->flags & GONE_AT_EXIT || t->ended)
-		return; /* what the end of the interpreter took was pending when the program ended */
+		return; /* what the end of the interpreter took was pending when the program ended
+			 */
 	t->destroyed = true;
-	anomaly_put(model, p, time_ns, "destroyed_pending", t, t->cell, t->coro, t->name ? t->name : "", s, t->created);
+	anomaly_put(model, p, time_ns, "destroyed_pending", t, t->cell, t->coro,
+		t->name ? t->name : "", s, t->created);
 	end_task(model, t, TASK_PENDING, time_ns);
 }
 

@@ -10,7 +10,8 @@ uint32_t murmur2(const void *bytes, size_t size, uint32_t seed)
 	size_t left = size;
 
 	for (; left >= 4; p += 4, left -= 4) {
-		uint32_t k = p[0] | (uint32_t)p[1] << 8 | (uint32_t)p[2] << 16 | (uint32_t)p[3] << 24;
+		uint32_t k =
+			p[0] | (uint32_t)p[1] << 8 | (uint32_t)p[2] << 16 | (uint32_t)p[3] << 24;
 
 		k *= MIX;
 		k ^= k >> 24;

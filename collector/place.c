@@ -1,4 +1,5 @@
-/* Classification of code by its file name, and the public names of library functions. Pure functions. */
+/* Classification of code by its file name, and the public names of library functions. Pure
+ * functions. */
 #include "collector/place.h"
 
 #include <stdio.h>
@@ -53,7 +54,8 @@ static void module_of_path(const char *path, char *buf, size_t size)
 
 	if (dot && !strchr(dot, '/'))
 		n = (size_t)(dot - path);
-	if (n >= strlen("/__init__") && !strncmp(path + n - strlen("/__init__"), "/__init__", strlen("/__init__")))
+	if (n >= strlen("/__init__") &&
+		!strncmp(path + n - strlen("/__init__"), "/__init__", strlen("/__init__")))
 		n -= strlen("/__init__");
 	if (n >= size)
 		n = size - 1;
@@ -62,11 +64,12 @@ static void module_of_path(const char *path, char *buf, size_t size)
 	buf[n] = '\0';
 }
 
-/* Names in angle brackets are no files: code typed in is the user's, code made by libraries is theirs. */
+/* Names in angle brackets are no files: code typed in is the user's, code made by libraries is
+ * theirs. */
 static struct place bracketed(const char *file, const char *function)
 {
-	static const char *const typed[] = {"<stdin>", "<string>", "<ipython-input-", "<console>", "<input>",
-		"<timed exec>", "<timed eval>", "<unknown>", "<module>"};
+	static const char *const typed[] = {"<stdin>", "<string>", "<ipython-input-", "<console>",
+		"<input>", "<timed exec>", "<timed eval>", "<unknown>", "<module>"};
 	struct place p = {.owner = PLACE_GENERATED};
 
 	if (starts_with(file, "<frozen ")) {
@@ -171,7 +174,8 @@ char *place_public_name(
 	public_module(module, owner, base, sizeof(base));
 	shorten(name, sizeof(name), "%s", local ? local : function);
 	last = strrchr(name, '.');
-	if (last && (!strcmp(last, ".__init__") || !strcmp(last, ".__new__") || !strcmp(last, ".__call__")))
+	if (last && (!strcmp(last, ".__init__") || !strcmp(last, ".__new__") ||
+			    !strcmp(last, ".__call__")))
 		*last = '\0';
 	return shorten(buf, size, "%s%s%s", base, base[0] ? "." : "", name);
 }

@@ -1,4 +1,5 @@
-/* Whose code a file is: the user's, the standard library's, an installed package's or IPython's machinery. Silent. */
+/* Whose code a file is: the user's, the standard library's, an installed package's or IPython's
+ * machinery. Silent. */
 #ifndef COLLECTOR_PLACE_H
 #define COLLECTOR_PLACE_H
 
@@ -9,7 +10,8 @@ enum place_owner { PLACE_USER, PLACE_STDLIB, PLACE_PACKAGE, PLACE_GENERATED };
 
 struct place {
 	enum place_owner owner;
-	/* Dotted name by the path: "concurrent.futures._base"; empty for user code. Cut where it does not fit. */
+	/* Dotted name by the path: "concurrent.futures._base"; empty for user code. Cut where it
+	 * does not fit. */
 	char module[128];
 };
 
@@ -18,9 +20,11 @@ struct place place_of(const char *file, const char *stdlib, const char *function
 /* "/tmp/ipykernel_PID/HASH.py": 1 and the hash; else 0. */
 bool place_cell_hash(const char *file, unsigned long *ret_hash);
 /*
- * The name a user knows a function by: private modules and the inner modules of packages are left out, __init__ is its class.
- * "threading.Event.wait", "concurrent.futures.Future.result", "requests.get". Returns buf.
+ * The name a user knows a function by: private modules and the inner modules of packages are left
+ * out, __init__ is its class. "threading.Event.wait", "concurrent.futures.Future.result",
+ * "requests.get". Returns buf.
  */
-char *place_public_name(const char *module, enum place_owner owner, const char *function, char *buf, size_t size);
+char *place_public_name(
+	const char *module, enum place_owner owner, const char *function, char *buf, size_t size);
 
 #endif

@@ -1,4 +1,5 @@
-/* Interned strings: the same text is the same pointer as long as the pool lives. Always valid UTF-8 without NUL. Silent. */
+/* Interned strings: the same text is the same pointer as long as the pool lives. Always valid UTF-8
+ * without NUL. Silent. */
 #ifndef COLLECTOR_POOL_H
 #define COLLECTOR_POOL_H
 
@@ -13,7 +14,8 @@ struct pool {
 
 #define POOL_CUT "(not kept)"
 
-/* Never NULL: POOL_CUT when out of memory or beyond the limit. Bytes that are no UTF-8 become U+FFFD. */
+/* Never NULL: POOL_CUT when out of memory or beyond the limit. Bytes that are no UTF-8 become
+ * U+FFFD. */
 const char *pool_text(struct pool *pool, const void *bytes, size_t size);
 void pool_free(struct pool *pool);
 

@@ -1,4 +1,5 @@
-/* Texts of bounded length for columns that people read; input is valid UTF-8, and so is the result. */
+/* Texts of bounded length for columns that people read; input is valid UTF-8, and so is the result.
+ */
 #include "collector/shorten.h"
 
 #include <stdarg.h>

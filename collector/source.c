@@ -1,6 +1,7 @@
 /*
- * Sources are read only to name a call. The recorder may be root while the path was chosen by the target, so it shows a file's
- * line only if the target's own user could read it, and opens nothing that could block or act.
+ * Sources are read only to name a call. The recorder may be root while the path was chosen by the
+ * target, so it shows a file's line only if the target's own user could read it, and opens nothing
+ * that could block or act.
  */
 #include "collector/source.h"
 
@@ -20,7 +21,8 @@
 #define FILES_MAX 128u /* kept; later ones are not read */
 
 struct source_cache {
-	struct map files; /* by the address of the interned name; value: text, "" where not readable */
+	struct map
+		files; /* by the address of the interned name; value: text, "" where not readable */
 };
 
 static char unreadable[] = "";
@@ -118,7 +120,8 @@ static size_t line_length(const char *line)
 }
 
 /* First byte and end of the span; the whole line where columns are unknown or make no sense. */
-static bool span_of(const char *text, const struct position *at, const char **ret_begin, const char **ret_end)
+static bool span_of(
+	const char *text, const struct position *at, const char **ret_begin, const char **ret_end)
 {
 	const char *line = at->line ? line_at(text, at->line) : NULL;
 	const char *last;
@@ -127,10 +130,12 @@ static bool span_of(const char *text, const struct position *at, const char **re
 		return false;
 	*ret_begin = line;
 	*ret_end = line + line_length(line);
-	if (at->col < 0 || at->end_col < 0 || at->end_line < at->line || (size_t)at->col > line_length(line))
+	if (at->col < 0 || at->end_col < 0 || at->end_line < at->line ||
+		(size_t)at->col > line_length(line))
 		return true;
 	last = line_at(line, at->end_line - at->line + 1);
-	if (!last || (size_t)at->end_col > line_length(last) || last + at->end_col <= line + at->col)
+	if (!last || (size_t)at->end_col > line_length(last) ||
+		last + at->end_col <= line + at->col)
 		return true;
 	*ret_begin = line + at->col;
 	*ret_end = last + at->end_col;
@@ -169,7 +174,8 @@ bool source_excerpt(const char *text, const struct position *at, char *buf, size
 	for (const char *p = begin; p < end; p++) {
 		bool blank = is_blank(*p);
 
-		if (blank && (p + 1 == end || is_blank(p[1]) || strchr(")]}", p[1]) || (n && strchr("([{", line[n - 1]))))
+		if (blank && (p + 1 == end || is_blank(p[1]) || strchr(")]}", p[1]) ||
+				     (n && strchr("([{", line[n - 1]))))
 			continue;
 		if (n + 1 == sizeof(line))
 			break;

@@ -1,6 +1,6 @@
 /*
- * SQLite, as a trace is written: prepared statements, one transaction a batch, WAL. Called by the model only; the numbers
- * were measured (50,000 rows a commit: 2.7 M narrow rows/s).
+ * SQLite, as a trace is written: prepared statements, one transaction a batch, WAL. Called by the
+ * model only; the numbers were measured (50,000 rows a commit: 2.7 M narrow rows/s).
  */
 #include "collector/store.h"
 
@@ -22,7 +22,8 @@
 #include "collector/schema_sql.h"
 #include "probe/base/cleanup.h"
 
-#define BUSY_MS 200 /* a reader that locks the file: wait this long, then try again at the next commit */
+#define BUSY_MS                                                                                    \
+	200 /* a reader that locks the file: wait this long, then try again at the next commit */
 
 /* statfs types without a header of their own. */
 #define MAGIC_CIFS 0xff534d42u
@@ -85,7 +86,8 @@ static int create_file(const char *path)
 
 	if (fd < 0)
 		return -errno;
-	/* Closed before SQLite opens it: closing a descriptor drops the process's locks on the file. */
+	/* Closed before SQLite opens it: closing a descriptor drops the process's locks on the
+	 * file. */
 	close(fd);
 	return 0;
 }
@@ -93,8 +95,9 @@ static int create_file(const char *path)
 /* A WAL needs memory shared between the file's readers, which these do not give. */
 static bool is_network(const char *path)
 {
-	static const uint32_t magic[] = {NFS_SUPER_MAGIC, SMB_SUPER_MAGIC, MAGIC_CIFS, MAGIC_SMB2, V9FS_MAGIC, AFS_SUPER_MAGIC,
-		CODA_SUPER_MAGIC, MAGIC_FUSE, MAGIC_CEPH, MAGIC_LUSTRE, MAGIC_GPFS};
+	static const uint32_t magic[] = {NFS_SUPER_MAGIC, SMB_SUPER_MAGIC, MAGIC_CIFS, MAGIC_SMB2,
+		V9FS_MAGIC, AFS_SUPER_MAGIC, CODA_SUPER_MAGIC, MAGIC_FUSE, MAGIC_CEPH, MAGIC_LUSTRE,
+		MAGIC_GPFS};
 	struct statfs fs;
 
 	if (statfs(path, &fs))
@@ -135,7 +138,8 @@ static int set_journal(struct store *store, bool exclusive, int *ret_exclusive)
 		journal_mode(store, "PRAGMA journal_mode=WAL", mode, sizeof(mode));
 	}
 	*ret_exclusive = exclusive;
-	return run(store, "PRAGMA synchronous=NORMAL; PRAGMA wal_autocheckpoint=4000; PRAGMA journal_size_limit=67108864;"
+	return run(store, "PRAGMA synchronous=NORMAL; PRAGMA wal_autocheckpoint=4000; PRAGMA "
+			  "journal_size_limit=67108864;"
 			  "PRAGMA cache_size=-16384; PRAGMA temp_store=MEMORY");
 }
 
@@ -144,8 +148,8 @@ static int make_schema(struct store *store)
 	char sql[128];
 	int rc;
 
-	snprintf(sql, sizeof(sql), "PRAGMA application_id=%d; PRAGMA user_version=%d", SCHEMA_APPLICATION_ID,
-		SCHEMA_VERSION);
+	snprintf(sql, sizeof(sql), "PRAGMA application_id=%d; PRAGMA user_version=%d",
+		SCHEMA_APPLICATION_ID, SCHEMA_VERSION);
 	rc = run(store, "BEGIN IMMEDIATE");
 	if (!rc)
 		rc = run(store, sql);
@@ -157,8 +161,8 @@ static int make_schema(struct store *store)
 static int prepare(struct store *store)
 {
 	for (int i = 0; i < STORE_ROWS; i++) {
-		int rc = sqlite3_prepare_v3(
-			store->sql, put_sql[i], -1, SQLITE_PREPARE_PERSISTENT, &store->put[i], NULL);
+		int rc = sqlite3_prepare_v3(store->sql, put_sql[i], -1, SQLITE_PREPARE_PERSISTENT,
+			&store->put[i], NULL);
 
 		if (rc != SQLITE_OK)
 			return sql_errno(rc);
@@ -235,7 +239,8 @@ void store_put(struct store *store, enum store_row row, const struct value *valu
 	if (!store->open) {
 		store->error = run(store, "BEGIN IMMEDIATE");
 		if (store->error == -EBUSY)
-			store->error = -EAGAIN; /* somebody writes into our file: this batch is lost */
+			store->error =
+				-EAGAIN; /* somebody writes into our file: this batch is lost */
 		if (store->error)
 			return;
 		store->open = true;
@@ -276,7 +281,8 @@ uint64_t store_bytes(const struct store *store)
 	sqlite3_stmt *s = NULL;
 	uint64_t bytes = 0;
 
-	if (!sqlite3_prepare_v2(store->sql, "SELECT page_count * page_size FROM pragma_page_count, pragma_page_size", -1,
+	if (!sqlite3_prepare_v2(store->sql,
+		    "SELECT page_count * page_size FROM pragma_page_count, pragma_page_size", -1,
 		    &s, NULL) &&
 		sqlite3_step(s) == SQLITE_ROW)
 		bytes = (uint64_t)sqlite3_column_int64(s, 0);
@@ -286,17 +292,19 @@ uint64_t store_bytes(const struct store *store)
 
 int store_checkpoint(struct store *store)
 {
-	return sql_errno(sqlite3_wal_checkpoint_v2(store->sql, NULL, SQLITE_CHECKPOINT_PASSIVE, NULL, NULL));
+	return sql_errno(
+		sqlite3_wal_checkpoint_v2(store->sql, NULL, SQLITE_CHECKPOINT_PASSIVE, NULL, NULL));
 }
 
 int store_finish(struct store *store)
 {
 	char mode[16];
 	int rc = run(store, schema_close_sql);
-	int checkpoint =
-		sql_errno(sqlite3_wal_checkpoint_v2(store->sql, NULL, SQLITE_CHECKPOINT_TRUNCATE, NULL, NULL));
+	int checkpoint = sql_errno(sqlite3_wal_checkpoint_v2(
+		store->sql, NULL, SQLITE_CHECKPOINT_TRUNCATE, NULL, NULL));
 
-	/* A reader in the middle of a query keeps the WAL; the last one to close it then removes it. */
+	/* A reader in the middle of a query keeps the WAL; the last one to close it then removes
+	 * it. */
 	for (int i = 0; i < STORE_ROWS; i++) {
 		sqlite3_finalize(store->put[i]);
 		store->put[i] = NULL;

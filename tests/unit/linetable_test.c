@@ -1,4 +1,5 @@
-/* Line tables: read as CPython reads its own, for every format; cut and broken ones are survived. */
+/* Line tables: read as CPython reads its own, for every format; cut and broken ones are survived.
+ */
 #include "tests/unit/unit.h"
 
 #include "collector/linetable.h"
@@ -18,9 +19,13 @@ struct sample {
 	size_t runs;
 };
 
-#define BYTES(...) (const unsigned char[]){__VA_ARGS__}, sizeof((const unsigned char[]){__VA_ARGS__})
-#define RUNS(...) (const struct run[]){__VA_ARGS__}, sizeof((const struct run[]){__VA_ARGS__}) / sizeof(struct run)
-#define LINETABLE(version, function, format, first, ...) {version, function, format, first, __VA_ARGS__},
+#define BYTES(...)                                                                                 \
+	(const unsigned char[]){__VA_ARGS__}, sizeof((const unsigned char[]){__VA_ARGS__})
+#define RUNS(...)                                                                                  \
+	(const struct run[]){__VA_ARGS__},                                                         \
+		sizeof((const struct run[]){__VA_ARGS__}) / sizeof(struct run)
+#define LINETABLE(version, function, format, first, ...)                                           \
+	{version, function, format, first, __VA_ARGS__},
 static const struct sample samples[] = {
 #include "tests/unit/linetable_cases.h"
 };
@@ -31,17 +36,20 @@ static void check(const struct sample *s, uint32_t at, const struct position *wa
 {
 	struct position got = linetable_find(s->format, s->firstlineno, s->table, s->size, at);
 
-	if (got.line == want->line && got.end_line == want->end_line && got.col == want->col && got.end_col == want->end_col)
+	if (got.line == want->line && got.end_line == want->end_line && got.col == want->col &&
+		got.end_col == want->end_col)
 		return;
-	fail_msg("%s %s at %u: %u-%u:%d-%d, CPython says %u-%u:%d-%d", s->version, s->function, at, got.line, got.end_line,
-		got.col, got.end_col, want->line, want->end_line, want->col, want->end_col);
+	fail_msg("%s %s at %u: %u-%u:%d-%d, CPython says %u-%u:%d-%d", s->version, s->function, at,
+		got.line, got.end_line, got.col, got.end_col, want->line, want->end_line, want->col,
+		want->end_col);
 }
 
 TEST(linetable_reads_what_cpython_reads)
 {
 	for (size_t i = 0; i < SAMPLES; i++)
 		for (size_t n = 0; n < samples[i].runs; n++)
-			for (uint32_t at = samples[i].run[n].from; at < samples[i].run[n].to; at += 2)
+			for (uint32_t at = samples[i].run[n].from; at < samples[i].run[n].to;
+				at += 2)
 				check(&samples[i], at, &samples[i].run[n].at);
 	assert_true(SAMPLES > 30);
 }
@@ -55,12 +63,14 @@ TEST(linetable_survives_any_cut)
 {
 	for (size_t i = 0; i < SAMPLES; i++) {
 		for (size_t size = 0; size < samples[i].size; size++) {
-			unsigned char *copy = malloc(size + !size); /* so that a sanitizer sees a byte too far */
+			unsigned char *copy =
+				malloc(size + !size); /* so that a sanitizer sees a byte too far */
 
 			assert_non_null(copy);
 			memcpy(copy, samples[i].table, size);
 			for (uint32_t at = 0; at < 200; at += 2)
-				linetable_find(samples[i].format, samples[i].firstlineno, copy, size, at);
+				linetable_find(
+					samples[i].format, samples[i].firstlineno, copy, size, at);
 			free(copy);
 		}
 	}
@@ -77,7 +87,8 @@ TEST(linetable_survives_any_bytes)
 
 		for (size_t i = 0; i < size; i++)
 			table[i] = (unsigned char)unit_random(&random);
-		linetable_find(format, (uint32_t)unit_random(&random), table, size, (uint32_t)(unit_random(&random) % 300));
+		linetable_find(format, (uint32_t)unit_random(&random), table, size,
+			(uint32_t)(unit_random(&random) % 300));
 	}
 }
 

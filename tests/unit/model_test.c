@@ -1,4 +1,5 @@
-/* The model against any records: nothing a target writes ends the recording, and what is kept is consistent. */
+/* The model against any records: nothing a target writes ends the recording, and what is kept is
+ * consistent. */
 #include "tests/unit/unit.h"
 
 #include <errno.h>
@@ -41,8 +42,13 @@ static const char *trace(void)
 
 static struct model *new_model(const char *path, uint64_t max_bytes)
 {
-	struct model_options options = {.t0_ns = 1000, .stall_ns = 100 * MS, .min_step_ns = 100000, .min_block_ns = MS,
-		.max_bytes = max_bytes, .mode = "tape", .sensor = "agent"};
+	struct model_options options = {.t0_ns = 1000,
+		.stall_ns = 100 * MS,
+		.min_step_ns = 100000,
+		.min_block_ns = MS,
+		.max_bytes = max_bytes,
+		.mode = "tape",
+		.sensor = "agent"};
 	struct model *model;
 
 	assert_int_equal(model_open(path, &options, &model), 0);
@@ -67,21 +73,28 @@ static int64_t ask(const char *path, const char *sql)
 /* What every trace keeps, whatever was recorded. */
 static void check_trace(const char *path)
 {
-	assert_int_equal(ask(path, "SELECT count(*) FROM pragma_integrity_check WHERE integrity_check = 'ok'"), 1);
+	assert_int_equal(
+		ask(path,
+			"SELECT count(*) FROM pragma_integrity_check WHERE integrity_check = 'ok'"),
+		1);
 	assert_int_equal(ask(path, "SELECT count(*) FROM pragma_foreign_key_check"), 0);
 	assert_int_equal(ask(path, "SELECT value FROM meta WHERE key = 'complete'"), 1);
 	assert_int_equal(
-		ask(path, "SELECT count(*) FROM iteration WHERE busy_ns != cpu_ns + gc_ns + gil_ns + runq_ns + blocked_sleep_ns"
-			  " + blocked_network_ns + blocked_file_ns + blocked_subprocess_ns + blocked_dns_ns + blocked_database_ns"
+		ask(path, "SELECT count(*) FROM iteration WHERE busy_ns != cpu_ns + gc_ns + gil_ns "
+			  "+ runq_ns + blocked_sleep_ns"
+			  " + blocked_network_ns + blocked_file_ns + blocked_subprocess_ns + "
+			  "blocked_dns_ns + blocked_database_ns"
 			  " + blocked_lock_ns + blocked_fault_ns + blocked_other_ns + unknown_ns"),
 		0);
-	assert_int_equal(
-		ask(path, "SELECT count(*) FROM iteration WHERE min(cpu_ns, gc_ns, gil_ns, runq_ns, blocked_sleep_ns,"
-			  " blocked_network_ns, blocked_file_ns, blocked_lock_ns, blocked_other_ns, unknown_ns) < 0"),
+	assert_int_equal(ask(path, "SELECT count(*) FROM iteration WHERE min(cpu_ns, gc_ns, "
+				   "gil_ns, runq_ns, blocked_sleep_ns,"
+				   " blocked_network_ns, blocked_file_ns, blocked_lock_ns, "
+				   "blocked_other_ns, unknown_ns) < 0"),
 		0);
 }
 
-/* Make a random record's references small, so that records meet each other; times mostly go forward. */
+/* Make a random record's references small, so that records meet each other; times mostly go
+ * forward. */
 static void tame(uint64_t *random, struct ev_head *r, uint64_t *time_ns)
 {
 	const struct kind *k = record_kind(r->kind);
@@ -129,7 +142,8 @@ static void fuzz(const char *path, uint64_t seed, int records, uint64_t max_byte
 			kind = EV_step;
 		unit_random_record(&random, kind, 60, buf);
 		tame(&random, r, &time_ns);
-		assert_int_equal(model_record(model, 1 + (uint32_t)(unit_random(&random) % 2), r), 0);
+		assert_int_equal(
+			model_record(model, 1 + (uint32_t)(unit_random(&random) % 2), r), 0);
 		if (n % 1000 == 0)
 			assert_int_equal(model_tick(model, time_ns), 0);
 	}
@@ -147,15 +161,21 @@ TEST(model_survives_any_records)
 
 static void put_step(struct model *model, uint64_t task, uint64_t begin_ns, uint64_t end_ns)
 {
-	struct ev_step r = {.head = {end_ns, 1, EV_step, sizeof(r) / 8}, .task = task, .begin_ns = begin_ns, .waits_on = 99};
+	struct ev_step r = {.head = {end_ns, 1, EV_step, sizeof(r) / 8},
+		.task = task,
+		.begin_ns = begin_ns,
+		.waits_on = 99};
 
 	assert_int_equal(model_record(model, 1, &r.head), 0);
 }
 
 static void put_iteration(struct model *model, uint64_t begin_ns, uint64_t end_ns)
 {
-	struct ev_iteration r = {.head = {end_ns, 1, EV_iteration, sizeof(r) / 8}, .loop = 1, .begin_ns = begin_ns,
-		.cpu_ns = -1, .runq_ns = -1};
+	struct ev_iteration r = {.head = {end_ns, 1, EV_iteration, sizeof(r) / 8},
+		.loop = 1,
+		.begin_ns = begin_ns,
+		.cpu_ns = -1,
+		.runq_ns = -1};
 
 	assert_int_equal(model_record(model, 1, &r.head), 0);
 }
@@ -169,7 +189,8 @@ TEST(model_stays_below_max_bytes)
 
 	for (int n = 0; n < count; n++) {
 		put_iteration(model, 2000 + (uint64_t)n * MS, 2000 + (uint64_t)n * MS + MS / 2);
-		put_step(model, 1 + (uint64_t)n % 50, 2000 + (uint64_t)n * MS, 2000 + (uint64_t)n * MS + MS / 2);
+		put_step(model, 1 + (uint64_t)n % 50, 2000 + (uint64_t)n * MS,
+			2000 + (uint64_t)n * MS + MS / 2);
 		if (n % 500 == 0)
 			assert_int_equal(model_tick(model, (uint64_t)n * MS + MS), 0);
 	}
@@ -179,8 +200,12 @@ TEST(model_stays_below_max_bytes)
 	assert_int_equal(stat(path, &st), 0);
 	assert_in_range(st.st_size, 1u << 20, 8u << 20);
 	/* Nothing is missing from the totals; waits that had no room are counted. */
-	assert_int_equal(ask(path, "SELECT (SELECT count(*) FROM iteration) + (SELECT sum(count) FROM iteration_total)"), count);
-	assert_int_equal(ask(path, "SELECT (SELECT count(*) FROM task_step) + (SELECT sum(count) FROM step_total)"), count);
+	assert_int_equal(ask(path, "SELECT (SELECT count(*) FROM iteration) + (SELECT sum(count) "
+				   "FROM iteration_total)"),
+		count);
+	assert_int_equal(ask(path, "SELECT (SELECT count(*) FROM task_step) + (SELECT sum(count) "
+				   "FROM step_total)"),
+		count);
 	assert_int_equal(ask(path, "SELECT iterations FROM loop"), count);
 	assert_true(ask(path, "SELECT value FROM meta WHERE key = 'folded_ns'") > 100000);
 }
@@ -207,7 +232,8 @@ TEST(model_folds_exactly)
 	assert_int_equal(ask(path, "SELECT sum(duration_ns) FROM step_total"), sum);
 	assert_int_equal(ask(path, "SELECT sum(busy_ns) FROM iteration_total"), sum);
 	assert_int_equal(ask(path, "SELECT count(*) FROM task_step"), 0);
-	assert_int_equal(ask(path, "SELECT count(*) FROM step_total WHERE duration_ns NOT BETWEEN count << bucket AND"
+	assert_int_equal(ask(path, "SELECT count(*) FROM step_total WHERE duration_ns NOT BETWEEN "
+				   "count << bucket AND"
 				   " (count << (bucket + 1)) - 1 AND bucket > 0"),
 		0);
 	assert_int_equal(ask(path, "SELECT busy_ns FROM task"), sum);
@@ -265,7 +291,8 @@ TEST(model_goes_on_after_a_full_disk)
 	model_free(model);
 	check_trace(path);
 	/* Rows of facts were lost and counted; tasks, loops and totals are whole. */
-	assert_true(ask(path, "SELECT count FROM lost WHERE what = 'rows that the disk refused'") > 0);
+	assert_true(
+		ask(path, "SELECT count FROM lost WHERE what = 'rows that the disk refused'") > 0);
 	assert_int_equal(ask(path, "SELECT count(*) FROM task"), 100);
 	assert_int_equal(ask(path, "SELECT sum(steps) FROM task"), n);
 	assert_int_equal(ask(path, "SELECT sum(count) FROM iteration_total"), n);

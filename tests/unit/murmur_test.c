@@ -1,4 +1,5 @@
-/* The hash of a cell's source is the one ipykernel computes: the values are those of ipykernel.compiler.murmur2_x86. */
+/* The hash of a cell's source is the one ipykernel computes: the values are those of
+ * ipykernel.compiler.murmur2_x86. */
 #include "tests/unit/unit.h"
 
 #include "collector/murmur.h"

@@ -40,11 +40,14 @@ TEST(place_knows_packages_and_machinery)
 {
 	is("/usr/lib/python3/dist-packages/requests/api.py", PLACE_PACKAGE, "requests.api");
 	is(STDLIB "/site-packages/uvloop/__init__.py", PLACE_PACKAGE, "uvloop");
-	is("/home/ada/venv/lib/python3.11/site-packages/aiohttp/client.py", PLACE_PACKAGE, "aiohttp.client");
-	is("/home/ada/src/ipykernel/ipykernel/kernelbase.py", PLACE_PACKAGE, "ipykernel.kernelbase");
+	is("/home/ada/venv/lib/python3.11/site-packages/aiohttp/client.py", PLACE_PACKAGE,
+		"aiohttp.client");
+	is("/home/ada/src/ipykernel/ipykernel/kernelbase.py", PLACE_PACKAGE,
+		"ipykernel.kernelbase");
 	is("/opt/IPython/core/interactiveshell.py", PLACE_PACKAGE, "IPython.core.interactiveshell");
 	is("<attrs generated init mine.Row>", PLACE_GENERATED, "");
-	assert_int_equal(place_of("<string>", STDLIB, "__create_fn__.<locals>.__init__").owner, PLACE_GENERATED);
+	assert_int_equal(place_of("<string>", STDLIB, "__create_fn__.<locals>.__init__").owner,
+		PLACE_GENERATED);
 }
 
 TEST(place_without_a_stdlib_is_the_users)
@@ -59,10 +62,12 @@ TEST(place_finds_the_hash_of_a_cell_file)
 	assert_true(place_cell_hash("/tmp/ipykernel_4711/3195554542.py", &hash));
 	assert_int_equal(hash, 3195554542u);
 	assert_true(place_cell_hash("/home/ada/tmp/ipykernel_1/0.py", &hash));
-	assert_false(place_cell_hash("/usr/lib/python3/dist-packages/ipykernel/kernelbase.py", &hash));
+	assert_false(
+		place_cell_hash("/usr/lib/python3/dist-packages/ipykernel/kernelbase.py", &hash));
 	assert_false(place_cell_hash("/tmp/ipykernel_4711/12x.py", &hash));
 	assert_false(place_cell_hash("/tmp/ipykernel_/1.py", &hash));
-	assert_false(place_cell_hash("/tmp/ipykernel_4711/123456789012345678901234567890.py", &hash));
+	assert_false(
+		place_cell_hash("/tmp/ipykernel_4711/123456789012345678901234567890.py", &hash));
 }
 
 static void called(const char *file, const char *function, const char *want)
@@ -70,7 +75,8 @@ static void called(const char *file, const char *function, const char *want)
 	struct place p = place_of(file, STDLIB, function);
 	char name[100];
 
-	assert_string_equal(place_public_name(p.module, p.owner, function, name, sizeof(name)), want);
+	assert_string_equal(
+		place_public_name(p.module, p.owner, function, name, sizeof(name)), want);
 }
 
 TEST(place_names_calls_as_users_know_them)
@@ -79,7 +85,8 @@ TEST(place_names_calls_as_users_know_them)
 	called(STDLIB "/subprocess.py", "run", "subprocess.run");
 	called(STDLIB "/threading.py", "Event.wait", "threading.Event.wait");
 	called(STDLIB "/queue.py", "Queue.get", "queue.Queue.get");
-	called(STDLIB "/concurrent/futures/_base.py", "Future.result", "concurrent.futures.Future.result");
+	called(STDLIB "/concurrent/futures/_base.py", "Future.result",
+		"concurrent.futures.Future.result");
 	called(STDLIB "/concurrent/futures/thread.py", "ThreadPoolExecutor.shutdown",
 		"concurrent.futures.ThreadPoolExecutor.shutdown");
 	called(STDLIB "/subprocess.py", "Popen.__init__", "subprocess.Popen");

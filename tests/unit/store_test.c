@@ -152,7 +152,9 @@ TEST(store_ends_as_one_file)
 	assert_int_equal(ask(path, "PRAGMA application_id"), SCHEMA_APPLICATION_ID);
 	assert_int_equal(ask(path, "PRAGMA user_version"), SCHEMA_VERSION);
 	assert_int_equal(ask(path, "PRAGMA page_size"), 16384);
-	assert_int_equal(ask(path, "SELECT count(*) FROM sqlite_schema WHERE type = 'index' AND name = 'iteration_loop'"), 1);
+	assert_int_equal(ask(path, "SELECT count(*) FROM sqlite_schema WHERE type = 'index' AND "
+				   "name = 'iteration_loop'"),
+		1);
 }
 
 /* A limit on file sizes stands for a disk that is full and later has room again. */
@@ -185,7 +187,10 @@ TEST(store_goes_on_after_a_full_disk)
 	assert_int_equal(store_finish(store), 0);
 	store_free(store);
 	assert_int_equal(ask(path, "SELECT count(*) FROM task_step"), 111);
-	assert_int_equal(ask(path, "SELECT count(*) FROM pragma_integrity_check WHERE integrity_check = 'ok'"), 1);
+	assert_int_equal(
+		ask(path,
+			"SELECT count(*) FROM pragma_integrity_check WHERE integrity_check = 'ok'"),
+		1);
 }
 
 TEST(store_waits_for_a_program_that_locks_the_file)
