@@ -97,6 +97,21 @@ enum { /* ev_loop_start.flags */
 	LOOP_COARSE = 1u << 1, /* its selector cannot be timed: no iterations */
 };
 
+enum wake_how { /* ev_wakeup.how */
+	WAKE_UNSEEN = 0,     /* the setter was not seen: C code, or before the agent */
+	WAKE_RESULT = 1,     /* set_result() */
+	WAKE_EXCEPTION = 2,  /* set_exception() */
+	WAKE_CANCEL = 3,     /* cancel() */
+	WAKE_TIMER = 4,	     /* a timer of the loop */
+	WAKE_TASK_DONE = 5,  /* the future is a task and it ended; `by` is that task */
+	WAKE_THREAD = 6,     /* another thread, through call_soon_threadsafe(): by_tid, stack are that thread's */
+};
+
+enum refused_why { /* ev_refused.why */
+	REFUSED_RUNNING = 1, /* asyncio.run(), run_until_complete() under a running loop */
+	REFUSED_CLOSED = 2,  /* call_soon() and the like on a closed loop */
+};
+
 enum line_format {	/* ev_code.line_format: what a frame's position is */
 	LINE_DIRECT = 0,   /* the line itself */
 	LINE_LNOTAB = 1,   /* 3.8, 3.9: byte offset into co_code, co_lnotab */
