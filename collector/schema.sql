@@ -117,7 +117,13 @@ CREATE TABLE "await"(			-- waits of at least min_step_ns that have ended
 	duration_ns INTEGER NOT NULL,
 	what TEXT NOT NULL,
 	stack INTEGER REFERENCES stack,	-- chain of coroutines, innermost first
-	on_task INTEGER REFERENCES task	-- if it was a task
+	on_task INTEGER REFERENCES task,	-- if it was a task
+	woken_how TEXT,			-- result, exception, cancel, timer, task, thread; null: not seen
+	woken_by INTEGER REFERENCES task,	-- the task whose step set it
+	woken_thread INTEGER REFERENCES thread,	-- the thread that set it, or asked for it
+	woken_stack INTEGER REFERENCES stack,	-- where
+	set_ns INTEGER,			-- when; the rest of the wait is the loop being late
+	received TEXT			-- type of the exception it brought
 ) STRICT;
 
 CREATE TABLE iteration(			-- iterations of at least min_step_ns; the causes sum to busy_ns
@@ -188,6 +194,80 @@ CREATE TABLE gc(
 	collected INTEGER NOT NULL
 ) STRICT;
 
+CREATE TABLE timer_total(		-- lateness of timers: what the loop made them wait beyond their due time
+	loop INTEGER NOT NULL,
+	cell INTEGER NOT NULL,		-- the cell that held the loop meanwhile; 0: none
+	second INTEGER NOT NULL,	-- since t0
+	bucket INTEGER NOT NULL,	-- floor(log2(lateness in ns)), 0 for none
+	count INTEGER NOT NULL,
+	late_ns INTEGER NOT NULL,
+	max_late_ns INTEGER NOT NULL,
+	PRIMARY KEY(loop, cell, second, bucket)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE late_timer(		-- timers at least min_step_ns late, with whom they kept waiting
+	id INTEGER PRIMARY KEY,
+	loop INTEGER NOT NULL REFERENCES loop,
+	due_ns INTEGER NOT NULL,
+	late_ns INTEGER NOT NULL,
+	task INTEGER REFERENCES task,	-- the task that waits for it; null: another callback
+	cell INTEGER REFERENCES cell	-- of that task
+) STRICT;
+
+CREATE TABLE refusal(			-- work that a running or closed loop refused
+	id INTEGER PRIMARY KEY,
+	process INTEGER NOT NULL REFERENCES process,
+	thread INTEGER NOT NULL REFERENCES thread,
+	loop INTEGER REFERENCES loop,
+	task INTEGER REFERENCES task,
+	cell INTEGER REFERENCES cell,
+	time_ns INTEGER NOT NULL,
+	why TEXT NOT NULL,		-- running, closed
+	stack INTEGER REFERENCES stack,
+	file TEXT, line INTEGER, function TEXT
+) STRICT;
+
+CREATE TABLE loop_run(			-- one run_forever() of a loop, with who asked
+	id INTEGER PRIMARY KEY,
+	loop INTEGER NOT NULL REFERENCES loop,
+	thread INTEGER NOT NULL REFERENCES thread,
+	cell INTEGER REFERENCES cell,
+	task INTEGER REFERENCES task,	-- whose step was open: a loop inside a loop
+	began_ns INTEGER NOT NULL,
+	ended_ns INTEGER,
+	stack INTEGER REFERENCES stack,
+	file TEXT, line INTEGER, function TEXT
+) STRICT;
+
+CREATE TABLE executor_job(		-- work given to a thread pool
+	id INTEGER PRIMARY KEY,
+	process INTEGER NOT NULL REFERENCES process,
+	task INTEGER REFERENCES task,
+	cell INTEGER REFERENCES cell,
+	workers INTEGER,		-- of its pool; null: unknown
+	given_ns INTEGER NOT NULL,
+	began_ns INTEGER,		-- null: never taken up
+	ended_ns INTEGER,
+	stack INTEGER REFERENCES stack,
+	file TEXT, line INTEGER, function TEXT
+) STRICT;
+
+CREATE TABLE queue(			-- asyncio queues seen while their loop turned
+	id INTEGER PRIMARY KEY,
+	process INTEGER NOT NULL REFERENCES process,
+	cell INTEGER REFERENCES cell,
+	type TEXT NOT NULL,
+	maxsize INTEGER NOT NULL,
+	stack INTEGER REFERENCES stack,	-- where it was made
+	file TEXT, line INTEGER, function TEXT
+) STRICT;
+
+CREATE TABLE queue_sample(
+	queue INTEGER NOT NULL REFERENCES queue,
+	time_ns INTEGER NOT NULL,
+	size INTEGER NOT NULL
+) STRICT;
+
 CREATE TABLE audit_event(
 	id INTEGER PRIMARY KEY,
 	process INTEGER NOT NULL REFERENCES process,
@@ -214,7 +294,8 @@ CREATE TABLE anomaly(
 	id INTEGER PRIMARY KEY,
 	process INTEGER NOT NULL REFERENCES process,
 	time_ns INTEGER NOT NULL,
-	kind TEXT NOT NULL,		-- never_awaited, never_retrieved, destroyed_pending
+	kind TEXT NOT NULL,		-- never_awaited, never_retrieved, destroyed_pending, asyncgen_left,
+					-- gathered_failures (message: n of m, type), received
 	task INTEGER REFERENCES task,
 	cell INTEGER REFERENCES cell,
 	coro TEXT NOT NULL,
