@@ -1,4 +1,5 @@
-/* The program: its commands, in one table, and what --help and --version say. The only place that sees both halves. */
+/* The program: its commands, in one table, and what --help and --version say. The only place that
+ * sees both halves. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -22,10 +23,10 @@ static const struct command {
 	const char *example;
 	int (*main)(int argc, char **argv); /* argv[0] is the name; returns the exit status */
 } commands[] = {
-	{ "run", "run a notebook, a cell script or a command and record its event loops", "awaitscope run analysis.ipynb",
-		command_run },
-	{ "report", "say what a trace shows: stalls, cells, leaked tasks, blocking calls", "awaitscope report trace.db",
-		report_main },
+	{"run", "run a notebook, a cell script or a command and record its event loops",
+		"awaitscope run analysis.ipynb", command_run},
+	{"report", "say what a trace shows: stalls, cells, leaked tasks, blocking calls",
+		"awaitscope report trace.db", report_main},
 };
 #define COMMANDS (sizeof(commands) / sizeof(*commands))
 
@@ -36,7 +37,8 @@ static int help(FILE *out)
 		out);
 	for (size_t i = 0; i < COMMANDS; i++)
 		fprintf(out, "  %-9s %s\n", commands[i].name, commands[i].doc);
-	fputs("\nawaitscope COMMAND --help lists a command's options; awaitscope --version tells the version.\n\nExamples:\n",
+	fputs("\nawaitscope COMMAND --help lists a command's options; awaitscope --version tells "
+	      "the version.\n\nExamples:\n",
 		out);
 	for (size_t i = 0; i < COMMANDS; i++)
 		fprintf(out, "  %s\n", commands[i].example);
@@ -79,9 +81,12 @@ static int unknown(const char *name)
 		if (distance(name, commands[i].name) < distance(name, nearest->name))
 			nearest = &commands[i];
 	if (distance(name, nearest->name) <= TYPO_MAX)
-		fprintf(stderr, "awaitscope: no command is called %s; did you mean %s?\n", name, nearest->name);
+		fprintf(stderr, "awaitscope: no command is called %s; did you mean %s?\n", name,
+			nearest->name);
 	else
-		fprintf(stderr, "awaitscope: no command is called %s; awaitscope --help lists them\n", name);
+		fprintf(stderr,
+			"awaitscope: no command is called %s; awaitscope --help lists them\n",
+			name);
 	return STATUS_USAGE;
 }
 

@@ -12,7 +12,9 @@
 
 #include "probe/base/cleanup.h"
 
-#define LINE_MAX_BYTES (8u << 20) /* a longer line is none of driver.py's: its texts are cut at 256 Ki characters */
+#define LINE_MAX_BYTES                                                                             \
+	(8u << 20) /* a longer line is none of driver.py's: its texts are cut at 256 Ki characters \
+		    */
 #define READ_BYTES 65536
 #define STOP_MS 2000 /* it ends by itself right after its last event */
 
@@ -37,12 +39,13 @@ static void become(const char *python, const char *script, const char *log, cons
 	_exit(127);
 }
 
-int driver_start(struct driver *d, const char *python, const char *library, const char *log, int kernel_output)
+int driver_start(struct driver *d, const char *python, const char *library, const char *log,
+	int kernel_output)
 {
 	cleanup(freep) char *script = NULL;
 	int commands[2], events[2];
 
-	*d = (struct driver){ .commands = -1, .events = -1 };
+	*d = (struct driver){.commands = -1, .events = -1};
 	if (asprintf(&script, "%s/driver.py", library) < 0 || !(d->log = strdup(log)))
 		return -ENOMEM;
 	if (pipe2(commands, O_CLOEXEC))
@@ -54,7 +57,7 @@ int driver_start(struct driver *d, const char *python, const char *library, cons
 	}
 	d->pid = fork();
 	if (!d->pid)
-		become(python, script, log, (int[]){ commands[0], events[1], kernel_output });
+		become(python, script, log, (int[]){commands[0], events[1], kernel_output});
 	close(commands[0]);
 	close(events[1]);
 	d->commands = commands[1];
@@ -76,7 +79,8 @@ void driver_send(const struct driver *d, const json_t *message)
 	if (!text)
 		return;
 	text[length++] = '\n'; /* instead of the NUL */
-	while (sent < length && ((n = write(d->commands, text + sent, length - sent)) > 0 || errno == EINTR))
+	while (sent < length &&
+		((n = write(d->commands, text + sent, length - sent)) > 0 || errno == EINTR))
 		sent += n > 0 ? (size_t)n : 0;
 }
 
@@ -111,7 +115,8 @@ int driver_event(struct driver *d, json_t **ret)
 	int rc;
 
 	while ((rc = take_line(d, ret)) == -EAGAIN) {
-		char *more = d->used < LINE_MAX_BYTES ? realloc(d->buffer, d->used + READ_BYTES) : NULL;
+		char *more =
+			d->used < LINE_MAX_BYTES ? realloc(d->buffer, d->used + READ_BYTES) : NULL;
 		ssize_t n;
 
 		if (!more)
@@ -127,7 +132,7 @@ int driver_event(struct driver *d, json_t **ret)
 
 static void wait_for_end(const struct driver *d)
 {
-	struct pollfd fd = { .fd = d->events, .events = 0 };
+	struct pollfd fd = {.fd = d->events, .events = 0};
 
 	poll(&fd, 1, STOP_MS); /* POLLHUP when its end of the pipe is gone */
 }
@@ -146,7 +151,7 @@ int driver_stop(struct driver *d)
 	closep(&d->events);
 	free(d->buffer);
 	free(d->log);
-	*d = (struct driver){ .commands = -1, .events = -1 };
+	*d = (struct driver){.commands = -1, .events = -1};
 	return status;
 }
 

@@ -1,4 +1,5 @@
-/* The process that runs driver.py, and the conversation with it (described at the top of driver.py). Silent. */
+/* The process that runs driver.py, and the conversation with it (described at the top of
+ * driver.py). Silent. */
 #ifndef COLLECTOR_DRIVER_H
 #define COLLECTOR_DRIVER_H
 
@@ -7,7 +8,7 @@
 #include <sys/types.h>
 
 struct driver {
-	pid_t pid;   /* 0: not started */
+	pid_t pid;    /* 0: not started */
 	int commands; /* to it */
 	int events;   /* from it; readable where driver_event() may have something */
 	char *buffer; /* bytes of events that are no whole line yet */
@@ -16,10 +17,11 @@ struct driver {
 };
 
 /*
- * Starts PYTHON LIBRARY/driver.py. log: the file for its own stderr; kernel_output: what the kernel gets as stdout and stderr. It
- * begins with every signal blocked that we block.
+ * Starts PYTHON LIBRARY/driver.py. log: the file for its own stderr; kernel_output: what the kernel
+ * gets as stdout and stderr. It begins with every signal blocked that we block.
  */
-int driver_start(struct driver *d, const char *python, const char *library, const char *log, int kernel_output);
+int driver_start(struct driver *d, const char *python, const char *library, const char *log,
+	int kernel_output);
 /* One command or the job; steals nothing. Errors show as the end of its events. */
 void driver_send(const struct driver *d, const json_t *message);
 void driver_command(const struct driver *d, const char *what);

@@ -8,9 +8,12 @@
 #include "collector/log.h"
 #include "probe/base/cleanup.h"
 
-#define FREE_BYTES (1 << 20) /* of what has been shown are given back at a time: the folder may be in memory */
+#define FREE_BYTES                                                                                 \
+	(1 << 20) /* of what has been shown are given back at a time: the folder may be in memory  \
+		   */
 
-/* debugpy says so four times at each start of a kernel on 3.11 and later; it is about debuggers, and nothing is wrong. */
+/* debugpy says so four times at each start of a kernel on 3.11 and later; it is about debuggers,
+ * and nothing is wrong. */
 #define DEBUGGER_NOISE "0.00s - "
 #define LINE_MAX_BYTES 4096 /* a longer line is shown in pieces */
 
@@ -69,6 +72,7 @@ void kernel_output_show(struct kernel_output *o, int final)
 		o->seen += (off_t)length + (end != NULL);
 	}
 	if (o->seen - o->freed > FREE_BYTES &&
-		!fallocate(o->fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, o->freed, o->seen - o->freed))
+		!fallocate(o->fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, o->freed,
+			o->seen - o->freed))
 		o->freed = o->seen;
 }

@@ -1,6 +1,6 @@
 /*
- * What a kernel writes to its stdout and stderr outside its cells. It goes to a file of the session, so that a kernel never waits
- * for us nor dies with us, and from there to our stderr.
+ * What a kernel writes to its stdout and stderr outside its cells. It goes to a file of the
+ * session, so that a kernel never waits for us nor dies with us, and from there to our stderr.
  */
 #ifndef COLLECTOR_KERNEL_OUTPUT_H
 #define COLLECTOR_KERNEL_OUTPUT_H

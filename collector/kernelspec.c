@@ -10,7 +10,7 @@
 #include "probe/base/cleanup.h"
 
 #define NATIVE "python3" /* the kernel that every ipykernel is, described or not */
-#define DIRS_MAX 32	 /* JUPYTER_PATH may name more: those are not searched */
+#define DIRS_MAX 32      /* JUPYTER_PATH may name more: those are not searched */
 
 struct dirs { /* folders that hold kernel folders */
 	char *path[DIRS_MAX];
@@ -40,10 +40,12 @@ static void add_each(struct dirs *d, const char *list, const char *below)
 		add(d, one, below);
 }
 
-/* jupyter_core's paths.py: JUPYTER_PATH, then the environment's and the user's, then the system's. */
+/* jupyter_core's paths.py: JUPYTER_PATH, then the environment's and the user's, then the system's.
+ */
 static void dirs_fill(struct dirs *d)
 {
-	const char *data = getenv("JUPYTER_DATA_DIR"), *xdg = getenv("XDG_DATA_HOME"), *home = getenv("HOME");
+	const char *data = getenv("JUPYTER_DATA_DIR"), *xdg = getenv("XDG_DATA_HOME"),
+		   *home = getenv("HOME");
 	cleanup(freep) char *python = program_find("python3");
 
 	add_each(d, getenv("JUPYTER_PATH"), "/kernels");
@@ -84,7 +86,8 @@ static void decrefp(json_t **json)
 	json_decref(*json);
 }
 
-/* The program of a kernel: "python" means that of the prefix its folder stands in, as the tool that installed it did. */
+/* The program of a kernel: "python" means that of the prefix its folder stands in, as the tool that
+ * installed it did. */
 static char *interpreter_of(const char *dir, const char *program)
 {
 	const char *share = strstr(dir, "/share/jupyter/kernels/");
@@ -117,7 +120,8 @@ static int load(const char *name, char *dir, struct kernelspec **ret)
 	language = json_string_value(json_object_get(json, "language"));
 	k->name = strdup(name);
 	k->dir = strdup(dir);
-	k->interpreter = interpreter_of(dir, json_string_value(json_array_get(json_object_get(json, "argv"), 0)));
+	k->interpreter = interpreter_of(
+		dir, json_string_value(json_array_get(json_object_get(json, "argv"), 0)));
 	k->language = language ? strdup(language) : NULL;
 	if (!k->name || !k->dir)
 		return -ENOMEM;
@@ -128,7 +132,7 @@ static int load(const char *name, char *dir, struct kernelspec **ret)
 /* Calls each() for every kernel folder until it returns 0 or an error other than -ENOENT. */
 static int for_each(int (*each)(void *ctx, const char *name, char *dir), void *ctx)
 {
-	cleanup(dirs_free) struct dirs dirs = { 0 };
+	cleanup(dirs_free) struct dirs dirs = {0};
 	int rc = -ENOENT;
 
 	dirs_fill(&dirs);
@@ -141,9 +145,9 @@ static int for_each(int (*each)(void *ctx, const char *name, char *dir), void *c
 
 			if (entry->d_name[0] == '.')
 				continue;
-			rc = asprintf(&path, "%s/%s", dirs.path[i], entry->d_name) < 0 ?
-				-ENOMEM :
-				each(ctx, entry->d_name, path);
+			rc = asprintf(&path, "%s/%s", dirs.path[i], entry->d_name) < 0
+				     ? -ENOMEM
+				     : each(ctx, entry->d_name, path);
 		}
 		if (dir)
 			closedir(dir);
@@ -165,7 +169,7 @@ static int search_one(void *ctx, const char *name, char *dir)
 
 int kernelspec_find(const char *name, struct kernelspec **ret)
 {
-	struct search search = { .name = strcmp(name, "python") ? name : NATIVE };
+	struct search search = {.name = strcmp(name, "python") ? name : NATIVE};
 	cleanup(kernelspec_freep) struct kernelspec *native = NULL;
 	int rc = for_each(search_one, &search);
 
@@ -207,15 +211,15 @@ char *kernelspec_names(void)
 	out = open_memstream(&text, &size);
 	if (!out)
 		return NULL;
-	json_object_foreach(names, name, value)
-		fprintf(out, "%s%s", ftell(out) ? ", " : "", name);
+	json_object_foreach(names, name, value) fprintf(out, "%s%s", ftell(out) ? ", " : "", name);
 	return fclose(out) ? NULL : text;
 }
 
 char *kernelspec_of_notebook(const char *path)
 {
 	/* lenient: the driver judges whether it is a notebook */
-	cleanup(decrefp) json_t *json = json_load_file(path, JSON_ALLOW_NUL | JSON_DECODE_INT_AS_REAL, NULL);
+	cleanup(decrefp) json_t *json =
+		json_load_file(path, JSON_ALLOW_NUL | JSON_DECODE_INT_AS_REAL, NULL);
 	json_t *spec = json_object_get(json_object_get(json, "metadata"), "kernelspec");
 	const char *name = json_string_value(json_object_get(spec, "name"));
 

@@ -1,4 +1,5 @@
-/* Messages on stderr. The only mutable state is the level, and whether a progress line stands on the terminal. */
+/* Messages on stderr. The only mutable state is the level, and whether a progress line stands on
+ * the terminal. */
 #include "collector/log.h"
 
 #include <stdarg.h>

@@ -4,7 +4,8 @@
 
 #include <stdbool.h>
 
-/* Absolute path of a program on PATH, malloc'd; a name with a slash is itself. NULL: none that can be executed. */
+/* Absolute path of a program on PATH, malloc'd; a name with a slash is itself. NULL: none that can
+ * be executed. */
 char *program_find(const char *name);
 /* By its name alone: python, python3, /usr/bin/python3.11, pypy3. */
 bool program_is_python(const char *name);

@@ -14,10 +14,12 @@
 #include "collector/tape.h"
 #include "probe/base/cleanup.h"
 
-/* A 4 MiB ring holds 100 ms of the fastest known program: turns are a fifth of that, half while records come. */
+/* A 4 MiB ring holds 100 ms of the fastest known program: turns are a fifth of that, half while
+ * records come. */
 #define TURN_IDLE_MS 20
 #define TURN_BUSY_MS 10
-/* rings hold young records back for a few ms: an end is told when all records before it have come out. */
+/* rings hold young records back for a few ms: an end is told when all records before it have come
+ * out. */
 #define END_SETTLES_NS 100000000ull
 #define UNKNOWN_STATUS (-1)
 #define NS_PER_S 1000000000ull
@@ -37,8 +39,8 @@ struct recorder {
 	struct watched *watched;
 	size_t watched_count;
 	uint64_t refused; /* records that the model did not take */
-	int error;	  /* the first error */
-	bool busy;	  /* the last turn brought records */
+	int error;        /* the first error */
+	bool busy;        /* the last turn brought records */
 	bool tape_failed;
 };
 
@@ -76,7 +78,7 @@ static void watched_add(struct recorder *r, uint32_t pid)
 		return;
 	r->watched = more;
 	w = &more[r->watched_count++];
-	*w = (struct watched){ .pid = pid, .status = UNKNOWN_STATUS };
+	*w = (struct watched){.pid = pid, .status = UNKNOWN_STATUS};
 	w->pidfd = process_fd(pid);
 	if (w->pidfd < 0 && errno == ESRCH) {
 		w->ended = true;
@@ -85,15 +87,16 @@ static void watched_add(struct recorder *r, uint32_t pid)
 }
 
 /*
- * One line, once. No time is told: what was refused may have waited since an earlier commit. The model goes on and counts its
- * losses, and writes again where there is room again.
+ * One line, once. No time is told: what was refused may have waited since an earlier commit. The
+ * model goes on and counts its losses, and writes again where there is room again.
  */
 static void disk_failed(struct recorder *r, int rc)
 {
 	if (r->error)
 		return;
 	r->error = rc;
-	log_error("%s: the trace keeps what it has, what cannot be written is lost; the program is not disturbed",
+	log_error("%s: the trace keeps what it has, what cannot be written is lost; the program is "
+		  "not disturbed",
 		rc == -ENOSPC ? "the disk is full" : strerror(-rc));
 }
 
@@ -121,12 +124,12 @@ static void ends_notice(struct recorder *r, uint64_t now)
 {
 	for (size_t i = 0; i < r->watched_count; i++) {
 		struct watched *w = &r->watched[i];
-		struct pollfd fd = { .fd = w->pidfd, .events = POLLIN };
+		struct pollfd fd = {.fd = w->pidfd, .events = POLLIN};
 
 		if (w->ended)
 			continue;
-		w->ended = w->pidfd >= 0 ? poll(&fd, 1, 0) > 0 :
-					   kill((pid_t)w->pid, 0) && errno == ESRCH;
+		w->ended = w->pidfd >= 0 ? poll(&fd, 1, 0) > 0
+					 : kill((pid_t)w->pid, 0) && errno == ESRCH;
 		if (!w->ended)
 			continue;
 		w->ended_ns = now;
@@ -229,7 +232,7 @@ int recorder_poll(struct recorder *r, struct pollfd *fds, size_t count)
 		all[i] = fds[i];
 	for (size_t i = 0; i < r->watched_count; i++)
 		if (r->watched[i].pidfd >= 0)
-			all[n++] = (struct pollfd){ .fd = r->watched[i].pidfd, .events = POLLIN };
+			all[n++] = (struct pollfd){.fd = r->watched[i].pidfd, .events = POLLIN};
 	if (poll(all, n, r->busy ? TURN_BUSY_MS : TURN_IDLE_MS) < 0 && errno != EINTR)
 		return -errno;
 	for (size_t i = 0; i < count; i++) {

@@ -1,7 +1,7 @@
 /*
- * The recorder: takes what the traced processes write and keeps it in a trace, while the caller waits for something of its own.
- * Notices traced processes and their ends. Whatever happens to the trace, the processes are not disturbed. Logs one line
- * when the disk stops taking the trace.
+ * The recorder: takes what the traced processes write and keeps it in a trace, while the caller
+ * waits for something of its own. Notices traced processes and their ends. Whatever happens to the
+ * trace, the processes are not disturbed. Logs one line when the disk stops taking the trace.
  */
 #ifndef COLLECTOR_RECORDER_H
 #define COLLECTOR_RECORDER_H
@@ -13,20 +13,24 @@
 
 struct recorder;
 
-/* dir: the session folder. tape: also write the stream there as a tape; NULL: do not. The caller owns *ret: recorder_free(). */
+/* dir: the session folder. tape: also write the stream there as a tape; NULL: do not. The caller
+ * owns *ret: recorder_free(). */
 int recorder_open(const char *dir, FILE *tape, struct recorder **ret);
 void recorder_free(struct recorder *recorder); /* accepts NULL; ends no recording in good order */
 
-/* Creates the trace; before that nothing is taken from the rings. -EEXIST and what the disk says. */
-int recorder_begin(struct recorder *recorder, const char *path, const struct model_options *options);
+/* Creates the trace; before that nothing is taken from the rings. -EEXIST and what the disk says.
+ */
+int recorder_begin(
+	struct recorder *recorder, const char *path, const struct model_options *options);
 /* For facts about the recording; NULL before recorder_begin(). */
 struct model *recorder_model(struct recorder *recorder);
 
 /* Take what the targets have written by now. recorder_poll() does so at every turn. */
 void recorder_take(struct recorder *recorder);
 /*
- * Wait until one of the caller's descriptors is ready, at most one turn (about 20 ms); take what the targets wrote. Returns what
- * poll() would for the caller's descriptors, -errno only where it is not EINTR.
+ * Wait until one of the caller's descriptors is ready, at most one turn (about 20 ms); take what
+ * the targets wrote. Returns what poll() would for the caller's descriptors, -errno only where it
+ * is not EINTR.
  */
 int recorder_poll(struct recorder *recorder, struct pollfd *fds, size_t count);
 
@@ -37,7 +41,8 @@ int recorder_has(const struct recorder *recorder, uint32_t pid);
 unsigned int recorder_processes(const struct recorder *recorder);
 unsigned int recorder_running(const struct recorder *recorder);
 
-/* Take the rest, close the trace. The first error of the whole recording, if any; the trace has what came before it. */
+/* Take the rest, close the trace. The first error of the whole recording, if any; the trace has
+ * what came before it. */
 int recorder_finish(struct recorder *recorder);
 
 #endif

@@ -1,4 +1,5 @@
-/* One recording of `run`: checks before anything runs, the trace's beginning, its end and what is said about it. */
+/* One recording of `run`: checks before anything runs, the trace's beginning, its end and what is
+ * said about it. */
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
@@ -9,7 +10,9 @@
 #include "probe/base/cleanup.h"
 
 /* A note of every report while there is no eBPF sensor. */
-#define AGENT_ALONE "agent alone, this build has no eBPF: CPU time is not split into user and kernel, page faults are not told apart"
+#define AGENT_ALONE                                                                                \
+	"agent alone, this build has no eBPF: CPU time is not split into user and kernel, page "   \
+	"faults are not told apart"
 
 /* The one sentence about a file that cannot be made. */
 static int refuse(const char *what, const char *path, int rc)
@@ -43,8 +46,8 @@ static int check_files(const struct run_options *o)
 	if (!rc)
 		return 0;
 	folder = realpath(".", NULL);
-	log_error("cannot write the trace into %s: %s; -o TRACE puts it elsewhere", folder ? folder : "the current folder",
-		strerror(-rc));
+	log_error("cannot write the trace into %s: %s; -o TRACE puts it elsewhere",
+		folder ? folder : "the current folder", strerror(-rc));
 	return STATUS_USAGE;
 }
 
@@ -79,7 +82,8 @@ int recording_prepare(struct recording *r, const struct run_options *o)
 		return refuse("tape", o->tape, rc);
 	rc = session_open(r->library, o->min_block_ns, o->min_step_ns, &r->session);
 	if (rc) {
-		log_error("cannot make a folder for the recording in /dev/shm or /tmp: %s", strerror(-rc));
+		log_error("cannot make a folder for the recording in /dev/shm or /tmp: %s",
+			strerror(-rc));
 		return STATUS_OURS;
 	}
 	rc = recorder_open(session_dir(r->session), r->tape, &r->recorder);
@@ -90,7 +94,8 @@ int recording_prepare(struct recording *r, const struct run_options *o)
 	return 0;
 }
 
-int recording_begin(struct recording *r, const char *name, pid_t pid, const char *what, const char *value)
+int recording_begin(
+	struct recording *r, const char *name, pid_t pid, const char *what, const char *value)
 {
 	const struct run_options *o = r->options;
 	const struct model_options model = {
@@ -143,8 +148,11 @@ void recording_end(struct recording *r)
 	if (running)
 		log_error("%u traced process%s still running; recording has stopped", running,
 			running == 1 ? " is" : "es are");
-	if (rc) /* its losses may be among what could not be written: a verdict from it could read as clean */
-		log_error("the trace is incomplete, so there is no verdict; what it has: awaitscope report %s", r->path);
+	if (rc) /* its losses may be among what could not be written: a verdict from it could read
+		   as clean */
+		log_error("the trace is incomplete, so there is no verdict; what it has: "
+			  "awaitscope report %s",
+			r->path);
 	else if (log_level() > LOG_QUIET)
 		r->options->done(r->path);
 	else if (!recorder_processes(r->recorder) && !r->untraced_said)

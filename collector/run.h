@@ -1,4 +1,5 @@
-/* What the files of `awaitscope run` share: its options, its exit statuses, and one recording from beginning to verdict. */
+/* What the files of `awaitscope run` share: its options, its exit statuses, and one recording from
+ * beginning to verdict. */
 #ifndef COLLECTOR_RUN_H
 #define COLLECTOR_RUN_H
 
@@ -12,13 +13,13 @@
 
 enum {
 	STATUS_CELL_FAILED = 1,
-	STATUS_USAGE = 2,	    /* wrong usage or input */
+	STATUS_USAGE = 2, /* wrong usage or input */
 	STATUS_UNTRACEABLE = 3,
 	STATUS_TIMEOUT = 124,
-	STATUS_OURS = 125,	    /* our own failure; the kernel died or did not start */
+	STATUS_OURS = 125, /* our own failure; the kernel died or did not start */
 	STATUS_NOT_EXECUTABLE = 126,
 	STATUS_NOT_FOUND = 127,
-	STATUS_SIGNAL = 128,	    /* plus its number */
+	STATUS_SIGNAL = 128, /* plus its number */
 	STATUS_INTERRUPTED = 130,
 };
 
@@ -44,17 +45,19 @@ struct recording {
 	struct session *session;
 	struct recorder *recorder;
 	FILE *tape;
-	char *path;	    /* of the trace; NULL: not begun */
+	char *path;         /* of the trace; NULL: not begun */
 	bool untraced_said; /* that the program is not traced has been told already */
 };
 
 /*
- * Logs what is wrong and returns an exit status, 0 to go on: the trace and the executed notebook may be made, the agent is
- * there, the session folder is made. Zeroed before; recording_free() in any case.
+ * Logs what is wrong and returns an exit status, 0 to go on: the trace and the executed notebook
+ * may be made, the agent is there, the session folder is made. Zeroed before; recording_free() in
+ * any case.
  */
 int recording_prepare(struct recording *r, const struct run_options *options);
 /* Creates the trace. The same results. */
-int recording_begin(struct recording *r, const char *name, pid_t pid, const char *what, const char *value);
+int recording_begin(
+	struct recording *r, const char *name, pid_t pid, const char *what, const char *value);
 /* Nothing ran: take the trace away again. */
 void recording_drop(struct recording *r);
 /* Closes the trace and says what was not recorded, and the verdict. */

@@ -21,7 +21,8 @@ struct command {
 };
 
 /* The child's side: wait for the trace, then become the command. */
-static void become(const struct recording *r, const struct signals *signals, char **argv, int go, int failed)
+static void become(
+	const struct recording *r, const struct signals *signals, char **argv, int go, int failed)
 {
 	const struct session_variable *var;
 	size_t count;
@@ -86,11 +87,13 @@ static int not_started(const char *program, int error)
 	cleanup(freep) char *shown = text_for_terminal(program, 200);
 	bool missing = error == ENOENT || error == ENOTDIR;
 
-	log_error("%s: %s", shown ? shown : "the command", missing ? "no such command" : strerror(error));
+	log_error("%s: %s", shown ? shown : "the command",
+		missing ? "no such command" : strerror(error));
 	return missing ? STATUS_NOT_FOUND : STATUS_NOT_EXECUTABLE;
 }
 
-/* A terminal's keys reach the command by themselves; what a process sent to us alone is for the command. */
+/* A terminal's keys reach the command by themselves; what a process sent to us alone is for the
+ * command. */
 static void pass_signals(const struct command *c, const struct signals *signals)
 {
 	struct signalfd_siginfo info;
@@ -100,9 +103,11 @@ static void pass_signals(const struct command *c, const struct signals *signals)
 			kill(c->pid, (int)info.ssi_signo);
 }
 
-static int wait_status_of(const struct command *c, struct recording *r, const struct signals *signals)
+static int wait_status_of(
+	const struct command *c, struct recording *r, const struct signals *signals)
 {
-	struct pollfd fds[] = { { .fd = c->pidfd, .events = POLLIN }, { .fd = signals->fd, .events = POLLIN } };
+	struct pollfd fds[] = {
+		{.fd = c->pidfd, .events = POLLIN}, {.fd = signals->fd, .events = POLLIN}};
 	int status;
 
 	while (!fds[0].revents) {
@@ -131,7 +136,7 @@ static char *command_line(char *const *argv)
 		fputs(i ? " " : "", out);
 		fputs(plain ? "" : "'", out);
 		for (const char *p = argv[i]; *p; p++)
-			fputs(*p == '\'' ? "'\\''" : (char[]){ *p, '\0' }, out);
+			fputs(*p == '\'' ? "'\\''" : (char[]){*p, '\0'}, out);
 		fputs(plain ? "" : "'", out);
 	}
 	return fclose(out) ? NULL : text;
@@ -166,9 +171,9 @@ static int trace_command(struct command *c, struct recording *r, const struct si
 
 int run_command(const struct run_options *options, char **argv)
 {
-	cleanup(recording_free) struct recording r = { 0 };
-	struct signals signals = { .fd = -1 };
-	struct command command = { .argv = argv, .pidfd = -1, .go_fd = -1, .exec_fd = -1 };
+	cleanup(recording_free) struct recording r = {0};
+	struct signals signals = {.fd = -1};
+	struct command command = {.argv = argv, .pidfd = -1, .go_fd = -1, .exec_fd = -1};
 	int rc = signals_catch(&signals); /* first: the session folder must not outlive us */
 	int status;
 

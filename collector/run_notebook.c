@@ -1,4 +1,5 @@
-/* `awaitscope run NOTEBOOK.ipynb`, `--cells SCRIPT.py`: driver.py runs it in a kernel, the kernel alone is traced. */
+/* `awaitscope run NOTEBOOK.ipynb`, `--cells SCRIPT.py`: driver.py runs it in a kernel, the kernel
+ * alone is traced. */
 #include <errno.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -31,12 +32,12 @@ struct notebook {
 	struct kernelspec *kernel;
 	pid_t kernel_pid; /* 0: not started */
 	int kernel_pidfd;
-	int cell, cells;  /* the one that runs, from 1; how many there are */
-	int stop_signal;  /* the first that told us to stop; 0: none */
+	int cell, cells; /* the one that runs, from 1; how many there are */
+	int stop_signal; /* the first that told us to stop; 0: none */
 	int stops;
-	int status;	  /* of the whole, once over */
+	int status;       /* of the whole, once over */
 	bool over, heard; /* heard: the driver has said something */
-	bool unusable;	  /* this interpreter cannot run the driver; nothing was started */
+	bool unusable;    /* this interpreter cannot run the driver; nothing was started */
 };
 
 /* Events: what the driver says, and what it means for the run. */
@@ -78,7 +79,9 @@ static void on_kernel(struct notebook *n, const json_t *event)
 	n->kernel_pid = (pid_t)json_integer_value(json_object_get(event, "pid"));
 	n->kernel_pidfd = (int)syscall(SYS_pidfd_open, n->kernel_pid, 0);
 	n->cells = (int)json_integer_value(json_object_get(event, "cells"));
-	status = name && path ? recording_begin(&n->recording, name, n->kernel_pid, "notebook", path) : STATUS_OURS;
+	status = name && path
+			 ? recording_begin(&n->recording, name, n->kernel_pid, "notebook", path)
+			 : STATUS_OURS;
 	if (status) {
 		finish(n, status);
 		driver_command(&n->driver, "kill");
@@ -87,16 +90,18 @@ static void on_kernel(struct notebook *n, const json_t *event)
 	}
 }
 
-/* The kernel's own loop runs by the time of its first cell, so the agent is there or will never be. */
+/* The kernel's own loop runs by the time of its first cell, so the agent is there or will never be.
+ */
 static void check_traced(struct notebook *n)
 {
-	struct pollfd ended = { .fd = n->kernel_pidfd, .events = POLLIN };
+	struct pollfd ended = {.fd = n->kernel_pidfd, .events = POLLIN};
 
 	recorder_take(n->recording.recorder); /* so that new ring files are seen */
 	if (recorder_processes(n->recording.recorder) || poll(&ended, 1, 0) != 0)
 		return;
 	n->recording.untraced_said = true;
-	log_error("the kernel %s is not traced: %s", n->kernel->name, untraced_reason(n->kernel_pid, n->kernel->language));
+	log_error("the kernel %s is not traced: %s", n->kernel->name,
+		untraced_reason(n->kernel_pid, n->kernel->language));
 }
 
 static void on_begin(struct notebook *n, const json_t *event)
@@ -125,7 +130,8 @@ static void on_unsaved(struct notebook *n, const json_t *event)
 {
 	cleanup(freep) char *text = text_for_terminal(text_of(event, "text"), 200);
 
-	log_error("cannot write the executed notebook %s: %s", n->options->output, text ? text : "");
+	log_error(
+		"cannot write the executed notebook %s: %s", n->options->output, text ? text : "");
 	n->status = STATUS_OURS;
 }
 
@@ -146,7 +152,8 @@ static int wait_status(int returned)
 	return returned < 0 ? -returned : returned << 8;
 }
 
-/* What is said at the end, by how it ended; `ended` is describe_end()'s clause. Each returns the exit status. */
+/* What is said at the end, by how it ended; `ended` is describe_end()'s clause. Each returns the
+ * exit status. */
 
 static int end_done(const struct notebook *n, const char *ended, const char *text)
 {
@@ -162,8 +169,9 @@ static int end_failed(const struct notebook *n, const char *ended, const char *t
 
 static int end_timeout(const struct notebook *n, const char *ended, const char *text)
 {
-	log_error("cell %d of %d ran longer than --timeout %g s: it was interrupted and the notebook ended", n->cell, n->cells,
-		(double)n->options->timeout_ns / 1e9);
+	log_error("cell %d of %d ran longer than --timeout %g s: it was interrupted and the "
+		  "notebook ended",
+		n->cell, n->cells, (double)n->options->timeout_ns / 1e9);
 	return STATUS_TIMEOUT;
 }
 
@@ -188,7 +196,8 @@ static int end_interrupted(const struct notebook *n, const char *ended, const ch
 		log_error("interrupted in cell %d of %d", n->cell, n->cells);
 	else
 		log_error("interrupted before the first cell");
-	return n->stop_signal && n->stop_signal != SIGINT ? STATUS_SIGNAL + n->stop_signal : STATUS_INTERRUPTED;
+	return n->stop_signal && n->stop_signal != SIGINT ? STATUS_SIGNAL + n->stop_signal
+							  : STATUS_INTERRUPTED;
 }
 
 static int end_broken(const struct notebook *n, const char *ended, const char *text)
@@ -201,13 +210,13 @@ static const struct {
 	const char *how;
 	int (*end)(const struct notebook *n, const char *ended, const char *text);
 } ends[] = {
-	{ "done", end_done },
-	{ "failed", end_failed },
-	{ "timeout", end_timeout },
-	{ "died", end_died },
-	{ "unstarted", end_unstarted },
-	{ "interrupted", end_interrupted },
-	{ "broken", end_broken },
+	{"done", end_done},
+	{"failed", end_failed},
+	{"timeout", end_timeout},
+	{"died", end_died},
+	{"unstarted", end_unstarted},
+	{"interrupted", end_interrupted},
+	{"broken", end_broken},
 };
 
 static void on_end(struct notebook *n, const json_t *event)
@@ -219,7 +228,8 @@ static void on_end(struct notebook *n, const json_t *event)
 
 	describe_end(ended, sizeof(ended), returned);
 	if (n->kernel_pid && returned != NO_STATUS)
-		recorder_process_end(n->recording.recorder, (uint32_t)n->kernel_pid, wait_status(returned));
+		recorder_process_end(
+			n->recording.recorder, (uint32_t)n->kernel_pid, wait_status(returned));
 	log_progress_end();
 	for (size_t i = 0; i < sizeof(ends) / sizeof(*ends); i++)
 		if (!strcmp(ends[i].how, text_of(event, "how")))
@@ -230,13 +240,13 @@ static const struct {
 	const char *name;
 	void (*on)(struct notebook *n, const json_t *event);
 } events[] = {
-	{ "unusable", on_unusable },
-	{ "bad", on_bad },
-	{ "kernel", on_kernel },
-	{ "begin", on_begin },
-	{ "finish", on_finish },
-	{ "unsaved", on_unsaved },
-	{ "end", on_end },
+	{"unusable", on_unusable},
+	{"bad", on_bad},
+	{"kernel", on_kernel},
+	{"begin", on_begin},
+	{"finish", on_finish},
+	{"unsaved", on_unsaved},
+	{"end", on_end},
 };
 
 static void on_event(struct notebook *n, const json_t *event)
@@ -271,7 +281,8 @@ static void on_signal(struct notebook *n, int number)
 /* Everything the driver says, until it has no more to say. */
 static void converse(struct notebook *n)
 {
-	struct pollfd fds[] = { { .fd = n->driver.events, .events = POLLIN }, { .fd = n->signals.fd, .events = POLLIN } };
+	struct pollfd fds[] = {{.fd = n->driver.events, .events = POLLIN},
+		{.fd = n->signals.fd, .events = POLLIN}};
 	struct signalfd_siginfo info;
 	json_t *event;
 	int rc = 0;
@@ -294,7 +305,8 @@ static json_t *job_of(const struct notebook *n)
 {
 	const struct run_options *o = n->options;
 	const char *slash = strrchr(n->path, '/');
-	cleanup(freep) char *folder = slash ? strndup(n->path, (size_t)(slash - n->path) + 1) : strdup(".");
+	cleanup(freep) char *folder =
+		slash ? strndup(n->path, (size_t)(slash - n->path) + 1) : strdup(".");
 	json_t *environment = json_object();
 	const struct session_variable *var;
 	size_t count;
@@ -302,11 +314,12 @@ static json_t *job_of(const struct notebook *n)
 	var = session_environment(n->recording.session, &count);
 	for (size_t i = 0; i < count; i++)
 		json_object_set_new(environment, var[i].name, json_string(var[i].value));
-	return json_pack("{s:s, s:b, s:s, s:{s:s, s:s?, s:s?}, s:o, s:o, s:b, s:s?, s:b}", "notebook", n->path, "cells", o->cells,
-		"folder", folder, "kernel", "name", n->kernel->name, "dir", n->kernel->dir, "interpreter",
-		n->kernel->interpreter, "environment", environment, "timeout",
-		o->timeout_ns ? json_real((double)o->timeout_ns / 1e9) : json_null(), "allow_errors", o->allow_errors, "output",
-		o->output, "force", o->force);
+	return json_pack("{s:s, s:b, s:s, s:{s:s, s:s?, s:s?}, s:o, s:o, s:b, s:s?, s:b}",
+		"notebook", n->path, "cells", o->cells, "folder", folder, "kernel", "name",
+		n->kernel->name, "dir", n->kernel->dir, "interpreter", n->kernel->interpreter,
+		"environment", environment, "timeout",
+		o->timeout_ns ? json_real((double)o->timeout_ns / 1e9) : json_null(),
+		"allow_errors", o->allow_errors, "output", o->output, "force", o->force);
 }
 
 /* The driver ended without saying how: tell what it complained of. */
@@ -338,7 +351,8 @@ static void run_with(struct notebook *n, const char *python)
 	n->status = 0;
 	log_detail("driver: %s", python);
 	if (job && asprintf(&log, "%s/driver.log", session_dir(n->recording.session)) >= 0)
-		rc = driver_start(&n->driver, python, n->recording.library, log, kernel_output_fd(n->output));
+		rc = driver_start(
+			&n->driver, python, n->recording.library, log, kernel_output_fd(n->output));
 	if (rc) {
 		log_error("cannot start %s: %s", python, strerror(-rc));
 		finish(n, STATUS_OURS);
@@ -356,7 +370,7 @@ static void run_with(struct notebook *n, const char *python)
 static void run_with_any(struct notebook *n)
 {
 	cleanup(freep) char *on_path = program_find("python3");
-	const char *python[PYTHONS] = { n->kernel->interpreter, on_path, "/usr/bin/python3" };
+	const char *python[PYTHONS] = {n->kernel->interpreter, on_path, "/usr/bin/python3"};
 
 	if (python[0] && !program_is_python(python[0])) /* env, conda, R */
 		python[0] = NULL;
@@ -371,7 +385,8 @@ static void run_with_any(struct notebook *n)
 	}
 	if (!n->unusable)
 		return;
-	log_error("no python3 with nbclient%s was found; install it: " INSTALL, n->kernel->dir ? "" : " and ipykernel");
+	log_error("no python3 with nbclient%s was found; install it: " INSTALL,
+		n->kernel->dir ? "" : " and ipykernel");
 	finish(n, STATUS_OURS);
 }
 
@@ -403,15 +418,16 @@ static int find_kernel(struct notebook *n)
 	}
 	names = kernelspec_names();
 	shown = text_for_terminal(name, 100);
-	log_error("no kernel is named %s%s; there are: %s%s", shown, n->options->kernel ? "" : ", which the notebook asks for",
-		names ? names : "", n->options->kernel ? "" : " (--kernel NAME chooses)");
+	log_error("no kernel is named %s%s; there are: %s%s", shown,
+		n->options->kernel ? "" : ", which the notebook asks for", names ? names : "",
+		n->options->kernel ? "" : " (--kernel NAME chooses)");
 	return STATUS_USAGE;
 }
 
 /* --force must not take the notebook's own place. */
 static int check_own_files(const struct run_options *o, const char *path)
 {
-	const char *written[] = { o->trace, o->output, o->tape };
+	const char *written[] = {o->trace, o->output, o->tape};
 	struct stat notebook, st;
 
 	for (size_t i = 0; i < sizeof(written) / sizeof(*written); i++) {
@@ -427,7 +443,8 @@ static int check_own_files(const struct run_options *o, const char *path)
 
 int run_notebook(const struct run_options *options, const char *path)
 {
-	struct notebook n = { .options = options, .path = path, .kernel_pidfd = -1, .signals = { .fd = -1 } };
+	struct notebook n = {
+		.options = options, .path = path, .kernel_pidfd = -1, .signals = {.fd = -1}};
 	int rc = signals_catch(&n.signals); /* first: the session folder must not outlive us */
 
 	if (rc) {

@@ -17,7 +17,8 @@
 #include "probe/ring.h"
 
 #define PREFIX "awaitscope-session-"
-/* /dev/shm is 64 MB in a default container; a folder there must hold the rings of a few processes. */
+/* /dev/shm is 64 MB in a default container; a folder there must hold the rings of a few processes.
+ */
 #define SHM_FREE_BYTES (64ull << 20)
 
 enum { VAR_PRELOAD, VAR_SESSION, VAR_AGENT, VAR_MIN_BLOCK, VAR_MIN_STEP, VARS };
@@ -59,7 +60,8 @@ int library_find(char **ret_dir, char **ret_looked)
 	dir = library_in(program, "/../lib/awaitscope");
 	if (!dir)
 		dir = library_in(program, "/awaitscope/lib");
-	if (!dir && asprintf(ret_looked, "%s/../lib/awaitscope and %s/awaitscope/lib", program, program) < 0)
+	if (!dir && asprintf(ret_looked, "%s/../lib/awaitscope and %s/awaitscope/lib", program,
+			    program) < 0)
 		return -ENOMEM;
 	*ret_dir = dir;
 	return dir ? 0 : -ENOENT;
@@ -109,7 +111,8 @@ static void folder_sweep(const char *base)
 			continue;
 		fd = folder_lock(path);
 		/* a new folder is locked within its first second */
-		if (fd >= 0 && !fstat(fd, &st) && st.st_uid == geteuid() && st.st_mtime + 60 < time(NULL))
+		if (fd >= 0 && !fstat(fd, &st) && st.st_uid == geteuid() &&
+			st.st_mtime + 60 < time(NULL))
 			folder_remove(path);
 		if (fd >= 0)
 			close(fd);
@@ -144,7 +147,8 @@ static int folder_choose(char **ret)
 	return folder_make("/tmp", ret);
 }
 
-/* ld.so splits LD_PRELOAD at blanks and colons; a path with one of them is reached through a link in the folder. */
+/* ld.so splits LD_PRELOAD at blanks and colons; a path with one of them is reached through a link
+ * in the folder. */
 static int preload_path(const char *library, const char *dir, char **ret)
 {
 	cleanup(freep) char *path = NULL, *link = NULL;
@@ -163,8 +167,8 @@ static int preload_path(const char *library, const char *dir, char **ret)
 	return 0;
 }
 
-static int environment_make(struct session *s, const char *library, uint64_t min_block_ns,
-	uint64_t min_step_ns)
+static int environment_make(
+	struct session *s, const char *library, uint64_t min_block_ns, uint64_t min_step_ns)
 {
 	const char *had = getenv("LD_PRELOAD");
 	cleanup(freep) char *preload = NULL;
@@ -193,7 +197,8 @@ static void session_freep(struct session **s)
 	session_free(*s);
 }
 
-int session_open(const char *library, uint64_t min_block_ns, uint64_t min_step_ns, struct session **ret)
+int session_open(
+	const char *library, uint64_t min_block_ns, uint64_t min_step_ns, struct session **ret)
 {
 	cleanup(session_freep) struct session *s = calloc(1, sizeof(*s));
 	int rc;

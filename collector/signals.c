@@ -6,7 +6,7 @@
 
 int signals_catch(struct signals *s)
 {
-	static const int caught[] = { SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGUSR1, SIGUSR2 };
+	static const int caught[] = {SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGUSR1, SIGUSR2};
 	sigset_t set;
 
 	sigemptyset(&set);

@@ -14,7 +14,7 @@
 
 #define NAME_MAX_BYTES 100 /* of <name>: a file name may have 255 */
 
-static const char *const companions[] = { "", "-wal", "-shm", "-journal" };
+static const char *const companions[] = {"", "-wal", "-shm", "-journal"};
 
 static const char *base_name(const char *path)
 {
@@ -23,10 +23,12 @@ static const char *base_name(const char *path)
 	return slash ? slash + 1 : path;
 }
 
-/* Letters, digits and what no shell minds; other scripts as they are, if a terminal shows them as they are. */
+/* Letters, digits and what no shell minds; other scripts as they are, if a terminal shows them as
+ * they are. */
 static char *clean(const char *text, size_t length)
 {
-	cleanup(freep) char *name = strndup(text, length < NAME_MAX_BYTES ? length : NAME_MAX_BYTES);
+	cleanup(freep) char *name =
+		strndup(text, length < NAME_MAX_BYTES ? length : NAME_MAX_BYTES);
 	cleanup(freep) char *shown = name ? text_for_terminal(name, 0) : NULL;
 	bool ascii;
 
@@ -35,7 +37,7 @@ static char *clean(const char *text, size_t length)
 	ascii = strcmp(shown, name) != 0;
 	for (char *p = name; *p; p++) {
 		bool plain = (*p >= 'a' && *p <= 'z') || (*p >= 'A' && *p <= 'Z') ||
-			(*p >= '0' && *p <= '9') || strchr("._-+", *p);
+			     (*p >= '0' && *p <= '9') || strchr("._-+", *p);
 
 		if (!plain && (ascii || (unsigned char)*p < 0x80))
 			*p = '_';
@@ -51,7 +53,8 @@ char *trace_name_of_file(const char *path)
 	return clean(name, dot && dot > name ? (size_t)(dot - name) : strlen(name));
 }
 
-/* What python's own arguments run: "script.py", or "module" of -m; NULL for -c, standard input, none. */
+/* What python's own arguments run: "script.py", or "module" of -m; NULL for -c, standard input,
+ * none. */
 static const char *python_runs(char *const *argv, bool *ret_module)
 {
 	*ret_module = false;
@@ -73,7 +76,8 @@ static const char *python_runs(char *const *argv, bool *ret_module)
 				*ret_module = true;
 				return p[1] ? p + 1 : argv[i + 1];
 			}
-			if (*p == 'W' || *p == 'X') { /* its value follows, here or as the next argument */
+			if (*p == 'W' ||
+				*p == 'X') { /* its value follows, here or as the next argument */
 				i += !p[1] && argv[i + 1];
 				break;
 			}
@@ -168,10 +172,12 @@ void trace_give(const char *path)
 
 		if (asprintf(&file, "%s%s", path, companions[i]) < 0)
 			return;
-		/* O_PATH: closing any other descriptor of a database drops SQLite's locks (fcntl(2)) */
+		/* O_PATH: closing any other descriptor of a database drops SQLite's locks
+		 * (fcntl(2)) */
 		fd = open(file, O_PATH | O_NOFOLLOW | O_CLOEXEC);
 		/* the folder may be somebody's who put another file in its place */
-		if (fd < 0 || fstat(fd, &st) || !S_ISREG(st.st_mode) || st.st_nlink != 1 || st.st_uid != 0)
+		if (fd < 0 || fstat(fd, &st) || !S_ISREG(st.st_mode) || st.st_nlink != 1 ||
+			st.st_uid != 0)
 			continue;
 		if (fchownat(fd, "", uid, gid, AT_EMPTY_PATH))
 			return;

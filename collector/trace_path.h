@@ -5,14 +5,15 @@
 #include <stdbool.h>
 #include <sys/types.h>
 
-/* The <name> of awaitscope-<name>-<pid>.db: stem of a file, and what a command line is about. NULL: out of memory. */
+/* The <name> of awaitscope-<name>-<pid>.db: stem of a file, and what a command line is about. NULL:
+ * out of memory. */
 char *trace_name_of_file(const char *path);
 char *trace_name_of_command(char *const *argv);
 char *trace_path_default(const char *name, pid_t pid);
 
 /*
- * Whether a file could be made at path: 0, -EEXIST (force takes only a regular file's place, else -EISDIR, -EINVAL), -EACCES,
- * -EROFS, -ENOENT where the folder is missing. Makes nothing.
+ * Whether a file could be made at path: 0, -EEXIST (force takes only a regular file's place, else
+ * -EISDIR, -EINVAL), -EACCES, -EROFS, -ENOENT where the folder is missing. Makes nothing.
  */
 int path_check_new(const char *path, bool force);
 /* Whether the trace could be made in the current folder under some name. */

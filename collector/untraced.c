@@ -34,7 +34,7 @@ static void see(struct objects *o, const char *path)
 static struct objects look(pid_t pid)
 {
 	cleanup(fclosep) FILE *maps = NULL;
-	struct objects o = { 0 };
+	struct objects o = {0};
 	char path[64], *line = NULL;
 	size_t size = 0;
 
@@ -64,7 +64,8 @@ const char *untraced_reason(pid_t pid, const char *language)
 	if (!o.python && !o.preload)
 		return "its program is not CPython";
 	if (!o.preload)
-		return "LD_PRELOAD did not reach it (removed by the kernel's own command, or not allowed)";
+		return "LD_PRELOAD did not reach it (removed by the kernel's own command, or not "
+		       "allowed)";
 	if (!o.agent)
 		return "the agent could not be loaded into it (is it CPython 3.8 or later?)";
 	return "the agent found nothing it could safely hook, or no room for its records";
