@@ -270,14 +270,15 @@ static char *ring_reserve(struct ring *r, size_t size)
 
 	if (r->head - tail > RING_BYTES || RING_BYTES - (r->head - tail) < pad + size)
 		return NULL;
-	if (pad) {
+	/* a rest too short for a head is skipped unwritten, by the reader too */
+	if (pad >= sizeof(struct ev_head)) {
 		*(struct ev_head *)(r->data + at) = (struct ev_head){
 			.time_ns = r->last_time_ns,
 			.kind = EV_pad,
 			.size_words = (__u16)(pad / 8),
 		};
-		r->head += pad;
 	}
+	r->head += pad;
 	return r->data + (r->head & (RING_BYTES - 1));
 }
 
