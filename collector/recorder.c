@@ -2,10 +2,12 @@
 #include "collector/recorder.h"
 
 #include <errno.h>
+#include <inttypes.h>
 #include <signal.h>
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/syscall.h>
 #include <time.h>
 
@@ -151,6 +153,7 @@ static void ends_tell(struct recorder *r, uint64_t before_ns)
 		rc = model_process_end(r->model, w->pid, w->ended_ns, w->status);
 		if (rc)
 			disk_failed(r, rc);
+		rings_release(r->rings, w->pid);
 	}
 }
 
@@ -202,12 +205,24 @@ void recorder_free(struct recorder *r)
 	free(r);
 }
 
+/* One descriptor a traced process. Called when the traced program has been forked: its own limit stays. */
+static void descriptors_allow(void)
+{
+	struct rlimit limit;
+
+	if (getrlimit(RLIMIT_NOFILE, &limit))
+		return;
+	limit.rlim_cur = limit.rlim_max;
+	setrlimit(RLIMIT_NOFILE, &limit);
+}
+
 int recorder_begin(struct recorder *r, const char *path, const struct model_options *options)
 {
 	struct model_options o = *options;
 	struct model *model;
 	int rc;
 
+	descriptors_allow();
 	o.t0_ns = now_ns();
 	rc = model_open(path, &o, &model);
 	if (!rc)
@@ -284,6 +299,13 @@ int recorder_finish(struct recorder *r)
 	rings_drain(r->rings, 1, keep, r);
 	ends_notice(r, end);
 	ends_tell(r, UINT64_MAX);
+	if (rings_late(r->rings)) {
+		char note[96];
+
+		snprintf(note, sizeof(note), "%" PRIu64 " records came late and may be out of order",
+			rings_late(r->rings));
+		model_coverage(r->model, "note", "agent", note);
+	}
 	if (r->refused)
 		model_lost(r->model, "records that could not be kept", r->refused);
 	rc = model_close(r->model, end);
