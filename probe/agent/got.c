@@ -7,7 +7,6 @@
 
 #include <dlfcn.h>
 #include <errno.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/auxv.h>
 #include <sys/mman.h>
@@ -363,14 +362,14 @@ void got_rescan(void)
 		seen_count = 0; /* another object may lie where one was */
 	adds_last = counts[0];
 	subs_last = counts[1];
-	scan = calloc(1, sizeof(*scan));
+	scan = pages_get(sizeof(*scan));
 	if (scan)
-		scan->files = calloc(OBJECTS_MAX, sizeof(*scan->files));
+		scan->files = pages_get(OBJECTS_MAX * sizeof(*scan->files));
 	if (scan && scan->files)
 		scan_run(scan);
 	if (scan)
-		free(scan->files);
-	free(scan);
+		pages_put(scan->files, OBJECTS_MAX * sizeof(*scan->files));
+	pages_put(scan, sizeof(*scan));
 }
 
 int got_open(void)

@@ -1,13 +1,12 @@
 /*
- * /proc/self/maps as a table of ranges, in address order as the kernel gives them. For got.c, which
- * puts back the permissions it found. Silent.
+ * /proc/self/maps as a table of ranges, in address order as the kernel gives them, for got.c, which
+ * puts back the permissions it found; and memory apart from the target's malloc. Silent.
  */
 #include "probe/agent/page.h"
 
 #include <fcntl.h>
-#include <stddef.h>
+#include <stdbool.h>
 #include <stdint.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <unistd.h>
@@ -25,6 +24,19 @@ struct page_map {
 	size_t count, room;
 };
 
+void *pages_get(size_t bytes)
+{
+	void *p = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+	return p == MAP_FAILED ? NULL : p;
+}
+
+void pages_put(void *pages, size_t bytes)
+{
+	if (pages)
+		munmap(pages, bytes);
+}
+
 static const char *hex_parse(const char *at, uintptr_t *ret)
 {
 	uintptr_t value = 0;
@@ -41,11 +53,25 @@ static const char *hex_parse(const char *at, uintptr_t *ret)
 	return at;
 }
 
+static bool ranges_grow(struct page_map *map)
+{
+	size_t room = map->room ? map->room * 2 : 512;
+	struct range *more = room <= RANGES_MAX ? pages_get(room * sizeof(*more)) : NULL;
+
+	if (!more)
+		return false;
+	if (map->count)
+		memcpy(more, map->ranges, map->count * sizeof(*more));
+	pages_put(map->ranges, map->room * sizeof(*more));
+	map->ranges = more;
+	map->room = room;
+	return true;
+}
+
 /* "55d0-55e0 r-xp ..." (proc(5)) */
 static void line_add(struct page_map *map, const char *line)
 {
 	struct range range;
-	struct range *more;
 
 	line = hex_parse(line, &range.begin);
 	if (*line++ != '-')
@@ -55,16 +81,8 @@ static void line_add(struct page_map *map, const char *line)
 		return;
 	range.protection = (line[0] == 'r' ? PROT_READ : 0) | (line[1] == 'w' ? PROT_WRITE : 0) |
 			   (line[2] == 'x' ? PROT_EXEC : 0);
-	if (map->count == map->room) {
-		map->room = map->room ? map->room * 2 : 512;
-		more = map->room <= RANGES_MAX ? realloc(map->ranges, map->room * sizeof(range))
-					       : NULL;
-		if (!more) {
-			map->room = map->count;
-			return;
-		}
-		map->ranges = more;
-	}
+	if (map->count == map->room && !ranges_grow(map))
+		return;
 	map->ranges[map->count++] = range;
 }
 
@@ -90,11 +108,11 @@ static void lines_read(struct page_map *map, int fd)
 
 struct page_map *page_map_read(void)
 {
-	struct page_map *map = calloc(1, sizeof(*map));
+	struct page_map *map = pages_get(sizeof(*map));
 	int fd = map ? open("/proc/self/maps", O_RDONLY | O_CLOEXEC) : -1;
 
 	if (fd < 0) {
-		free(map);
+		pages_put(map, sizeof(*map));
 		return NULL;
 	}
 	lines_read(map, fd);
@@ -105,8 +123,8 @@ struct page_map *page_map_read(void)
 void page_map_free(struct page_map *map)
 {
 	if (map)
-		free(map->ranges);
-	free(map);
+		pages_put(map->ranges, map->room * sizeof(*map->ranges));
+	pages_put(map, sizeof(*map));
 }
 
 int page_protection(const struct page_map *map, const void *address)

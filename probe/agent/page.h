@@ -1,6 +1,16 @@
-/* What the pages of this process permit, read once from /proc/self/maps. */
+/* Pages of this process: what they permit, read once from /proc/self/maps; and pages of our own. */
 #ifndef PROBE_AGENT_PAGE_H
 #define PROBE_AGENT_PAGE_H
+
+#include <stddef.h>
+
+/*
+ * Zeroed memory that is not malloc's, NULL where there is none; never empty. glibc adapts its mmap
+ * threshold to what is freed: one large block of ours halved the CPU time of a stream server that
+ * gets 256 KiB per read (measured 2026-11-21, CPython 3.11.2), and the target must not change.
+ */
+void *pages_get(size_t bytes);
+void pages_put(void *pages, size_t bytes); /* accepts NULL */
 
 struct page_map;
 

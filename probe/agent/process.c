@@ -3,10 +3,10 @@
  * forked child says again.
  */
 #include "probe/agent/object.h"
+#include "probe/agent/page.h"
 #include "probe/agent/process.h"
 
 #include <fcntl.h>
-#include <stdlib.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -71,7 +71,7 @@ void process_announce(void)
 	size_t argv_size, folder;
 	char *argv, *at;
 
-	argv = malloc(ARGV_MAX);
+	argv = pages_get(ARGV_MAX);
 	argv_size = argv ? argv_read(argv, ARGV_MAX) : 0;
 	text_of(PySys_GetObject("executable"), PATH_MAX_BYTES, &executable);
 	text_of(PySys_GetObject("version"), PATH_MAX_BYTES, &version);
@@ -100,7 +100,7 @@ void process_announce(void)
 	text_free(&stdlib);
 	text_free(&version);
 	text_free(&executable);
-	free(argv);
+	pages_put(argv, ARGV_MAX);
 }
 
 /* ---- hooks -------------------------------------------------------------- */
