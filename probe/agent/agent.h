@@ -58,6 +58,7 @@ bool agent_resume(void);
 /* The interpreter is finalizing: objects may be half torn down. any */
 bool agent_finalizing(void);
 
+void clock_open(void);		    /* choose how to tell the time; before the first use */
 uint64_t clock_now_ns(void);	    /* CLOCK_MONOTONIC; any */
 uint64_t clock_thread_cpu_ns(void); /* CLOCK_THREAD_CPUTIME_ID, 114 ns; any */
 

@@ -101,6 +101,7 @@ static int rings_begin(void)
 	int rc;
 
 	agent.pid = (uint32_t)getpid();
+	clock_open();
 	rc = ring_open();
 	if (rc)
 		return rc;
