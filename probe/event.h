@@ -112,6 +112,12 @@ enum refused_why { /* ev_refused.why */
 	REFUSED_CLOSED = 2,  /* call_soon() and the like on a closed loop */
 };
 
+enum sample_kind { /* ev_sample.kind */
+	SAMPLE_UNKNOWN = 0,
+	SAMPLE_PYTHON = 1, /* bytecode went on while we looked */
+	SAMPLE_NATIVE = 2, /* it stood still: inside a C function, or off CPU */
+};
+
 enum line_format {	/* ev_code.line_format: what a frame's position is */
 	LINE_DIRECT = 0,   /* the line itself */
 	LINE_LNOTAB = 1,   /* 3.8, 3.9: byte offset into co_code, co_lnotab */

@@ -43,7 +43,10 @@ struct ring_control { /* first page of a ring */
 	__u64 dropped;	/* records dropped because the ring was full */
 	__u32 tid;	/* its thread; 0 = free or ring 0 */
 	__u32 pad0;
-	__u64 pad1[5];
+	__u64 thread_id;     /* pthread_self() of its thread */
+	__u64 task_at;	     /* address in the target of a u64: the task whose step is open on that thread; 0 = none */
+	__u64 busy_since_ns; /* its loop turns since then: the selector's return; 0 = in its selector, or no loop */
+	__u64 pad1[2];
 	__u64 tail;	/* bytes ever consumed by the recorder; release order */
 	__u64 pad2[7];
 };

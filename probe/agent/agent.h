@@ -76,6 +76,8 @@ int ring_open(void);		/* the ring file with ring 0. GIL */
 int ring_acquire(void);		/* a ring of its own for the calling thread, released when the thread ends. GIL */
 void ring_forked(void);		/* in the child: forget the parent's rings; the next ring_open() makes new ones */
 void ring_close(void);		/* mark the file closed */
+/* The calling thread's loop turns since then (0: it is in its selector, or no loop runs): recorders look at it. any */
+void ring_busy_since(uint64_t ns);
 /*
  * Room for a record with `tails` bytes after its fixed part. Head and tail padding are filled in, time_ns 0 means now. Times in
  * one ring never go back: an earlier time_ns than the last record's becomes that. RING_ANNOUNCE: a little before now, for what must

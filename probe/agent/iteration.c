@@ -129,6 +129,7 @@ void iteration_begin(struct loop_thread *thread, struct loop_run *run, uint64_t 
 	run->gil_ns = thread->gil_ns;
 	run->short_ns = thread->short_ns;
 	run->short_count = thread->short_count;
+	ring_busy_since(now_ns);
 }
 
 void iteration_end(struct loop_thread *thread, struct loop_run *run, uint64_t now_ns)
@@ -137,6 +138,7 @@ void iteration_end(struct loop_thread *thread, struct loop_run *run, uint64_t no
 	uint64_t busy_ns = now_ns - run->begin_ns;
 	uint64_t cpu_ns;
 
+	ring_busy_since(0);
 	if (!run->begin_ns)
 		return;
 	cpu_ns = loop_cpu_ns(thread, now_ns);

@@ -151,6 +151,8 @@ static void run_pop(struct loop_thread *thread)
 	selector_forget(thread);
 	if (!--thread->depth)
 		agent_thread.loop = NULL;
+	else
+		ring_busy_since(loop_innermost(thread)->begin_ns);
 }
 
 /* The run of that loop on this thread; NULL: none. */

@@ -125,6 +125,7 @@ static void ring_release(void *p)
 
 	agent_thread.ring = NULL;
 	agent_thread.loop = NULL;
+	__atomic_store_n(&r->control->busy_since_ns, 0, __ATOMIC_RELEASE);
 	__atomic_store_n(&r->control->tid, 0, __ATOMIC_RELEASE);
 	__atomic_store_n(&r->owned, 0, __ATOMIC_RELEASE);
 }
@@ -209,6 +210,10 @@ int ring_acquire(void)
 		r = NULL;
 	}
 	agent_thread.ring = r;
+	if (r) { /* for readers from outside; valid while busy_since_ns is not 0 */
+		r->control->thread_id = (uint64_t)pthread_self();
+		r->control->task_at = (uint64_t)(uintptr_t)&agent_thread.task;
+	}
 	errno = err;
 	if (!r) {
 		__atomic_fetch_add(&rings.file->no_ring, 1, __ATOMIC_RELAXED);
@@ -238,6 +243,14 @@ void ring_close(void)
 	rings.file = NULL;
 	if (file)
 		__atomic_store_n(&file->closed, 1, __ATOMIC_RELEASE);
+}
+
+void ring_busy_since(uint64_t ns)
+{
+	struct ring *r = agent_thread.ring;
+
+	if (r && rings.file)
+		__atomic_store_n(&r->control->busy_since_ns, ns, __ATOMIC_RELEASE);
 }
 
 /* ---- records ------------------------------------------------------------ */
