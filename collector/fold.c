@@ -61,6 +61,8 @@ int fold_add(struct fold *fold, uint64_t loop, uint64_t cell, uint64_t time_ns,
 	l->bucket[bucket].count++;
 	l->bucket[bucket].sum_ns += duration_ns;
 	l->bucket[bucket].extra_ns += extra_ns;
+	if (duration_ns > l->bucket[bucket].max_ns)
+		l->bucket[bucket].max_ns = duration_ns;
 	return 0;
 }
 

@@ -1,6 +1,6 @@
 /*
- * Exact totals of what is too short for rows of its own: count and sum in a log2 histogram per
- * (loop, cell, second). Kept in memory until the commit that wrote them succeeded. Silent.
+ * Exact totals of what is too short for rows of its own: count, sum and maximum in a log2 histogram
+ * per (loop, cell, second). Kept in memory until the commit that wrote them succeeded. Silent.
  */
 #ifndef COLLECTOR_FOLD_H
 #define COLLECTOR_FOLD_H
@@ -14,7 +14,7 @@ struct fold_line {
 	uint64_t loop, cell, second;
 	uint64_t used; /* bit per bucket */
 	struct {
-		uint64_t count, sum_ns, extra_ns;
+		uint64_t count, sum_ns, max_ns, extra_ns;
 	} bucket[FOLD_BUCKETS];
 };
 

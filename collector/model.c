@@ -126,6 +126,8 @@ void model_free(struct model *model)
 	stack_free(model);
 	fold_free(&model->steps);
 	fold_free(&model->iterations);
+	fold_free(&model->timers);
+	live_free(model);
 	source_cache_free(model->sources);
 	pool_free(&model->pool);
 	free(model);
@@ -173,6 +175,15 @@ static void put_iteration_total(void *ctx, const struct fold_line *l, unsigned i
 	STORE_PUT(model->store, iteration_total, NUMBER(l->loop), NUMBER(l->cell),
 		NUMBER(l->second), NUMBER(b), NUMBER(l->bucket[b].count),
 		NUMBER(l->bucket[b].sum_ns), NUMBER(l->bucket[b].extra_ns));
+}
+
+static void put_timer_total(void *ctx, const struct fold_line *l, unsigned int b)
+{
+	struct model *model = ctx;
+
+	STORE_PUT(model->store, timer_total, NUMBER(l->loop), NUMBER(l->cell), NUMBER(l->second),
+		NUMBER(b), NUMBER(l->bucket[b].count), NUMBER(l->bucket[b].sum_ns),
+		NUMBER(l->bucket[b].max_ns));
 }
 
 /*
@@ -224,6 +235,7 @@ static struct dirty *put_current(struct model *model)
 	stack_put_new(model);
 	fold_each(&model->steps, put_step_total, model);
 	fold_each(&model->iterations, put_iteration_total, model);
+	fold_each(&model->timers, put_timer_total, model);
 	return put;
 }
 
@@ -245,6 +257,7 @@ static void settle(struct model *model, struct dirty *put, bool stored)
 	stack_stored(model);
 	fold_clear(&model->steps);
 	fold_clear(&model->iterations);
+	fold_clear(&model->timers);
 }
 
 int model_commit(struct model *model, uint64_t now_ns)
@@ -286,7 +299,8 @@ int model_commit(struct model *model, uint64_t now_ns)
 int model_tick(struct model *model, uint64_t now_ns)
 {
 	bool pending = model->dirty || model->stepped || model->steps.count ||
-		       model->iterations.count || store_pending(model->store);
+		       model->iterations.count || model->timers.count ||
+		       store_pending(model->store);
 
 	if (!pending || now_ns - model->committed_at < COMMIT_NS)
 		return 0;
@@ -302,6 +316,8 @@ static void dispatch(struct model *model, struct process *p, const struct ev_hea
 		break;
 		RECORD(step, task_step)
 		RECORD(iteration, iteration_record)
+		RECORD(wakeup, wakeup_record)
+		RECORD(timer, timer_record)
 		RECORD(task_new, task_new)
 		RECORD(task_name, task_name)
 		RECORD(task_cancel, task_cancel)
@@ -315,6 +331,14 @@ static void dispatch(struct model *model, struct process *p, const struct ev_hea
 		RECORD(cell_end, cell_end)
 		RECORD(loop_start, loop_start)
 		RECORD(loop_stop, loop_stop)
+		RECORD(loop_close, loop_close)
+		RECORD(refused, refused_record)
+		RECORD(job_new, job_new)
+		RECORD(job_run, job_run)
+		RECORD(queue, queue_record)
+		RECORD(asyncgen_left, asyncgen_left_record)
+		RECORD(gathered, gathered_record)
+		RECORD(received, received_record)
 		RECORD(code, stack_code)
 		RECORD(stack, stack_record)
 		RECORD(name, process_name)
@@ -353,7 +377,7 @@ int model_record(void *ctx, uint32_t pid, const struct ev_head *record)
 	p->last_ns = time_ns;
 	dispatch(model, p, record);
 	if (store_pending(model->store) >= COMMIT_ROWS || model->steps.count > FOLD_LINES_MAX ||
-		model->iterations.count > FOLD_LINES_MAX)
+		model->iterations.count > FOLD_LINES_MAX || model->timers.count > FOLD_LINES_MAX)
 		model_commit(model,
 			clock_ns(CLOCK_MONOTONIC)); /* its error is model->error, told at close */
 	return 0;

@@ -26,7 +26,7 @@ void block_record(struct model *model, struct process *p, const struct ev_block 
 		begin_ns = end_ns;
 	wall_ns = end_ns - begin_ns;
 	cpu_ns = r->cpu_ns < wall_ns ? r->cpu_ns : wall_ns;
-	p->saw_calls = true;
+	process_calls_seen(model, p);
 	if (!syscall) {
 		snprintf(number, sizeof(number), "call %u", r->call); /* of a newer sensor */
 		syscall = number;
@@ -39,7 +39,7 @@ void block_record(struct model *model, struct process *p, const struct ev_block 
 	cell = cell_for_work(t, task, s, begin_ns, end_ns);
 	callsite_name(model, p, s, syscall, call, sizeof(call));
 	STORE_PUT(model->store, block, NUMBER(p->id), NUMBER(t->id), ID(loop ? loop->id : 0),
-		ID(task ? task->id : 0), ID(cell ? cell->id : 0), NUMBER(begin_ns),
+		ID(task_row(task)), ID(cell ? cell->id : 0), NUMBER(begin_ns),
 		NUMBER(wall_ns - cpu_ns), NUMBER(cpu_ns), TEXT_OF(call), TEXT_OF(syscall),
 		TEXT_OF(callsite_class_name(class)), TEXT_OF(target), ID(stack_row(model, s)),
 		TEXT_OF(site.file), NUMBER_IF(site.line, site.line), TEXT_OF(site.function));

@@ -1,9 +1,11 @@
 /* Single facts: collections, audit events, anomalies. */
 #include "collector/model_state.h"
 
-#include <string.h>
+#include <stdlib.h>
 
 #include "collector/shorten.h"
+#include "probe/base/cleanup.h"
+#include "probe/base/text.h"
 
 /* ---- collections: which task they interrupted is known when its step ends */
 
@@ -45,6 +47,12 @@ void gc_record(struct model *model, struct process *p, const struct ev_gc *r)
 		return;
 	if (begin_ns > end_ns)
 		begin_ns = end_ns;
+	if (!t->gc)
+		t->gc = malloc(PENDING_GC_MAX * sizeof(*t->gc));
+	if (!t->gc) {
+		loss_add(model, p, "records without memory", 1);
+		return;
+	}
 	if (t->gcs == PENDING_GC_MAX)
 		gc_settle(model, t, NULL, 0, UINT64_MAX);
 	t->gc[t->gcs++] =
@@ -74,7 +82,7 @@ void audit_record(struct model *model, struct process *p, const struct ev_audit 
 	model->audits++;
 	s = stack_get(model, p, r->stack);
 	cell = cell_for_work(t, task, s, time_ns, time_ns);
-	STORE_PUT(model->store, audit, NUMBER(p->id), NUMBER(t->id), ID(task ? task->id : 0),
+	STORE_PUT(model->store, audit, NUMBER(p->id), NUMBER(t->id), ID(task_row(task)),
 		ID(cell ? cell->id : 0), NUMBER(time_ns), TEXT_OF(event ? event : "?"),
 		TEXT_OF(tail_text(model, &r->head, 0)), ID(stack_row(model, s)));
 }
@@ -93,7 +101,7 @@ void anomaly_put(struct model *model, struct process *p, uint64_t time_ns, const
 	}
 	model->anomalies++;
 	STORE_PUT(model->store, anomaly, NUMBER(p->id), NUMBER(time_ns), TEXT_OF(kind),
-		ID(task ? task->id : 0), ID(cell ? cell->id : 0), TEXT_OF(coro), TEXT_OF(message),
+		ID(task_row(task)), ID(cell ? cell->id : 0), TEXT_OF(coro), TEXT_OF(message),
 		ID(stack_row(model, s)), TEXT_OF(site.file), NUMBER_IF(site.line, site.line),
 		TEXT_OF(site.function));
 }
@@ -123,4 +131,60 @@ void never_awaited_record(struct model *model, struct process *p, const struct e
 	anomaly_put(model, p, time_ns, "never_awaited", task,
 		cell_for_work(t, task, s, time_ns, time_ns), coro, message, s,
 		site_of_dropped(s, code_get(p, r->code)));
+}
+
+void asyncgen_left_record(struct model *model, struct process *p, const struct ev_asyncgen_left *r)
+{
+	uint64_t time_ns = model_time(model, r->head.time_ns);
+	struct thread *t = thread_get(model, p, r->head.tid, time_ns);
+	const struct task *task = task_get(p, r->task);
+	struct stack *s = stack_get(model, p, r->stack);
+	const char *name = tail_text(model, &r->head, 0);
+	char message[200];
+
+	if (!t)
+		return;
+	shorten(message, sizeof(message), "async generator '%s' was left to the loop's finalizer",
+		name);
+	anomaly_put(model, p, time_ns, "asyncgen_left", task,
+		cell_for_work(t, task, s, time_ns, time_ns), name, message, s,
+		site_of_dropped(s, code_get(p, r->code)));
+}
+
+/* About a task, told when it goes on. */
+static void put_of_task(struct model *model, struct process *p, const struct ev_head *r,
+	const char *kind, const struct task *task, const char *message, struct stack *s)
+{
+	uint64_t time_ns = model_time(model, r->time_ns);
+	struct thread *t = thread_get(model, p, r->tid, time_ns);
+
+	if (!t)
+		return;
+	anomaly_put(model, p, time_ns, kind, task, cell_for_work(t, task, s, time_ns, time_ns),
+		task ? task->coro : "", message, s, stack_site(s));
+}
+
+void gathered_record(struct model *model, struct process *p, const struct ev_gathered *r)
+{
+	const char *type = name_get(p, r->exception);
+	char message[200];
+
+	if (!r->failures)
+		return;
+	shorten(message, sizeof(message), "%u of %u%s%s", r->failures, r->results, type ? ", " : "",
+		type ? type : "");
+	put_of_task(model, p, &r->head, "gathered_failures", task_get(p, r->task), message,
+		stack_get(model, p, r->stack));
+}
+
+void received_record(struct model *model, struct process *p, const struct ev_received *r)
+{
+	size_t size;
+	const void *bytes = record_tail(&r->head, 0, &size);
+	cleanup(freep) char *message = size ? text_to_utf8(bytes, size) : NULL;
+	char buf[EXCEPTION_MAX];
+	const char *text = exception_text(name_get(p, r->exception), message, buf, sizeof(buf));
+
+	put_of_task(model, p, &r->head, "received", task_get(p, r->task), text ? text : "",
+		stack_get(model, p, r->stack));
 }

@@ -1,124 +1,9 @@
 /*
- * Loops, their iterations, and what each iteration's time went to. With the agent alone: CPU, GIL
- * and run-queue time are measured over the whole iteration, waits one by one in the calls that
- * block; what nothing explains is `unknown`.
+ * Iterations, and what the time of each went to. With the agent alone: CPU, GIL and run-queue time
+ * are measured over the whole iteration, waits one by one in the calls that block; what nothing
+ * explains is `unknown`.
  */
 #include "collector/model_state.h"
-
-#include <stdlib.h>
-#include <string.h>
-
-/* ---- loops */
-
-static void put_loop(struct model *model, struct dirty *d)
-{
-	const struct loop *l =
-		(const struct loop *)((const char *)d - offsetof(struct loop, dirty));
-
-	STORE_PUT(model->store, loop, NUMBER(l->id), NUMBER(l->process->id), NUMBER(l->thread->id),
-		TEXT_OF(l->kind), TEXT_OF(l->type), NUMBER(l->coarse), NUMBER(l->began_ns),
-		NUMBER_IF(l->stopped, l->ended_ns), ID(l->stack), NUMBER(l->iterations),
-		NUMBER(l->busy_ns), NUMBER(l->select_ns), NUMBER(l->max_busy_ns));
-}
-
-struct loop *thread_loop(const struct thread *t)
-{
-	return t->depth ? t->loops[t->depth - 1] : NULL;
-}
-
-struct loop *loop_get(
-	struct model *model, struct process *p, struct thread *t, uint64_t id, uint64_t time_ns)
-{
-	struct loop *l = map_get(&p->loops, id);
-
-	if (l)
-		return l;
-	l = calloc(1, sizeof(*l));
-	if (!l || map_put(&p->loops, id, l)) {
-		free(l);
-		loss_add(model, p, "records without memory", 1);
-		return NULL;
-	}
-	l->dirty.put = put_loop;
-	l->id = ++model->loops;
-	l->process = p;
-	l->thread = t;
-	l->kind = "asyncio";
-	l->type = "";
-	l->began_ns = time_ns;
-	model_dirty(model, &l->dirty);
-	return l;
-}
-
-static void enter_loop(struct model *model, struct thread *t, struct loop *l)
-{
-	for (unsigned int i = 0; i < t->depth; i++)
-		if (t->loops[i] == l)
-			return; /* re-entered, as nest_asyncio does: one loop, one series of
-				   iterations */
-	if (t->depth == LOOP_DEPTH) {
-		/* Ends were lost; the outermost is the least likely to be running. */
-		memmove(t->loops, t->loops + 1, sizeof(t->loops) - sizeof(t->loops[0]));
-		t->depth--;
-	}
-	t->loops[t->depth++] = l;
-	l->thread = t;
-	l->running = true;
-	l->stopped = false;
-	l->span = (struct span){0};
-	model_dirty(model, &l->dirty);
-}
-
-void loop_start(struct model *model, struct process *p, const struct ev_loop_start *r)
-{
-	uint64_t time_ns = model_time(model, r->head.time_ns);
-	struct thread *t = thread_get(model, p, r->head.tid, time_ns);
-	struct loop *l = t ? loop_get(model, p, t, r->loop, time_ns) : NULL;
-
-	if (!l)
-		return;
-	if (!l->entries) {
-		struct stack *s = stack_get(model, p, r->stack);
-
-		l->began_ns = time_ns < l->began_ns ? time_ns : l->began_ns;
-		l->stack = stack_row(model, s);
-	}
-	l->kind = r->flags & LOOP_UVLOOP ? "uvloop" : "asyncio";
-	l->coarse = r->flags & LOOP_COARSE;
-	l->type = tail_text(model, &r->head, 0);
-	l->entries++;
-	enter_loop(model, t, l);
-	model_dirty(model, &l->dirty);
-}
-
-static void leave_loop(struct thread *t, const struct loop *l)
-{
-	for (unsigned int i = t->depth; i-- > 0;) {
-		if (t->loops[i] != l)
-			continue;
-		t->depth--;
-		memmove(t->loops + i, t->loops + i + 1, (t->depth - i) * sizeof(t->loops[0]));
-	}
-}
-
-void loop_stop(struct model *model, struct process *p, const struct ev_loop_stop *r)
-{
-	uint64_t time_ns = model_time(model, r->head.time_ns);
-	struct thread *t = thread_get(model, p, r->head.tid, time_ns);
-	struct loop *l = map_get(&p->loops, r->loop);
-
-	if (!t || !l)
-		return;
-	if (l->entries)
-		l->entries--;
-	if (l->entries)
-		return; /* the inner run of a loop that was re-entered */
-	l->running = false;
-	l->stopped = true;
-	l->ended_ns = time_ns;
-	leave_loop(t, l);
-	model_dirty(model, &l->dirty);
-}
 
 /* ---- what happens inside an iteration that is still open; for every loop that is inside another
  * on this thread */
@@ -338,7 +223,7 @@ void iteration_record(struct model *model, struct process *p, const struct ev_it
 	select_ns = least(r->select_ns, begin_ns); /* not before the trace began */
 	causes_seen(model, p);
 	if (!l->running || l->thread != t)
-		enter_loop(model, t, l); /* its start was before the agent, or lost */
+		loop_enter(model, t, l); /* its start was before the agent, or lost */
 	t->iterations++;
 	gc_settle(model, t, NULL, begin_ns, end_ns);
 	if (l->span.last_ns && l->span.last_ns <= begin_ns)

@@ -254,6 +254,14 @@ void process_record(struct model *model, uint32_t pid, const struct ev_process *
 	model_dirty(model, &p->dirty);
 }
 
+void process_calls_seen(struct model *model, struct process *p)
+{
+	if (p->saw_calls)
+		return;
+	p->saw_calls = true;
+	coverage_add(model, p, "syscalls", "agent", "");
+}
+
 void process_hook(struct model *model, struct process *p, const struct ev_hook *r)
 {
 	char what[160];
@@ -261,7 +269,7 @@ void process_hook(struct model *model, struct process *p, const struct ev_hook *
 	snprintf(what, sizeof(what), "hook:%s", tail_text(model, &r->head, 0));
 	/* Calls are timed by redirecting the imports of one object: read@_io.so. */
 	if (r->placed && strchr(what, '@'))
-		p->saw_calls = true;
+		process_calls_seen(model, p);
 	coverage_add(
 		model, p, what, r->placed ? "placed" : "refused", tail_text(model, &r->head, 1));
 }
@@ -306,6 +314,10 @@ struct thread *thread_get(struct model *model, struct process *p, uint32_t tid, 
 	if (t) {
 		p->last_thread = t;
 		return t;
+	}
+	if (model->threads >= THREADS_MAX) {
+		loss_add(model, p, "threads beyond the limit", 1);
+		return NULL;
 	}
 	t = calloc(1, sizeof(*t));
 	if (!t || map_put(&p->threads, tid, t)) {
@@ -357,7 +369,8 @@ static void close_coverage(struct model *model, struct process *p)
 {
 	if (!p->saw_tasks)
 		coverage_add(model, p, "tasks", "none", "no task was seen");
-	coverage_add(model, p, "syscalls", p->saw_calls ? "agent" : "none", "");
+	if (!p->saw_calls)
+		coverage_add(model, p, "syscalls", "none", "no call could be timed");
 	if (!p->saw_iterations)
 		coverage_add(model, p, "causes", "none", "no loop iteration was seen");
 	if (!p->is_kernel)
@@ -382,9 +395,18 @@ static void free_value(void *value, void *ctx)
 	free(value);
 }
 
+static void free_thread(void *value, void *ctx)
+{
+	struct thread *t = value;
+
+	(void)ctx;
+	free(t->gc);
+	free(t);
+}
+
 void process_free(struct process *p)
 {
-	map_each(&p->threads, free_value, NULL);
+	map_each(&p->threads, free_thread, NULL);
 	map_each(&p->loops, free_value, NULL);
 	map_each(&p->codes, free_value, NULL);
 	map_each(&p->stacks, free_value, NULL);
@@ -398,6 +420,9 @@ void process_free(struct process *p)
 	map_free(&p->codes);
 	map_free(&p->stacks);
 	map_free(&p->tasks);
+	map_free(&p->jobs);
+	map_free(&p->queues);
+	map_free(&p->waiting);
 	map_free(&p->cell_by_file);
 	free(p);
 }

@@ -24,10 +24,22 @@
 #define AUDIT_MAX 100000u
 #define ANOMALY_MAX 100000u
 #define CELLS_MAX 100000u
+#define THREADS_MAX (1u << 18)
+#define LOOPS_MAX 100000u
+#define LOOP_RUNS_MAX 100000u
+#define REFUSALS_MAX 100000u
+#define SHORT_WAITS_MAX 100000u /* below min_step, kept for the exception they brought */
+#define JOBS_MAX 500000u
+#define JOBS_LIVE_MAX (1u << 17) /* of one process, given and not done */
+#define QUEUES_MAX 50000u
+#define QUEUE_SAMPLES_MAX 1000000u
+#define INNER_RUNS_MAX 16              /* of a thread, runs of loops whose step has not ended */
 #define LOSSES_MAX 512u                /* kinds of losses; later ones are one kind */
 #define LOSS_MAX ((uint64_t)INT64_MAX) /* of one kind: SQLite's largest number */
 #define COVERAGE_MAX 8192u
 #define TEXT_BYTES_MAX (256u << 20) /* of all interned strings */
+#define EXCEPTION_MAX 256           /* bytes of "ValueError: row 1" */
+#define WHAT_MAX 160                /* bytes of "what it waits for" */
 #define LOOP_DEPTH 8  /* loops nested on one thread (nest_asyncio, or a loop within a loop) */
 #define CELL_DEPTH 16 /* cells run by cells */
 
@@ -40,6 +52,14 @@ struct dirty {
 	void (*stored)(struct model *model, struct dirty *self);
 	bool queued;
 	bool changed; /* since it was put */
+};
+
+/* First member of an object with a row that may end before the trace does. */
+struct live {
+	struct dirty dirty; /* first */
+	struct live *next, **link;
+	bool done;          /* nothing more will come: freed once its row is stored */
+	bool kept, dropped; /* its row is in the file; it was refused for want of room */
 };
 
 enum block_class {
@@ -125,6 +145,16 @@ enum { /* task.cancels: who called cancel() */
 	CANCEL_INTERRUPTED = 8, /* by the shutdown, with the main coroutine pending: Ctrl-C */
 };
 
+struct wake { /* who ended a wait; all 0: not seen */
+	uint64_t time_ns, set_ns;
+	uint64_t by_id; /* row of the task whose step did it */
+	const struct thread *thread;
+	uint32_t how; /* enum wake_how */
+	uint32_t stack;
+	bool set_seen;
+	char *received; /* "TimeoutError: text", malloc'd; NULL: no exception */
+};
+
 struct task {
 	struct dirty dirty;
 	uint64_t id;
@@ -157,6 +187,8 @@ struct task {
 	struct stack *await_stack;
 	const char *await_type;
 	struct task *await_task; /* reference */
+	uint64_t waits_on;       /* address, where it is no task; its key in process.waiting */
+	struct wake wake;
 	const char *leaked;
 	struct task *next, *previous; /* of its process */
 	struct task *stepped_next;    /* rows to refresh at the next checkpoint */
@@ -173,19 +205,36 @@ struct span {
 	struct site block_site, step_site;
 };
 
+struct loop_run {         /* one run_forever() */
+	struct live live; /* first */
+	uint64_t id;
+	const struct loop *loop;
+	const struct thread *thread;
+	const struct cell *cell;
+	uint64_t task_id;
+	bool ended, settled; /* settled: whose step started it is known, or will not be */
+	uint64_t began_ns, ended_ns;
+	const struct stack *started;
+	uint32_t stack; /* row */
+	struct site site;
+	struct loop_run *outer; /* of the same loop, where it is re-entered */
+};
+
 struct loop {
 	struct dirty dirty;
 	uint64_t id; /* row */
 	struct process *process;
 	struct thread *thread;
 	const char *kind, *type;
-	bool coarse, running, stopped;
-	uint64_t began_ns, ended_ns;
+	bool coarse, running, stopped, closed;
+	uint64_t began_ns, ended_ns, closed_ns;
 	uint32_t stack; /* row */
 	uint64_t iterations, busy_ns, select_ns, max_busy_ns;
 	struct span span;
-	unsigned int entries; /* run_forever() calls that have not returned */
-	struct task *main;    /* reference: the task of its run_until_complete() */
+	unsigned int entries;  /* run_forever() calls that have not returned */
+	struct loop_run *run;  /* the innermost of them */
+	unsigned int runs_cut; /* of those inside it, the ones without a loop_run */
+	struct task *main;     /* reference: the task of its run_until_complete() */
 };
 
 struct pending_gc { /* waits for the step that it happened in */
@@ -208,9 +257,11 @@ struct thread {
 	struct cell *cell; /* open, innermost */
 	struct cell *recent[RECENT_CELLS];
 	unsigned int recent_at;
-	uint64_t iterations; /* records */
-	struct pending_gc gc[PENDING_GC_MAX];
+	uint64_t iterations;   /* records */
+	struct pending_gc *gc; /* room for PENDING_GC_MAX; NULL: none seen */
 	unsigned int gcs;
+	struct loop_run *inner_run[INNER_RUNS_MAX];
+	unsigned int inner_runs;
 };
 
 struct loss {
@@ -244,7 +295,9 @@ struct process {
 	bool saw_tasks, saw_iterations, saw_calls;
 	uint64_t lost;
 	struct map threads, loops, names, codes, stacks,
-		tasks;           /* by the sensor's id, or the task's address */
+		tasks, /* by the sensor's id, or the object's address */
+		jobs, queues;
+	struct map waiting;      /* address of a future -> the task that waits for it */
 	struct map cell_by_file; /* hash of ipykernel's file name, or interned pointer -> newest
 				    cell */
 	struct thread *last_thread;
@@ -272,7 +325,8 @@ struct model {
 	struct process *last_process;
 	struct dirty *dirty;
 	struct task *stepped;
-	struct fold steps, iterations;
+	struct live *live;
+	struct fold steps, iterations, timers;
 	struct map frames; /* by hash */
 	struct frame **frame;
 	uint32_t frame_count, frames_room, frames_put, frames_committed;
@@ -282,10 +336,10 @@ struct model {
 	struct loss *losses;
 	struct fact *facts;
 	struct source_cache *sources;
-	uint64_t tasks, threads, loops, cells, processes_count, losses_count,
-		coverage_count;  /* ids given out */
-	uint64_t discrepancy_ns; /* the largest */
-	uint32_t live_tasks, audits, anomalies;
+	uint64_t tasks, threads, loops, cells, processes_count, losses_count, coverage_count,
+		loop_runs, jobs, queues; /* ids given out */
+	uint64_t discrepancy_ns;         /* the largest */
+	uint32_t live_tasks, audits, anomalies, short_waits, refusals, queue_samples;
 };
 
 /* ---- model.c */
@@ -296,6 +350,13 @@ uint64_t model_time(const struct model *model, uint64_t time_ns);
 bool model_room(struct model *model);
 int model_commit(struct model *model, uint64_t now_ns);
 
+/* ---- model_live.c */
+/* Zeroed but for its struct live, which is put at the next commit; NULL: out of memory. */
+void *live_new(struct model *model, size_t size, void (*put)(struct model *, struct dirty *));
+void live_done(struct model *model, struct live *live);
+bool live_room(struct model *model, struct live *live); /* whether its row may be put */
+void live_free(struct model *model);
+
 /* ---- model_process.c: processes, threads, names, losses, facts */
 struct process *process_get(struct model *model, uint32_t pid, uint64_t time_ns);
 struct thread *thread_get(struct model *model, struct process *p, uint32_t tid, uint64_t time_ns);
@@ -304,6 +365,7 @@ void process_record(struct model *model, uint32_t pid, const struct ev_process *
 void process_hook(struct model *model, struct process *p, const struct ev_hook *r);
 void process_thread(struct model *model, struct process *p, const struct ev_thread *r);
 void process_name(struct model *model, struct process *p, const struct ev_name *r);
+void process_calls_seen(struct model *model, struct process *p);
 void process_lost(struct model *model, struct process *p, const struct ev_lost *r);
 void process_end(struct model *model, struct process *p, uint64_t time_ns, int wait_status);
 void process_close(
@@ -344,12 +406,26 @@ struct task *task_get(const struct process *p, uint64_t address);
 struct task *task_ref(struct task *t); /* accepts NULL */
 void task_unref(struct model *model, struct task *t);
 void task_dirty(struct model *model, struct task *t);
+/* What other rows say of it; 0: NULL, or it has no row. */
+static inline uint64_t task_row(const struct task *t)
+{
+	return t && !t->dropped ? t->id : 0;
+}
+/* "ValueError: row 1"; NULL where there is neither. Returns buf. */
+const char *exception_text(const char *type, const char *message, char *buf, size_t size);
 void task_free_all(struct process *p);
 /* Rows of tasks that only stepped since the last call. */
 void task_refresh(struct model *model);
 
+/* ---- model_wait.c */
+void wait_begin(struct model *model, struct task *t, const struct ev_step *r);
+void wait_stop(struct model *model, struct task *t);
+void wait_record(struct model *model, struct task *t, uint64_t begin_ns); /* its row, if any */
+void wakeup_record(struct model *model, struct process *p, const struct ev_wakeup *r);
+/* Who waits for a future that is no task; NULL: nobody. */
+const struct task *wait_task(const struct process *p, uint64_t future);
+
 /* ---- model_await.c: what tasks wait for */
-struct value;
 void await_describe(struct model *model, const struct task *t, char *buf, size_t size);
 struct site await_site(const struct task *t);
 
@@ -373,26 +449,42 @@ struct cell *cell_for_work(const struct thread *t, const struct task *task, cons
 	uint64_t begin_ns, uint64_t end_ns);
 struct cell *cell_for_span(const struct thread *t, uint64_t begin_ns, uint64_t end_ns);
 
-/* ---- model_iteration.c: loops, their iterations and causes */
+/* ---- model_loop.c */
 struct loop *loop_get(
 	struct model *model, struct process *p, struct thread *t, uint64_t id, uint64_t time_ns);
 void loop_start(struct model *model, struct process *p, const struct ev_loop_start *r);
 void loop_stop(struct model *model, struct process *p, const struct ev_loop_stop *r);
-void iteration_record(struct model *model, struct process *p, const struct ev_iteration *r);
+void loop_close(struct model *model, struct process *p, const struct ev_loop_close *r);
+void loop_enter(struct model *model, struct thread *t, struct loop *l);
+/* This task's step from begin to end started the loops that were started meanwhile. */
+void loop_settle(struct model *model, struct thread *t, const struct task *task, uint64_t begin_ns,
+	uint64_t end_ns);
+void refused_record(struct model *model, struct process *p, const struct ev_refused *r);
 struct loop *thread_loop(const struct thread *t); /* the innermost running one; NULL: none */
+
+/* ---- model_iteration.c: iterations and their causes */
+void iteration_record(struct model *model, struct process *p, const struct ev_iteration *r);
 void span_block(struct thread *t, enum block_class class, uint64_t begin_ns, uint64_t end_ns,
 	uint64_t cpu_ns, struct site site);
 void span_gc(struct thread *t, uint64_t begin_ns, uint64_t end_ns, uint64_t cpu_ns);
 void span_step(struct thread *t, uint64_t duration_ns, struct site site);
 
-/* ---- model_block.c: blocking calls, collections, audit events, anomalies */
+/* ---- model_timer.c, model_job.c, model_queue.c, model_block.c */
+void timer_record(struct model *model, struct process *p, const struct ev_timer *r);
+void job_new(struct model *model, struct process *p, const struct ev_job_new *r);
+void job_run(struct model *model, struct process *p, const struct ev_job_run *r);
+void queue_record(struct model *model, struct process *p, const struct ev_queue *r);
 void block_record(struct model *model, struct process *p, const struct ev_block *r);
-/* ---- model_fact.c */
+
+/* ---- model_fact.c: collections, audit events, anomalies */
 void gc_record(struct model *model, struct process *p, const struct ev_gc *r);
 void gc_settle(struct model *model, struct thread *t, const struct task *task, uint64_t begin_ns,
 	uint64_t end_ns);
 void audit_record(struct model *model, struct process *p, const struct ev_audit *r);
 void never_awaited_record(struct model *model, struct process *p, const struct ev_never_awaited *r);
+void asyncgen_left_record(struct model *model, struct process *p, const struct ev_asyncgen_left *r);
+void gathered_record(struct model *model, struct process *p, const struct ev_gathered *r);
+void received_record(struct model *model, struct process *p, const struct ev_received *r);
 void anomaly_put(struct model *model, struct process *p, uint64_t time_ns, const char *kind,
 	const struct task *task, struct cell *cell, const char *coro, const char *message,
 	struct stack *s, struct site site);

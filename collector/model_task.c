@@ -9,8 +9,6 @@
 #include "probe/base/text.h"
 
 #define TASK_OF(d) ((struct task *)((char *)(d)-offsetof(struct task, dirty)))
-#define EXCEPTION_MAX 256 /* bytes of "ValueError: row 1" */
-#define WHAT_MAX 160      /* bytes of "what it waits for" */
 
 /* ---- life */
 
@@ -30,6 +28,7 @@ static void free_task(struct task *t)
 {
 	free(t->name);
 	free(t->message);
+	free(t->wake.received);
 	free(t);
 }
 
@@ -78,18 +77,12 @@ static const char *canceller(const struct task *t)
 	return t->cancels ? "shutdown" : NULL;
 }
 
-/* "ValueError: row 1"; NULL: it did not fail, or nobody said with what. */
-static const char *exception_text(const struct task *t, char *buf, size_t size)
+const char *exception_text(const char *type, const char *message, char *buf, size_t size)
 {
-	if (!t->exception && !t->message)
+	if (!type && !message)
 		return NULL;
-	return shorten(buf, size, "%s%s%s", t->exception ? t->exception : "",
-		t->exception && t->message ? ": " : "", t->message ? t->message : "");
-}
-
-static uint64_t id_of_awaited(const struct task *t)
-{
-	return t->await_task && !t->await_task->dropped ? t->await_task->id : 0;
+	return shorten(buf, size, "%s%s%s", type ? type : "", type && message ? ": " : "",
+		message ? message : "");
 }
 
 static void put_task(struct model *model, struct dirty *d)
@@ -115,12 +108,12 @@ static void put_task(struct model *model, struct dirty *d)
 		NUMBER(t->created_ns), ID(t->stack), TEXT_OF(t->created.file),
 		NUMBER_IF(t->created.line, t->created.line), TEXT_OF(t->created.function),
 		NUMBER_IF(t->ended, t->ended_ns), TEXT_OF(state_text(t)),
-		TEXT_OF(exception_text(t, exception, sizeof(exception))), NUMBER(!t->unretrieved),
-		TEXT_OF(canceller(t)), NUMBER(t->steps), NUMBER(t->busy_ns), NUMBER(t->max_step_ns),
-		NUMBER_IF(t->steps, t->last_ns), TEXT_OF(waits ? what : NULL),
-		ID(waits ? stack_row(model, t->await_stack) : 0), TEXT_OF(at.file),
-		NUMBER_IF(at.line, at.line), TEXT_OF(at.function), ID(waits ? id_of_awaited(t) : 0),
-		TEXT_OF(t->leaked));
+		TEXT_OF(exception_text(t->exception, t->message, exception, sizeof(exception))),
+		NUMBER(!t->unretrieved), TEXT_OF(canceller(t)), NUMBER(t->steps),
+		NUMBER(t->busy_ns), NUMBER(t->max_step_ns), NUMBER_IF(t->steps, t->last_ns),
+		TEXT_OF(waits ? what : NULL), ID(waits ? stack_row(model, t->await_stack) : 0),
+		TEXT_OF(at.file), NUMBER_IF(at.line, at.line), TEXT_OF(at.function),
+		ID(waits ? task_row(t->await_task) : 0), TEXT_OF(t->leaked));
 }
 
 static void stored_task(struct model *model, struct dirty *d)
@@ -206,13 +199,6 @@ static void forget_oldest(struct model *model, struct process *p)
 	task_unref(model, t);
 }
 
-static void stop_waiting(struct model *model, struct task *t)
-{
-	task_unref(model, t->await_task);
-	t->await_task = NULL;
-	t->waits = false;
-}
-
 static void end_task(struct model *model, struct task *t, uint32_t state, uint64_t time_ns)
 {
 	struct process *p = t->process;
@@ -223,7 +209,7 @@ static void end_task(struct model *model, struct task *t, uint32_t state, uint64
 	t->state = state;
 	t->ended_ns = time_ns;
 	t->leaked = leak_reason(t);
-	stop_waiting(model, t);
+	wait_stop(model, t);
 	task_unref(model, t->parent);
 	t->parent = NULL;
 	model->live_tasks--;
@@ -337,20 +323,6 @@ static struct site site_of_coro(const struct task *t)
 	return (struct site){t->code->file, t->code->function, t->code->firstlineno};
 }
 
-/* The wait that this step ends, if it lasted; a task that asked to run again at once waited for
- * nothing. */
-static void record_wait(struct model *model, struct task *t, uint64_t begin_ns)
-{
-	uint64_t wait_ns = begin_ns > t->last_ns ? begin_ns - t->last_ns : 0;
-	char what[WHAT_MAX];
-
-	if (!t->waits || wait_ns < model->fold_ns || !model_room(model))
-		return;
-	await_describe(model, t, what, sizeof(what));
-	STORE_PUT(model->store, await, NUMBER(t->id), NUMBER(t->last_ns), NUMBER(wait_ns),
-		TEXT_OF(what), ID(stack_row(model, t->await_stack)), ID(id_of_awaited(t)));
-}
-
 static void record_step(struct model *model, struct task *t, struct thread *thread,
 	uint64_t begin_ns, uint64_t end_ns)
 {
@@ -363,6 +335,8 @@ static void record_step(struct model *model, struct task *t, struct thread *thre
 	}
 	if (thread->gcs)
 		gc_settle(model, thread, t, begin_ns, end_ns);
+	if (thread->inner_runs)
+		loop_settle(model, thread, t, begin_ns, end_ns);
 	if (duration_ns < model->fold_ns) {
 		if (fold_add(&model->steps, t->loop ? t->loop->id : 0, cell ? cell->id : 0,
 			    begin_ns, duration_ns, 0))
@@ -373,18 +347,6 @@ static void record_step(struct model *model, struct task *t, struct thread *thre
 	if (model_room(model))
 		STORE_PUT(model->store, step, NUMBER(t->id), ID(cell ? cell->id : 0),
 			NUMBER(thread->id), NUMBER(begin_ns), NUMBER(duration_ns));
-}
-
-static void begin_wait(struct model *model, struct task *t, const struct ev_step *r)
-{
-	t->waits = r->waits_on != 0;
-	t->await_stack = stack_get(model, t->process, r->await_stack);
-	t->await_type = name_get(t->process, r->await_type);
-	t->await_task = task_ref(task_get(t->process, r->waits_on));
-	if (t->await_task == t) { /* an address nobody can wait for */
-		task_unref(model, t);
-		t->await_task = NULL;
-	}
 }
 
 void task_step(struct model *model, struct process *p, const struct ev_step *r)
@@ -412,8 +374,8 @@ void task_step(struct model *model, struct process *p, const struct ev_step *r)
 		t->loop = thread_loop(thread);
 		main_of_loop(model, t);
 	}
-	record_wait(model, t, begin_ns);
-	stop_waiting(model, t);
+	wait_record(model, t, begin_ns);
+	wait_stop(model, t);
 	t->steps++;
 	t->busy_ns += end_ns - begin_ns;
 	if (end_ns - begin_ns > t->max_step_ns)
@@ -421,7 +383,7 @@ void task_step(struct model *model, struct process *p, const struct ev_step *r)
 	t->last_ns = end_ns;
 	record_step(model, t, thread, begin_ns, end_ns);
 	if (r->state == TASK_PENDING) {
-		begin_wait(model, t, r);
+		wait_begin(model, t, r);
 		stepped(model, t);
 		return;
 	}
@@ -457,7 +419,7 @@ void task_gone(struct model *model, struct process *p, const struct ev_task_gone
 		return;
 	if (r->flags & GONE_UNRETRIEVED && !t->unretrieved) {
 		char text[EXCEPTION_MAX];
-		const char *said = exception_text(t, text, sizeof(text));
+		const char *said = exception_text(t->exception, t->message, text, sizeof(text));
 
 		t->unretrieved = true;
 		task_dirty(model, t);

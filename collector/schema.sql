@@ -36,6 +36,7 @@ CREATE TABLE loop(
 	coarse INTEGER NOT NULL DEFAULT 0,	-- 1: its selector cannot be timed
 	began_ns INTEGER NOT NULL,	-- first run_forever
 	ended_ns INTEGER,		-- last return of run_forever; null: still running at the end
+	closed_ns INTEGER,		-- null: not seen to be closed
 	stack INTEGER REFERENCES stack,	-- who started it first
 	iterations INTEGER NOT NULL DEFAULT 0,	-- all of them, folded ones too
 	busy_ns INTEGER NOT NULL DEFAULT 0,
@@ -110,7 +111,7 @@ CREATE TABLE step_total(		-- exact totals of shorter steps
 	PRIMARY KEY(loop, cell, second, bucket)
 ) STRICT, WITHOUT ROWID;
 
-CREATE TABLE "await"(			-- waits of at least min_step_ns that have ended
+CREATE TABLE "await"(			-- waits that have ended: of at least min_step_ns, or with an exception
 	id INTEGER PRIMARY KEY,
 	task INTEGER NOT NULL REFERENCES task,
 	begin_ns INTEGER NOT NULL,
@@ -123,7 +124,7 @@ CREATE TABLE "await"(			-- waits of at least min_step_ns that have ended
 	woken_thread INTEGER REFERENCES thread,	-- the thread that set it, or asked for it
 	woken_stack INTEGER REFERENCES stack,	-- where
 	set_ns INTEGER,			-- when; the rest of the wait is the loop being late
-	received TEXT			-- type of the exception it brought
+	received TEXT			-- "TimeoutError: text", the exception it brought; null: none was seen
 ) STRICT;
 
 CREATE TABLE iteration(			-- iterations of at least min_step_ns; the causes sum to busy_ns
@@ -214,7 +215,7 @@ CREATE TABLE late_timer(		-- timers at least min_step_ns late, with whom they ke
 	cell INTEGER REFERENCES cell	-- of that task
 ) STRICT;
 
-CREATE TABLE refusal(			-- work that a running or closed loop refused
+CREATE TABLE refusal(			-- work that a running or closed loop refused, caught by the program or not
 	id INTEGER PRIMARY KEY,
 	process INTEGER NOT NULL REFERENCES process,
 	thread INTEGER NOT NULL REFERENCES thread,
@@ -227,16 +228,16 @@ CREATE TABLE refusal(			-- work that a running or closed loop refused
 	file TEXT, line INTEGER, function TEXT
 ) STRICT;
 
-CREATE TABLE loop_run(			-- one run_forever() of a loop, with who asked
+CREATE TABLE loop_run(			-- one run_forever() of a loop, with who asked for it
 	id INTEGER PRIMARY KEY,
 	loop INTEGER NOT NULL REFERENCES loop,
 	thread INTEGER NOT NULL REFERENCES thread,
 	cell INTEGER REFERENCES cell,
 	task INTEGER REFERENCES task,	-- whose step was open: a loop inside a loop
 	began_ns INTEGER NOT NULL,
-	ended_ns INTEGER,
+	ended_ns INTEGER,		-- null: not seen to end
 	stack INTEGER REFERENCES stack,
-	file TEXT, line INTEGER, function TEXT
+	file TEXT, line INTEGER, function TEXT	-- innermost user frame, else innermost frame
 ) STRICT;
 
 CREATE TABLE executor_job(		-- work given to a thread pool
@@ -245,8 +246,9 @@ CREATE TABLE executor_job(		-- work given to a thread pool
 	task INTEGER REFERENCES task,
 	cell INTEGER REFERENCES cell,
 	workers INTEGER,		-- of its pool; null: unknown
+	worker INTEGER REFERENCES thread,	-- that ran it
 	given_ns INTEGER NOT NULL,
-	began_ns INTEGER,		-- null: never taken up
+	began_ns INTEGER,		-- null: not taken up, or not done when the trace ended
 	ended_ns INTEGER,
 	stack INTEGER REFERENCES stack,
 	file TEXT, line INTEGER, function TEXT
@@ -257,12 +259,14 @@ CREATE TABLE queue(			-- asyncio queues seen while their loop turned
 	process INTEGER NOT NULL REFERENCES process,
 	cell INTEGER REFERENCES cell,
 	type TEXT NOT NULL,
-	maxsize INTEGER NOT NULL,
+	maxsize INTEGER NOT NULL,	-- 0: no bound
+	seen_ns INTEGER NOT NULL,	-- when its size was last looked at
+	largest INTEGER NOT NULL,	-- size seen
 	stack INTEGER REFERENCES stack,	-- where it was made
 	file TEXT, line INTEGER, function TEXT
 ) STRICT;
 
-CREATE TABLE queue_sample(
+CREATE TABLE queue_sample(		-- looked at about once a second, kept where the size had changed
 	queue INTEGER NOT NULL REFERENCES queue,
 	time_ns INTEGER NOT NULL,
 	size INTEGER NOT NULL
@@ -374,6 +378,13 @@ SELECT t.name, t.coro, c.idx AS cell, t.file, t.line, t.leaked AS reason,
 	t.awaiting, t.await_file, t.await_line
 FROM task t LEFT JOIN cell c ON c.id = t.cell
 WHERE t.leaked IS NOT NULL AND t.user ORDER BY t.created_ns;
+
+CREATE VIEW alive_at_shutdown AS
+SELECT t.name, t.coro, c.idx AS cell, t.file, t.line, t.loop,
+	CASE WHEN t.cancelled_by = 'shutdown' THEN 'cancelled' ELSE 'pending' END AS how, t.awaiting
+FROM task t JOIN loop l ON l.id = t.loop LEFT JOIN cell c ON c.id = t.cell
+WHERE t.cancelled_by = 'shutdown' OR (t.created_ns <= l.ended_ns AND (t.ended_ns IS NULL OR t.ended_ns > l.ended_ns))
+ORDER BY t.created_ns;
 
 CREATE VIEW blocking_sites AS
 SELECT c.idx AS cell, b.class, b.call, b.file, b.line, b.function, count(*) AS count,
