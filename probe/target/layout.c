@@ -25,6 +25,8 @@ static const struct member members[] = {
 };
 #define MEMBERS (sizeof(members) / sizeof(members[0]))
 
+#define CODE_UNIT 2u /* bytes of an instruction */
+
 enum { /* words of _Py_DebugOffsets that stay */
 	WORD_COOKIE = 0,
 	WORD_VERSION = 1,
@@ -78,4 +80,19 @@ int layout_refine(struct layout *layout, const void *runtime, size_t n)
 	refined.refined = 1;
 	*layout = refined;
 	return 0;
+}
+
+uint32_t layout_position(const struct layout *layout, uint64_t code, uint64_t instr)
+{
+	uint64_t begin = code + layout->code_instructions;
+
+	if (layout->code_instructions == OFF_ABSENT) {
+		int64_t lasti = (int64_t)instr;
+
+		if (lasti < 0 || lasti > INT32_MAX)
+			return 0;
+		return layout->minor < 10 ? (uint32_t)lasti : (uint32_t)lasti * CODE_UNIT;
+	}
+	/* a torn reading may pair a frame's instruction with another's code */
+	return instr < begin || instr - begin > INT32_MAX ? 0 : (uint32_t)(instr - begin);
 }

@@ -43,5 +43,11 @@ int layout_shipped(int minor, struct layout *ret);
  * failure.
  */
 int layout_refine(struct layout *layout, const void *runtime, size_t n);
+/*
+ * A frame's position in its code, in bytes, as CPython's own f_lasti has it: a line table gives it
+ * the line of the call in progress. instr: the frame's member, an int lasti widened with its sign.
+ * 0 where it has not begun. Not checked against the end of the code.
+ */
+uint32_t layout_position(const struct layout *layout, uint64_t code, uint64_t instr);
 
 #endif

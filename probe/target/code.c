@@ -1,0 +1,124 @@
+/* Code objects of a target, with their texts and line tables. See target.h. */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "probe/base/cleanup.h"
+#include "probe/target/state.h"
+#include "probe/target/unicode.h"
+
+#define TEXT_CHARS_MAX 4096u /* of a file's or function's name; longer ones are cut */
+#define UTF8_PER_CHAR 6u     /* a surrogate's escape */
+#define TABLE_BYTES_MAX (256u << 10)
+
+int target_code_key(struct target *t, uint64_t code, struct target_code_key *ret)
+{
+	const struct layout *lay = &t->layout;
+	const struct memory *m = &t->memory;
+	uint16_t name = lay->code_qualname == OFF_ABSENT ? lay->code_name : lay->code_qualname;
+	struct target_code_key key;
+	uint64_t type;
+	int rc = memory_read_pointer(m, code + lay->object_type, &type);
+
+	if (rc || type != t->symbol[SYMBOL_CODE])
+		return rc ? rc : -EPROTO;
+	rc = memory_read_pointer(m, code + lay->code_filename, &key.filename);
+	if (!rc)
+		rc = memory_read_pointer(m, code + name, &key.name);
+	if (!rc)
+		rc = memory_read_pointer(m, code + lay->code_linetable, &key.linetable);
+	if (!rc)
+		rc = memory_read(
+			m, code + lay->code_firstlineno, &key.firstlineno, sizeof(key.firstlineno));
+	if (!rc)
+		*ret = key;
+	return rc;
+}
+
+/* A str as UTF-8 with a NUL. */
+static int text_read(struct target *t, uint64_t str, char **ret)
+{
+	const struct layout *lay = &t->layout;
+	cleanup(freep) void *data = NULL;
+	cleanup(freep) char *text = NULL;
+	uint64_t type, length, at;
+	unsigned int width;
+	uint32_t state;
+	size_t n;
+	int rc = memory_read_pointer(&t->memory, str + lay->object_type, &type);
+
+	if (rc || type != t->symbol[SYMBOL_STR])
+		return rc ? rc : -EPROTO;
+	rc = memory_read(&t->memory, str + lay->str_length, &length, sizeof(length));
+	if (!rc)
+		rc = memory_read(&t->memory, str + lay->str_state, &state, sizeof(state));
+	if (rc)
+		return rc;
+	width = unicode_width(state);
+	if (!width)
+		return -EPROTO;
+	n = length < TEXT_CHARS_MAX ? (size_t)length : TEXT_CHARS_MAX;
+	at = str + (state & UNICODE_ASCII ? lay->str_ascii_data : lay->str_compact_data);
+	data = malloc(n * width + 1);
+	text = malloc(n * UTF8_PER_CHAR + 1);
+	if (!data || !text)
+		return -ENOMEM;
+	rc = n ? memory_read(&t->memory, at, data, n * width) : 0;
+	if (rc)
+		return rc;
+	n = unicode_utf8(data, width, n, text, n * UTF8_PER_CHAR);
+	text[n] = '\0';
+	*ret = TAKE(text);
+	return 0;
+}
+
+static int table_read(struct target *t, uint64_t bytes, struct target_code *ret)
+{
+	const struct layout *lay = &t->layout;
+	cleanup(freep) unsigned char *table = NULL;
+	uint64_t type, size;
+	int rc = memory_read_pointer(&t->memory, bytes + lay->object_type, &type);
+
+	if (rc || type != t->symbol[SYMBOL_BYTES])
+		return rc ? rc : -EPROTO;
+	rc = memory_read(&t->memory, bytes + lay->bytes_size, &size, sizeof(size));
+	if (rc || !size || size > TABLE_BYTES_MAX)
+		return rc;
+	table = malloc((size_t)size);
+	if (!table)
+		return -ENOMEM;
+	rc = memory_read(&t->memory, bytes + lay->bytes_data, table, (size_t)size);
+	if (rc)
+		return rc;
+	ret->table = TAKE(table);
+	ret->table_size = (size_t)size;
+	return 0;
+}
+
+int target_code_read(struct target *t, uint64_t code, struct target_code *ret)
+{
+	cleanup(target_code_clear) struct target_code parts = {0};
+	struct target_code_key key;
+	int rc = target_code_key(t, code, &key);
+
+	if (!rc)
+		rc = text_read(t, key.filename, &parts.file);
+	if (!rc)
+		rc = text_read(t, key.name, &parts.function);
+	if (!rc)
+		rc = table_read(t, key.linetable, &parts);
+	if (rc)
+		return rc;
+	parts.firstlineno = key.firstlineno;
+	*ret = parts;
+	parts = (struct target_code){0};
+	return 0;
+}
+
+void target_code_clear(struct target_code *code)
+{
+	free(code->file);
+	free(code->function);
+	free(code->table);
+	*code = (struct target_code){0};
+}

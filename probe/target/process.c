@@ -1,0 +1,109 @@
+/* Reads /proc/PID. See process.h. Must not believe the names that a target chose for its files. */
+#include "probe/target/process.h"
+
+#include <ctype.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <limits.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "probe/base/cleanup.h"
+
+#define PROC_PATH_BYTES 64
+#define STAT_BYTES 512
+
+/* "python3.11", "libpython3.11.so.1.0" -> 11 */
+static int minor_of(const char *path)
+{
+	const char *at = strstr(path, "python3.");
+
+	if (!at || !isdigit((unsigned char)at[8]))
+		return 0;
+	return (int)strtol(at + 8, NULL, 10);
+}
+
+static void object_add(struct process_objects *objects, uint64_t base, bool first)
+{
+	if (first && objects->count) {
+		if (objects->count == PROCESS_OBJECTS_MAX)
+			objects->count--;
+		memmove(objects->base + 1, objects->base,
+			objects->count * sizeof(objects->base[0]));
+		objects->base[0] = base;
+		objects->count++;
+	} else if (objects->count < PROCESS_OBJECTS_MAX) {
+		objects->base[objects->count++] = base;
+	}
+}
+
+/* "begin-end perms offset dev inode   path" (proc(5)) */
+static void line_take(struct process_objects *objects, char *line, const char *executable)
+{
+	uint64_t begin, offset;
+	const char *name, *slash;
+	int path = 0;
+
+	line[strcspn(line, "\n")] = '\0';
+	if (sscanf(line, "%" SCNx64 "-%*x %*s %" SCNx64 " %*s %*s %n", &begin, &offset, &path) <
+			2 ||
+		!path || line[path] != '/')
+		return;
+	name = line + path;
+	slash = strrchr(name, '/');
+	if (!objects->minor)
+		objects->minor = minor_of(name);
+	if (offset)
+		return;
+	if (!strcmp(name, executable))
+		object_add(objects, begin, true);
+	else if (!strncmp(slash + 1, "libpython", 9))
+		object_add(objects, begin, false);
+}
+
+int process_objects(uint32_t pid, struct process_objects *ret)
+{
+	cleanup(fclosep) FILE *maps = NULL;
+	cleanup(freep) char *line = NULL;
+	struct process_objects objects = {0};
+	char path[PROC_PATH_BYTES], executable[PATH_MAX];
+	size_t size = 0;
+	ssize_t n;
+
+	snprintf(path, sizeof(path), "/proc/%" PRIu32 "/exe", pid);
+	n = readlink(path, executable, sizeof(executable) - 1);
+	if (n < 0)
+		return errno == ENOENT ? -ESRCH : errno == EACCES ? -EPERM : -errno;
+	executable[n] = '\0';
+	snprintf(path, sizeof(path), "/proc/%" PRIu32 "/maps", pid);
+	maps = fopen(path, "re");
+	if (!maps)
+		return errno == ENOENT ? -ESRCH : errno == EACCES ? -EPERM : -errno;
+	while (getline(&line, &size, maps) > 0)
+		line_take(&objects, line, executable);
+	*ret = objects;
+	return 0;
+}
+
+char process_thread_state(uint32_t pid, uint32_t tid)
+{
+	char path[PROC_PATH_BYTES], text[STAT_BYTES];
+	const char *end;
+	ssize_t n;
+	int fd;
+
+	snprintf(path, sizeof(path), "/proc/%" PRIu32 "/task/%" PRIu32 "/stat", pid, tid);
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (fd < 0)
+		return 0;
+	n = read(fd, text, sizeof(text) - 1);
+	close(fd);
+	if (n <= 0)
+		return 0;
+	text[n] = '\0';
+	end = strrchr(text, ')'); /* the name before it may hold anything */
+	return end && end[1] == ' ' && isalpha((unsigned char)end[2]) ? end[2] : 0;
+}

@@ -1,0 +1,22 @@
+/* What /proc tells about another process: which of its mapped objects may be an interpreter, how a
+ * thread of it fares. Silent. */
+#ifndef PROBE_TARGET_PROCESS_H
+#define PROBE_TARGET_PROCESS_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#define PROCESS_OBJECTS_MAX 8u
+
+struct process_objects {
+	uint64_t base[PROCESS_OBJECTS_MAX]; /* of each: where its first byte is mapped */
+	size_t count;
+	int minor; /* of Python 3.minor, as file names tell; 0: they do not */
+};
+
+/* The executable first, then every libpython. -ESRCH: no such process; -EPERM. */
+int process_objects(uint32_t pid, struct process_objects *ret);
+/* State letter of a thread (proc(5), field 3 of stat); 0: not known. */
+char process_thread_state(uint32_t pid, uint32_t tid);
+
+#endif

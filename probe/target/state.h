@@ -1,0 +1,17 @@
+/* What the files behind target.h share. */
+#ifndef PROBE_TARGET_STATE_H
+#define PROBE_TARGET_STATE_H
+
+#include "probe/target/layout.h"
+#include "probe/target/target.h"
+
+enum target_symbol { SYMBOL_RUNTIME, SYMBOL_CODE, SYMBOL_STR, SYMBOL_BYTES, SYMBOLS };
+
+struct target {
+	struct memory memory;
+	struct layout layout;
+	uint64_t symbol[SYMBOLS];
+	struct snapshot snapshot;
+};
+
+#endif

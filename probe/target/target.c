@@ -1,0 +1,179 @@
+/*
+ * Which interpreter a process has, and whether our layout fits it: types, the list of threads and a
+ * code object are looked at before anything is believed. See target.h.
+ */
+#include "probe/target/target.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "probe/base/cleanup.h"
+#include "probe/target/image.h"
+#include "probe/target/process.h"
+#include "probe/target/state.h"
+
+static const char *const symbol_names[SYMBOLS] = {
+	[SYMBOL_RUNTIME] = "_PyRuntime",
+	[SYMBOL_CODE] = "PyCode_Type",
+	[SYMBOL_STR] = "PyUnicode_Type",
+	[SYMBOL_BYTES] = "PyBytes_Type",
+};
+
+static int refuse(const char **ret_why, int rc, const char *why)
+{
+	if (rc == -ESRCH)
+		why = "the process has ended";
+	else if (rc == -EPERM || rc == -EACCES)
+		why = "reading its memory is not permitted (ptrace_scope, another user, a sandbox)";
+	else if (rc == -ENOSYS)
+		why = "this kernel or sandbox has no process_vm_readv";
+	*ret_why = why;
+	return rc;
+}
+
+/* ---- proofs ------------------------------------------------------------------------------ */
+
+/* The type at this address has this name. */
+static int prove_type(const struct target *t, enum target_symbol symbol, const char *name)
+{
+	char found[16];
+	uint64_t at;
+	size_t n = strlen(name) + 1;
+	int rc = memory_read_pointer(&t->memory, t->symbol[symbol] + t->layout.type_name, &at);
+
+	if (!rc)
+		rc = memory_read(&t->memory, at, found, n);
+	if (rc)
+		return rc;
+	return memcmp(found, name, n) ? -EPROTO : 0;
+}
+
+/* The first interpreter has a thread, and that thread says which interpreter it belongs to. */
+static int prove_threads(const struct target *t)
+{
+	const struct layout *lay = &t->layout;
+	uint64_t interp, thread, back;
+	int rc = memory_read_pointer(
+		&t->memory, t->symbol[SYMBOL_RUNTIME] + lay->runtime_interpreters_head, &interp);
+
+	if (!rc)
+		rc = memory_read_pointer(&t->memory, interp + lay->interp_threads_head, &thread);
+	if (!rc)
+		rc = memory_read_pointer(&t->memory, thread + lay->thread_interp, &back);
+	if (rc)
+		return rc;
+	return interp && back == interp ? 0 : -EPROTO;
+}
+
+static int layout_choose(struct target *t, int minor, const char **ret_why)
+{
+	unsigned char head[LAYOUT_DEBUG_BYTES];
+	int rc = layout_shipped(minor, &t->layout);
+
+	if (rc)
+		return refuse(ret_why, rc, "no layout for its version of Python");
+	rc = memory_read(&t->memory, t->symbol[SYMBOL_RUNTIME], head, sizeof(head));
+	if (!rc)
+		rc = layout_refine(&t->layout, head, sizeof(head));
+	if (rc == -ENOTSUP)
+		return refuse(ret_why, rc, "it is a free-threaded build");
+	return rc ? refuse(ret_why, rc, "its debug offsets do not fit its version") : 0;
+}
+
+static int prove(struct target *t, const char **ret_why)
+{
+	int rc = prove_type(t, SYMBOL_CODE, "code");
+
+	if (!rc)
+		rc = prove_type(t, SYMBOL_STR, "str");
+	if (!rc)
+		rc = prove_type(t, SYMBOL_BYTES, "bytes");
+	if (rc)
+		return refuse(ret_why, rc, "types are not where the layout says");
+	rc = prove_threads(t);
+	return rc ? refuse(ret_why, rc, "thread states are not where the layout says") : 0;
+}
+
+int target_open_at(const struct memory *memory, int minor, const uint64_t symbols[SYMBOLS],
+	struct target **ret, const char **ret_why)
+{
+	cleanup(freep) struct target *t = calloc(1, sizeof(*t));
+	int rc;
+
+	if (!t)
+		return refuse(ret_why, -ENOMEM, "no memory");
+	t->memory = *memory;
+	memcpy(t->symbol, symbols, sizeof(t->symbol));
+	rc = layout_choose(t, minor, ret_why);
+	if (!rc)
+		rc = prove(t, ret_why);
+	if (rc)
+		return rc;
+	*ret = TAKE(t);
+	return 0;
+}
+
+/* ---- finding it -------------------------------------------------------------------------- */
+
+/* As ld.so binds names: the first object in order that defines it. */
+static int symbol_find(const struct memory *memory, const struct image *images, size_t count,
+	const char *name, uint64_t *ret)
+{
+	uint64_t size;
+	int rc = -ENOENT;
+
+	for (size_t i = 0; i < count && rc; i++)
+		rc = image_symbol(memory, &images[i], name, ret, &size);
+	return rc;
+}
+
+/* Py_Version is there since 3.11; the caller's word and file names serve before. */
+static int version_find(const struct memory *memory, const struct image *images, size_t count,
+	uint32_t hexversion, int named)
+{
+	uint64_t at, published;
+	int told = (int)(hexversion >> 16 & 0xff);
+
+	if (symbol_find(memory, images, count, "Py_Version", &at) ||
+		memory_read(memory, at, &published, sizeof(published)))
+		return hexversion ? told : named;
+	return (int)(published >> 16 & 0xff);
+}
+
+int target_open(uint32_t pid, uint32_t hexversion, struct target **ret, const char **ret_why)
+{
+	struct image images[PROCESS_OBJECTS_MAX];
+	struct memory memory = memory_of_process(pid);
+	struct process_objects objects;
+	uint64_t symbols[SYMBOLS];
+	size_t count = 0;
+	int rc = process_objects(pid, &objects);
+
+	if (rc)
+		return refuse(ret_why, rc, "its maps cannot be read");
+	for (size_t i = 0; i < objects.count; i++) {
+		rc = image_open(&memory, objects.base[i], &images[count]);
+		if (rc == -ESRCH || rc == -EPERM || rc == -ENOSYS)
+			return refuse(ret_why, rc, "");
+		count += !rc;
+	}
+	for (unsigned int i = 0; i < SYMBOLS; i++) {
+		rc = symbol_find(&memory, images, count, symbol_names[i], &symbols[i]);
+		if (rc)
+			return refuse(ret_why, rc, "no symbols of an interpreter were found in it");
+	}
+	return target_open_at(&memory,
+		version_find(&memory, images, count, hexversion, objects.minor), symbols, ret,
+		ret_why);
+}
+
+void target_free(struct target *t)
+{
+	free(t);
+}
+
+int target_minor(const struct target *t)
+{
+	return t->layout.minor;
+}
