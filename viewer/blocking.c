@@ -177,8 +177,10 @@ static void site_stall(struct site *site, const struct stall *stall, int index, 
 		site->held_ns += stall->busy_ns;
 	}
 	site->last_stall = index;
-	if (stall->tasks_delayed == NOT_COUNTED || stall->tasks_delayed > site->tasks_delayed)
+	if (stall->tasks_delayed == NOT_COUNTED || stall->tasks_delayed > site->tasks_delayed) {
 		site->tasks_delayed = stall->tasks_delayed;
+		site->delayed_most = stall->delayed_most;
+	}
 }
 
 static int machinery_mark(struct report *report)

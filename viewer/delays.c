@@ -1,7 +1,7 @@
 /*
- * Who waited while a loop was held: tasks of user code whose wait overlapped a stall and ended in
- * it or in the iteration that followed at once. When their timers were due is not known, so it is
- * an upper bound.
+ * Who waited while a loop was held: tasks of user code that were due in a stall and ran at its end
+ * or in the iteration that followed at once. When a task was due is known where a timer or another
+ * task woke it; a wait for anything else counts whole, which is an upper bound.
  */
 #include "viewer/report.h"
 
@@ -17,6 +17,21 @@ struct owner { /* of a task; tasks without user code have loop NONE */
 };
 
 typedef LIST(struct owner) owner_list;
+
+struct timer { /* that kept a task waiting beyond its due time */
+	int64_t task;
+	uint64_t due_ns, seen_ns; /* seen by its loop */
+};
+
+typedef LIST(struct timer) timer_list;
+
+struct wait {
+	int64_t task;
+	uint64_t begin_ns, end_ns;
+	const char *how; /* "": not seen */
+	bool set_seen;
+	uint64_t set_ns;
+};
 
 static int owners_read(struct report *report, owner_list *owners)
 {
@@ -77,28 +92,101 @@ static struct stall *stall_before(struct report *report, int loop, uint64_t end_
 	return low ? &report->stalls.at[low - 1] : NULL;
 }
 
-static int waits_scan(struct report *report, const owner_list *owners)
+static int timers_list(struct report *report, uint64_t least_ns, timer_list *timers)
+{
+	cleanup(rows_freep) sqlite3_stmt *rows = NULL;
+	int rc = trace_rows(report->trace, QUERY_task_timer, &rows);
+
+	if (!rc)
+		sqlite3_bind_int64(rows, 1, (sqlite3_int64)least_ns);
+	while (!rc && (rc = trace_next(report->trace, rows)) == 1) {
+		struct timer *t = list_add(timers);
+
+		rc = 0;
+		if (!t)
+			return -ENOMEM;
+		*t = (struct timer){
+			sqlite3_column_int64(rows, 0), column_ns(rows, 1), column_ns(rows, 2)};
+	}
+	return rc;
+}
+
+/* The timer that ended this wait; NULL: none, or it was not late. They come by task and time. */
+static const struct timer *timer_find(const timer_list *timers, const struct wait *w)
+{
+	size_t low = 0, high = timers->n;
+
+	while (low < high) {
+		size_t mid = low + (high - low) / 2;
+		const struct timer *t = &timers->at[mid];
+
+		if (t->task < w->task || (t->task == w->task && t->seen_ns < w->begin_ns))
+			low = mid + 1;
+		else
+			high = mid;
+	}
+	if (low == timers->n || timers->at[low].task != w->task ||
+		timers->at[low].seen_ns > w->end_ns)
+		return NULL;
+	return &timers->at[low];
+}
+
+/* When it was due to go on, as far as that is known; its end: it was not late. *ret_known is false
+ * where it was due at some time between this and the end of the wait. */
+static uint64_t due_time(
+	const struct wait *w, const struct stall *s, const timer_list *timers, bool *ret_known)
+{
+	const struct timer *timer = timer_find(timers, w);
+
+	*ret_known = true;
+	if (timer)
+		return timer->due_ns;
+	if (!strcmp(w->how, "timer"))
+		return w->end_ns;
+	/* what the loop itself does after the stall may be late as well; a thread is not held */
+	if (w->set_seen && (w->set_ns < stall_end(s) || !strcmp(w->how, "thread")))
+		return w->set_ns;
+	*ret_known = false;
+	return w->begin_ns;
+}
+
+static void wait_weigh(
+	const struct wait *w, struct stall *s, const timer_list *timers, uint64_t felt_ns)
+{
+	bool known;
+	uint64_t from = due_time(w, s, timers, &known), to = w->end_ns;
+
+	from = from > s->begin_ns ? from : s->begin_ns;
+	to = to < stall_end(s) ? to : stall_end(s);
+	if (to <= from || to - from < felt_ns)
+		return;
+	s->tasks_delayed++;
+	s->delayed_most |= !known;
+}
+
+static int waits_scan(struct report *report, const owner_list *owners, const timer_list *timers)
 {
 	cleanup(rows_freep) sqlite3_stmt *rows = NULL;
 	uint64_t felt_ns = report->stall_ns / FELT_SHARE;
 	int rc = trace_rows(report->trace, QUERY_await, &rows);
 
 	while (!rc && (rc = trace_next(report->trace, rows)) == 1) {
-		uint64_t begin = column_ns(rows, 1), end = begin + column_ns(rows, 2), from, to;
+		struct wait w = {
+			.task = sqlite3_column_int64(rows, 0), .begin_ns = column_ns(rows, 1)};
 		struct stall *s;
 		int loop;
 
 		rc = 0;
-		if (end - begin < felt_ns)
+		w.end_ns = w.begin_ns + column_ns(rows, 2);
+		if (w.end_ns - w.begin_ns < felt_ns)
 			continue;
-		loop = owner_loop(owners, sqlite3_column_int64(rows, 0));
-		s = loop == NONE ? NULL : stall_before(report, loop, end);
-		if (!s || end > s->reach_ns)
-			continue;
-		from = begin > s->begin_ns ? begin : s->begin_ns;
-		to = end < stall_end(s) ? end : stall_end(s);
-		if (to > from && to - from >= felt_ns)
-			s->tasks_delayed++;
+		w.how = column_text(rows, 3);
+		w.set_seen = sqlite3_column_type(rows, 4) != SQLITE_NULL;
+		w.set_ns = column_ns(rows, 4);
+		loop = owner_loop(owners, w.task);
+		s = loop == NONE ? NULL : stall_before(report, loop, w.end_ns);
+		if (s && w.end_ns <= s->reach_ns)
+			wait_weigh(&w, s, timers, felt_ns);
 	}
 	return rc;
 }
@@ -126,6 +214,7 @@ int delays_read(struct report *report)
 {
 	bool counted = strcmp(report->coverage.sensor[COVERAGE_tasks], "none") != 0;
 	owner_list owners = {0};
+	timer_list timers = {0};
 	int rc = 0;
 
 	if (!report->stalls.n)
@@ -135,8 +224,11 @@ int delays_read(struct report *report)
 	if (counted)
 		rc = owners_read(report, &owners);
 	if (counted && !rc)
-		rc = waits_scan(report, &owners);
+		rc = timers_list(report, report->stall_ns / FELT_SHARE, &timers);
+	if (counted && !rc)
+		rc = waits_scan(report, &owners, &timers);
 	free(owners.at);
+	free(timers.at);
 	stalls_weigh(report);
 	return rc;
 }

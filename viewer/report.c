@@ -298,6 +298,7 @@ int report_read(struct trace *trace, const struct report_options *options, struc
 		coverage_read,
 		blocking_read,
 		iterations_read,
+		timers_read,
 		delays_read,
 		blocking_weigh,
 		leaks_read,

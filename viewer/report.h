@@ -69,6 +69,7 @@ struct loop {
 	struct causes causes;
 	struct busy_set busy;
 	struct lag lag;
+	struct lag timer_late; /* known: it had timers whose due times were seen */
 };
 
 struct cell {
@@ -91,7 +92,8 @@ struct stall {
 	int loop, cell;
 	uint64_t begin_ns, busy_ns;
 	uint64_t reach_ns;      /* end of the next iteration, if that followed at once */
-	uint32_t tasks_delayed; /* at most that many; NOT_COUNTED: waits were not recorded */
+	uint32_t tasks_delayed; /* NOT_COUNTED: waits were not recorded */
+	bool delayed_most;      /* at most so many: when some of them were due is not known */
 	bool quiet;             /* a synchronous cell that delayed nobody: no fault */
 	struct causes causes;
 	struct place place;
@@ -113,7 +115,8 @@ struct site { /* equal process, loop, cell, place, call and class */
 	uint64_t count, total_ns, max_ns;
 	uint64_t stall_ns;           /* of it inside stalls that are not quiet */
 	uint64_t in_stalls, held_ns; /* number of those, and how long they were */
-	uint32_t tasks_delayed;      /* at most, by one stall it was part of */
+	uint32_t tasks_delayed;      /* the most by one stall that it was part of */
+	bool delayed_most;           /* as that stall's */
 	int last_stall;
 	bool machinery; /* a kernel's own: no cell, and no user code in its stack */
 };
@@ -181,8 +184,9 @@ int report_stack(struct report *report, int64_t stack, frame_list *frames);
 int coverage_read(struct report *report);   /* needs processes and loops */
 int blocking_read(struct report *report);   /* calls and sites */
 int iterations_read(struct report *report); /* busy time, causes, stalls; needs calls */
-int delays_read(struct report *report);     /* who waited during stalls */
-int blocking_weigh(struct report *report);  /* what sites did to stalls */
+int timers_read(struct report *report);
+int delays_read(struct report *report);    /* who waited during stalls */
+int blocking_weigh(struct report *report); /* what sites did to stalls */
 int leaks_read(struct report *report);
 int verdict_write(struct report *report);
 

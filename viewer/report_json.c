@@ -209,7 +209,6 @@ static const char *loop_causes(const struct report *report, const struct loop *l
 static json_t *loop_json(struct report *report, const struct output_options *options, size_t i)
 {
 	const struct loop *l = &report->loops.at[i];
-	const struct lag late = {0}; /* when timers were due is not recorded yet */
 	double share = l->observed_ns ? (double)l->stall_ns / (double)l->observed_ns : 0;
 	json_t *object = json_object();
 
@@ -221,7 +220,7 @@ static json_t *loop_json(struct report *report, const struct output_options *opt
 	member(&object, "iterations", integer(l->iterations));
 	member(&object, "busy_ms", ms(l->busy_ns));
 	member(&object, "lag_ms", lag_json(&l->lag));
-	member(&object, "timer_late_ms", lag_json(&late));
+	member(&object, "timer_late_ms", lag_json(&l->timer_late));
 	member(&object, "stalls", integer(l->stalls));
 	member(&object, "stall_ms", ms(l->stall_ns));
 	member(&object, "stall_share", share_json(share));
@@ -332,6 +331,8 @@ static json_t *site_json(struct report *report, const struct output_options *opt
 	member(&object, "max_ms", ms(s->max_ns));
 	member(&object, "stack", stack_json(report, s->stack));
 	member(&object, "tasks_delayed", counted ? integer(s->tasks_delayed) : json_null());
+	member(&object, "tasks_delayed_exact",
+		counted ? json_boolean(!s->delayed_most) : json_null());
 	return object;
 }
 

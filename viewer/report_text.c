@@ -152,12 +152,18 @@ static size_t kinds_print(const struct report *report, bool seen, const char *ti
 	return n;
 }
 
-void coverage_print(const struct report *report, FILE *out)
+static void seen_print(const struct report *report, FILE *out)
 {
-	char busy[DURATION_BYTES], gap[DURATION_BYTES];
 	size_t n = kinds_print(report, true, "Seen: ", out);
 
 	kinds_print(report, false, n ? "; not seen: " : "Not seen: ", out);
+}
+
+void coverage_print(const struct report *report, FILE *out)
+{
+	char busy[DURATION_BYTES], gap[DURATION_BYTES];
+
+	seen_print(report, out);
 	if (report->busy_ns)
 		fprintf(out, "; accounted for %.2f %% of %s busy, largest discrepancy %s",
 			report->accounted_share * 100, duration_text(report->busy_ns, busy),
@@ -165,6 +171,24 @@ void coverage_print(const struct report *report, FILE *out)
 	fputs("; ", out);
 	count_print(report->lost_events, "event", out);
 	fputs(" lost", out);
+}
+
+/* The last line: how far all of the above can be trusted. */
+static void audit_line(struct text_report *t)
+{
+	const struct report *report = t->report;
+	char busy[DURATION_BYTES], gap[DURATION_BYTES], accounted[128] = "";
+
+	if (report->busy_ns)
+		snprintf(accounted, sizeof(accounted),
+			"accounted for %.2f %% of %s busy, largest discrepancy %s; ",
+			report->accounted_share * 100, duration_text(report->busy_ns, busy),
+			duration_text(report->discrepancy_ns, gap));
+	fputc('\n', t->screen.out);
+	print_safe(t, STYLE_dim, 0,
+		"Audit: %s%" PRIu64 " event%s lost; not checked: %zu rules, %s to %s.", accounted,
+		report->lost_events, report->lost_events == 1 ? "" : "s", rules_count, rules[0].id,
+		rules[rules_count - 1].id);
 }
 
 static void coverage_section(struct text_report *t)
@@ -178,15 +202,17 @@ static void coverage_section(struct text_report *t)
 		t->failed = true;
 		return;
 	}
-	coverage_print(report, out);
+	seen_print(report, out);
+	if (report->lost_events) {
+		fputs("; ", out);
+		count_print(report->lost_events, "event", out);
+		fputs(" lost", out);
+	}
 	if (fclose(out)) {
 		t->failed = true;
 		return;
 	}
-	print_safe(t, STYLE_plain, 0, "%s.", line);
-	print_safe(t, STYLE_plain, 0,
-		"Not checked: %zu rules (%s to %s). This version measures; it judges by no rule.",
-		rules_count, rules[0].id, rules[rules_count - 1].id);
+	print_safe(t, STYLE_plain, 0, "%s. This version measures; it judges by no rule.", line);
 	if (!t->options->verbose && shown > NOTES_SHOWN)
 		shown = NOTES_SHOWN;
 	for (size_t i = 0; i < shown; i++)
@@ -276,6 +302,7 @@ int report_text(struct report *report, const struct output_options *options, FIL
 		sites_section(&t);
 		stalls_section(&t);
 		loops_section(&t);
+		audit_line(&t);
 	}
 	if (t.rc)
 		return t.rc;

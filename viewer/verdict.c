@@ -23,6 +23,7 @@ struct culprit { /* one cause at one place of one cell, over all stalls */
 	uint64_t held_ns; /* stalls that it was part of, in all */
 	uint64_t stalls;
 	uint32_t tasks_delayed;
+	bool delayed_most; /* at most so many */
 };
 
 typedef LIST(struct culprit) culprit_list;
@@ -73,8 +74,10 @@ static int stall_blame(culprit_list *list, const struct stall *s)
 		c->ns += ns;
 		c->held_ns += s->busy_ns;
 		c->stalls++;
-		if (s->tasks_delayed != NOT_COUNTED && s->tasks_delayed > c->tasks_delayed)
+		if (s->tasks_delayed != NOT_COUNTED && s->tasks_delayed > c->tasks_delayed) {
 			c->tasks_delayed = s->tasks_delayed;
+			c->delayed_most = s->delayed_most;
+		}
 	}
 	return 0;
 }
@@ -96,6 +99,7 @@ static int site_blame(culprit_list *list, const struct site *site)
 		.held_ns = site->held_ns,
 		.stalls = site->in_stalls,
 		.tasks_delayed = site->tasks_delayed == NOT_COUNTED ? 0 : site->tasks_delayed,
+		.delayed_most = site->delayed_most,
 	};
 	return 0;
 }
@@ -235,7 +239,7 @@ static void stalled_print(FILE *out, const struct report *report, const struct c
 		fprintf(out, " held the loop for %s", duration(c->held_ns));
 	}
 	if (c->cell != NONE && report->cells.at[c->cell].synchronous && c->tasks_delayed) {
-		fputs(" while up to ", out);
+		fputs(c->delayed_most ? " while up to " : " while ", out);
 		count_print(c->tasks_delayed, "task", out);
 		fputs(" waited", out);
 	}

@@ -184,6 +184,80 @@ TEST(a_synchronous_cell_that_delayed_a_task_is_a_stall)
 	end();
 }
 
+/* One stall, 1000 to 1900 ms, with an iteration after it; waits of task 1 and who ended them. */
+static void woken(const char *how, uint64_t begin, uint64_t length, uint64_t set)
+{
+	char *sql = sqlite3_mprintf("UPDATE \"await\" SET woken_how = %Q, set_ns = %lld WHERE task "
+				    "= 1 AND begin_ns = %lld",
+		how, set * MS, begin * MS);
+
+	waits(begin, length);
+	trace_file_sql(&file, sql);
+	sqlite3_free(sql);
+}
+
+static void delays(uint32_t count, bool most)
+{
+	iteration(1, "1", 1000, 900, 0);
+	iteration(1, "NULL", 1900, 20, 0);
+	read_with(&as_recorded);
+	assert_int_equal(report->stalls.at[0].tasks_delayed, count);
+	assert_int_equal(report->stalls.at[0].delayed_most, most);
+	end();
+}
+
+TEST(a_task_that_was_due_after_the_stall_is_not_delayed)
+{
+	begin(kernel_sql);
+	woken("timer", 800, 1115, 1914); /* its timer has no row: it was on time */
+	woken("result", 810, 1105, 1895);
+	woken("thread", 820, 1095, 1914);
+	delays(0, false);
+}
+
+TEST(a_late_timer_says_exactly_that_its_task_was_delayed)
+{
+	begin(kernel_sql);
+	waits(800, 1115);
+	trace_file_sql(&file, "INSERT INTO late_timer(loop, due_ns, late_ns, task) VALUES"
+			      " (1, 1500000000, 401000000, 1), (1, 700000000, 20000000, 1)");
+	delays(1, false);
+}
+
+TEST(a_task_woken_early_in_the_stall_was_delayed_exactly)
+{
+	begin(kernel_sql);
+	woken("result", 800, 1115, 1100);
+	delays(1, false);
+}
+
+TEST(a_wait_whose_due_time_nobody_saw_counts_at_most)
+{
+	begin(kernel_sql);
+	woken("result", 800, 1115, 1100);
+	woken("result", 810, 1105, 1914); /* by the loop, which may have been late itself */
+	delays(2, true);
+}
+
+TEST(timers_are_late_by_their_rows_and_else_by_their_buckets)
+{
+	begin(kernel_sql);
+	/* 98 that were 1 ms late in all, and two with rows, in two cells. */
+	trace_file_sql(&file,
+		"INSERT INTO timer_total VALUES (1, 0, 0, 13, 98, 980000, 12000),"
+		" (1, 0, 1, 28, 1, 300000000, 300000000), (1, 1, 1, 28, 1, 500000000, 500000000);"
+		"INSERT INTO late_timer(loop, due_ns, late_ns) VALUES (1, 1000000000, 300000000),"
+		" (1, 1000000000, 500000000)");
+	read_with(&as_recorded);
+	assert_true(report->loops.at[0].timer_late.known);
+	assert_int_equal(report->loops.at[0].timer_late.p50_ns, 10000);
+	assert_int_equal(report->loops.at[0].timer_late.p90_ns, 10000);
+	assert_int_equal(report->loops.at[0].timer_late.p99_ns, 300 * MS);
+	assert_int_equal(report->loops.at[0].timer_late.max_ns, 500 * MS);
+	assert_false(report->loops.at[1].timer_late.known);
+	end();
+}
+
 TEST(a_wait_that_a_stall_did_not_lengthen_is_not_delayed)
 {
 	begin(kernel_sql);
@@ -363,6 +437,7 @@ TEST(json_has_every_key_and_every_rule_not_checked)
 		"tasks_leaked",
 		"blocking_ms",
 		"tasks_delayed",
+		"tasks_delayed_exact",
 		"stack",
 		"target",
 		"execution_count",
@@ -422,6 +497,11 @@ int main(void)
 		RUN(a_synchronous_cell_that_delayed_nobody_is_no_stall),
 		RUN(a_synchronous_cell_that_delayed_a_task_is_a_stall),
 		RUN(a_wait_that_a_stall_did_not_lengthen_is_not_delayed),
+		RUN(a_task_that_was_due_after_the_stall_is_not_delayed),
+		RUN(a_late_timer_says_exactly_that_its_task_was_delayed),
+		RUN(a_task_woken_early_in_the_stall_was_delayed_exactly),
+		RUN(a_wait_whose_due_time_nobody_saw_counts_at_most),
+		RUN(timers_are_late_by_their_rows_and_else_by_their_buckets),
 		RUN(a_cell_is_charged_the_part_inside_its_window),
 		RUN(thresholds_can_only_be_raised),
 		RUN(kernel_threads_are_machinery_and_blame_nobody),
