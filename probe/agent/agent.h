@@ -44,6 +44,7 @@ struct agent_state {
 	uint64_t min_step_ns;
 	uint32_t pid;
 	uint64_t since_ns; /* when this process began to record: a step that began before belongs to the parent's */
+	uint64_t look_ns;  /* when the sizes of queues are due; UINT64_MAX: there are none */
 	void *interp;	   /* PyInterpreterState* of the interpreter we serve */
 };
 extern struct agent_state agent;
@@ -61,6 +62,8 @@ bool agent_finalizing(void);
 void clock_open(void);		    /* choose how to tell the time; before the first use */
 uint64_t clock_now_ns(void);	    /* CLOCK_MONOTONIC; any */
 uint64_t clock_thread_cpu_ns(void); /* CLOCK_THREAD_CPUTIME_ID, 114 ns; any */
+
+uint32_t thread_tid(void);	    /* kernel id of the calling thread; any */
 
 /* Say that a hook was placed (reason NULL) or refused. GIL */
 void hook_report(const char *name, const char *reason);
@@ -124,6 +127,14 @@ int task_open(void);	/* slot hooks on _asyncio.Task and its hidden types. GIL */
 int pytask_open(void);	/* C descriptors on asyncio.tasks._PyTask. GIL */
 int anomaly_open(void); /* warnings._warn_unawaited_coroutine. GIL */
 int gc_open(void);	/* gc.callbacks. GIL */
+int callback_open(void);  /* handles of loops, call_soon_threadsafe(). GIL */
+int timer_open(void);	  /* _heapq.heappop. GIL */
+int base_loop_open(void); /* asyncio's BaseEventLoop, asyncio.run(). GIL */
+void base_loop_missed(void); /* a loop runs that is none: say once what is not seen of it. GIL */
+int queue_open(void);	  /* asyncio.Queue. GIL */
+void queues_look(uint64_t now_ns); /* their sizes, when look_ns has come. GIL */
+void queues_forked(void);	   /* in the child: their stacks were the parent's. GIL */
+int job_open(void);	  /* thread pools. GIL */
 void cell_expect(void); /* IPython is being imported. GIL */
 void cell_try(void);	/* IPython's events, once InteractiveShell is there. GIL */
 void audit_event(const char *event, PyObject *args); /* the ones that matter. GIL */

@@ -10,6 +10,7 @@
 #define CFUNCTION_DEF_OFF 16 /* PyCFunctionObject.m_ml */
 #define METHOD_DEF_FUNCTION_OFF 8
 #define OBJECT_HEAD 16 /* ob_refcnt, ob_type */
+#define WRAPPER_EXCEPTION_OFF 24 /* of a step wrapper: after its task, and the last */
 
 static PyObject *caught; /* the newest callback the loop was given; owned */
 static PyObject *future_type;
@@ -259,6 +260,9 @@ static const char *callbacks_prove(const struct probe *p, struct task_layout *l)
 	if (!strstr(object_type_name(p->step), "TaskStepMethWrapper") ||
 		object_at(p->step, WRAPPER_TASK_OFF) != p->task[0])
 		return "the step callback is of a new kind";
+	if (size_of_type((PyObject *)l->step) == WRAPPER_EXCEPTION_OFF + (long)sizeof(void *) &&
+		!object_at(p->step, WRAPPER_EXCEPTION_OFF))
+		l->step_exception = WRAPPER_EXCEPTION_OFF;
 	if (strstr(object_type_name(p->wakeup), "TaskWakeupMethWrapper")) {
 		l->wakeup = Py_TYPE(p->wakeup);
 		return object_at(p->wakeup, WRAPPER_TASK_OFF) == p->task[1]

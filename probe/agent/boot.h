@@ -15,6 +15,7 @@ struct task_layout {
 	void *wakeup_def; /* PyMethodDef of task_wakeup (3.10+) */
 	/* offsets in a task */
 	long name, coro, waiter, loop, exception, state;
+	long step_exception; /* in a step wrapper; 0: not known */
 	/* C descriptors; owned for good */
 	PyObject *log_traceback, *log_destroy_pending;
 };

@@ -6,19 +6,13 @@
 #include "probe/agent/boot.h"
 #include "probe/agent/slot.h"
 #include "probe/agent/task.h"
+#include "probe/agent/wakeup.h"
 
 typedef PyObject *(*call_fn)(PyObject *, PyObject *, PyObject *);
 typedef int (*init_fn)(PyObject *, PyObject *, PyObject *);
 typedef void (*finalize_fn)(PyObject *);
 typedef PyObject *(*fast_fn)(PyObject *, PyObject *const *, Py_ssize_t, PyObject *);
 typedef PyObject *(*class_fn)(PyObject *, PyTypeObject *, PyObject *const *, size_t, PyObject *);
-
-/*
- * Calling conventions of PyMethodDef, Include/methodobject.h; FASTCALL and METHOD are not in the
- * limited API of 3.8.
- */
-#define CALL_FASTCALL_KEYWORDS (0x0080 | METH_KEYWORDS)
-#define CALL_METHOD (0x0200 | CALL_FASTCALL_KEYWORDS)
 
 static struct task_layout layout;
 static union original {
@@ -147,30 +141,46 @@ static void step_done(PyObject *task, const struct task_step *step, PyObject *re
 		error_restore(&error);
 }
 
-static PyObject *on_wrapper(call_fn original, PyObject *self, PyObject *args, PyObject *kwargs)
+/* Because its future is done, or with an exception (NULL: neither, or the other). */
+static void step_begin(
+	PyObject *task, PyObject *future, PyObject *exception, struct task_step *ret)
 {
-	PyObject *task = object_at(self, WRAPPER_TASK_OFF);
+	task_step_begin(task, object_at(task, layout.loop), ret);
+	if (future)
+		wakeup_begin(task, object_at(task, layout.coro), future, ret->begin_ns);
+	else if (__builtin_expect(exception && PyExceptionInstance_Check(exception), 0))
+		wakeup_received(task, object_at(task, layout.coro), exception, ret->begin_ns);
+}
+
+static PyObject *on_step(PyObject *self, PyObject *args, PyObject *kwargs)
+{
+	PyObject *task = object_at(self, WRAPPER_TASK_OFF), *result;
+	long off = layout.step_exception;
 	struct task_step step;
-	PyObject *result;
 
 	if (!task || !task_due())
-		return original(self, args, kwargs);
+		return step_call.call(self, args, kwargs);
 	Py_IncRef(task); /* the wrapper may lose it inside the call */
-	task_step_begin(task, object_at(task, layout.loop), &step);
-	result = original(self, args, kwargs);
+	step_begin(task, NULL, off ? object_at(self, off) : NULL, &step);
+	result = step_call.call(self, args, kwargs);
 	step_done(task, &step, result);
 	Py_DecRef(task);
 	return result;
 }
 
-static PyObject *on_step(PyObject *self, PyObject *args, PyObject *kwargs)
-{
-	return on_wrapper(step_call.call, self, args, kwargs);
-}
-
 static PyObject *on_wakeup_call(PyObject *self, PyObject *args, PyObject *kwargs)
 {
-	return on_wrapper(wakeup_call.call, self, args, kwargs);
+	PyObject *task = object_at(self, WRAPPER_TASK_OFF), *result;
+	struct task_step step;
+
+	if (!task || !task_due())
+		return wakeup_call.call(self, args, kwargs);
+	Py_IncRef(task);
+	step_begin(task, PyTuple_Size(args) > 0 ? PyTuple_GetItem(args, 0) : NULL, NULL, &step);
+	result = wakeup_call.call(self, args, kwargs);
+	step_done(task, &step, result);
+	Py_DecRef(task);
+	return result;
 }
 
 static PyObject *on_wakeup_method(PyObject *task, PyObject *future)
@@ -181,7 +191,7 @@ static PyObject *on_wakeup_method(PyObject *task, PyObject *future)
 	if (!task_due())
 		return wakeup_method.method(task, future);
 	Py_IncRef(task);
-	task_step_begin(task, object_at(task, layout.loop), &step);
+	step_begin(task, future, NULL, &step);
 	result = wakeup_method.method(task, future);
 	step_done(task, &step, result);
 	Py_DecRef(task);
@@ -321,6 +331,7 @@ int task_open(void)
 	const char *reason = NULL;
 	int rc = boot_task(&layout, &reason);
 
+	wakeup_open(rc ? NULL : &layout);
 	if (rc) {
 		hook_report(init, reason);
 		return rc;

@@ -18,6 +18,7 @@
 static struct layout lay;
 static bool frames_proven;
 static bool generators_proven;
+static bool variables_proven;
 static const void *code_type; /* &PyCode_Type */
 static const void *str_type;
 static const void *bytes_type;
@@ -93,9 +94,7 @@ static uint32_t position_of(const void *frame, const void *code)
 
 static bool frame_read(const void *frame, struct frame_ref *ret)
 {
-	uintptr_t code = (uintptr_t)pointer_at(frame, lay.frame_code);
-
-	ret->code = (const void *)(code & ~(uintptr_t)LAYOUT_CODE_MASK);
+	ret->code = frame_code(frame);
 	if (!code_is(ret->code))
 		return false;
 	ret->position = position_of(frame, ret->code);
@@ -147,6 +146,37 @@ size_t frames_here(struct frame_ref *frames, size_t max, uint32_t *ret_cut)
 	return frames_proven ? walk(frames, max, ret_cut) : 0;
 }
 
+const void *frame_outside(const void *inner)
+{
+	const void *f = NULL;
+
+	if (frames_proven)
+		f = inner ? pointer_at(inner, lay.frame_previous) : frame_innermost();
+	while (f && !frame_is_python(f))
+		f = pointer_at(f, lay.frame_previous);
+	return f;
+}
+
+static const void *untagged_at(const void *base, uint16_t off)
+{
+	return (const void *)((uintptr_t)pointer_at(base, off) & ~(uintptr_t)LAYOUT_CODE_MASK);
+}
+
+const void *frame_code(const void *frame)
+{
+	return untagged_at(frame, lay.frame_code);
+}
+
+static void *variable_at(const void *frame, unsigned int place)
+{
+	return (void *)untagged_at(frame, (uint16_t)(lay.frame_locals + place * sizeof(void *)));
+}
+
+void *frame_variable(const void *frame, unsigned int place)
+{
+	return variables_proven ? variable_at(frame, place) : NULL;
+}
+
 static bool named(const struct frame_ref *frame, const char *name)
 {
 	char text[64];
@@ -164,17 +194,21 @@ bool frames_are(const char *inner, const char *outer)
 	       named(&frames[1], outer);
 }
 
+/* NULL: it has ended (FRAME_COMPLETED, FRAME_CLEARED). */
+static const void *generator_frame(const void *generator)
+{
+	if (lay.generator_frame_state == OFF_ABSENT)
+		return pointer_at(generator, lay.generator_frame);
+	if (*((const signed char *)generator + lay.generator_frame_state) > 0)
+		return NULL;
+	return (const char *)generator + lay.generator_frame;
+}
+
 static bool generator_read(const void *generator, struct frame_ref *ret)
 {
-	const char *frame;
+	const void *frame = generator_frame(generator);
 
-	if (lay.generator_frame_state == OFF_ABSENT) {
-		frame = pointer_at(generator, lay.generator_frame);
-		return frame && frame_read(frame, ret);
-	}
-	if (*((const signed char *)generator + lay.generator_frame_state) > 0)
-		return false; /* ended: FRAME_COMPLETED, FRAME_CLEARED */
-	return frame_read((const char *)generator + lay.generator_frame, ret);
+	return frame && frame_read(frame, ret);
 }
 
 bool frame_of_generator(const void *generator, struct frame_ref *ret)
@@ -390,9 +424,9 @@ static const char *prove_text(void)
 static const char proof_source[] = "class Once:\n"
 				   "    def __await__(self):\n"
 				   "        yield self\n"
-				   "async def outer():\n"
+				   "async def outer(first, second):\n"
 				   "    await Once()\n"
-				   "coroutine = outer()\n"
+				   "coroutine = outer(Once, Once.__await__)\n"
 				   "coroutine.send(None)\n"
 				   "inner = coroutine.cr_await\n"
 				   "outer_frame = coroutine.cr_frame\n"
@@ -405,6 +439,19 @@ static bool prove_generator(PyObject *names, const char *generator, const char *
 	PyObject *f = PyDict_GetItemString(names, frame);
 
 	return g && f && generator_read(g, &ref) && prove_frame(f, &ref);
+}
+
+/* What outer() was called with. */
+static const char *prove_variables(PyObject *names)
+{
+	const void *frame = generator_frame(PyDict_GetItemString(names, "coroutine"));
+	PyObject *first = PyDict_GetItemString(names, "Once");
+	PyObject *second = PyObject_GetAttrString(first, "__await__");
+
+	variables_proven = frame && second && variable_at(frame, 0) == first &&
+			   variable_at(frame, 1) == second;
+	Py_DecRef(second);
+	return variables_proven ? NULL : "the variables of a suspended coroutine were not found";
 }
 
 static const char *prove_coroutine(PyObject *names)
@@ -422,6 +469,8 @@ static const char *prove_coroutine(PyObject *names)
 	if (!prove_generator(names, "coroutine", "outer_frame") ||
 		!prove_generator(names, "inner", "inner_frame"))
 		reason = "the frame of a suspended coroutine was not found";
+	else
+		hook_report("frame variables", prove_variables(names));
 	coroutine = PyDict_GetItemString(names, "coroutine");
 	result = PyObject_CallMethod(coroutine, "close", NULL);
 	if (!reason && (!result || generator_read(coroutine, &ref)))

@@ -30,6 +30,17 @@ struct code_parts { /* what tells one code object at an address from the next */
 /* Innermost first; returns their number, 0 where not proven. `max` at most FRAMES_MAX. any */
 size_t frames_here(struct frame_ref *frames, size_t max, uint32_t *ret_cut);
 /*
+ * The calling thread's innermost Python frame (inner NULL), or the one outside `inner`; NULL: none,
+ * or not proven. It lives as long as its call. any
+ */
+const void *frame_outside(const void *inner);
+const void *frame_code(const void *frame);
+/*
+ * A local variable by its place, borrowed; NULL: unset or not proven. Only of code known to have
+ * so many. GIL
+ */
+void *frame_variable(const void *frame, unsigned int place);
+/*
  * The frame of a coroutine, generator or async generator; false: it has ended, or not proven. GIL
  */
 bool frame_of_generator(const void *generator, struct frame_ref *ret);

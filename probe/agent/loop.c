@@ -17,8 +17,6 @@
 
 #define THREADS_MAX RING_SLOTS /* that have run a loop and still live; more get no ring either */
 #define TYPE_BYTES 256
-/* PyCFunctionObject.m_ml, the same from 3.8 to 3.14; proven before use */
-#define CFUNCTION_DEF_OFF 16
 
 /* PyMethodDef.flags, Include/methodobject.h */
 #define FLAG_FASTCALL_KEYWORDS 0x82
@@ -130,6 +128,8 @@ static void run_push(PyObject *loop, bool hooked)
 	run->loop = loop;
 	run->id = loop_id_take(loop);
 	run->flags = loop_describe(loop, type, sizeof(type));
+	if (run->flags & LOOP_UVLOOP)
+		base_loop_missed();
 	run->hooked = hooked;
 	selector_forget(thread);
 	start_announce(run, type);
@@ -407,15 +407,10 @@ static int poll_open(void)
 static int set_running_open(void)
 {
 	static const char name[] = "_asyncio._set_running_loop";
-	PyObject *function = module_attr("_asyncio", "_set_running_loop");
-	struct method_def *def;
+	struct method_def *def = function_find("_asyncio", "_set_running_loop");
 
-	if (!function || !PyCFunction_Check(function))
+	if (!def)
 		return refuse(name, "not found");
-	def = object_at(function, CFUNCTION_DEF_OFF);
-	if (def->function != (void *)PyCFunction_GetFunction(function) ||
-		strcmp(def->name, "_set_running_loop") != 0)
-		return refuse(name, "the method table was not found");
 	if ((def->flags & FLAG_CALL_MASK) != FLAG_ONE_ARGUMENT)
 		return refuse(name, "it is called in another way");
 	set_running_original = (PyCFunction)def->function;

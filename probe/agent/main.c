@@ -2,8 +2,10 @@
  * The agent's entry points, called by the preload object: open once, then every audit event.
  * Installs the hooks when asyncio has been imported by the program, and ends with the interpreter.
  */
+#include "probe/agent/callback.h"
 #include "probe/agent/object.h"
 #include "probe/agent/process.h"
+#include "probe/agent/wait.h"
 
 #include <dlfcn.h>
 #include <errno.h>
@@ -122,6 +124,9 @@ bool agent_resume(void)
 	error_put_aside(&error);
 	if (rings_begin() == 0) {
 		intern_forked();
+		wait_forked();
+		callback_forked();
+		queues_forked();
 		hook_forked();
 		agent.on = true;
 	}
@@ -155,6 +160,12 @@ static void hooks_place(void)
 	frame_open();
 	task_open();
 	pytask_open();
+	callback_open();
+	future_open();
+	timer_open();
+	base_loop_open();
+	queue_open();
+	job_open();
 	anomaly_open();
 	gc_open();
 	loop_open();

@@ -2,7 +2,9 @@
  * C descriptors on asyncio.tasks._PyTask, which nest_asyncio makes asyncio's Task: the same records
  * as of C tasks. The class's own Python functions are called through them, so no frame is added.
  */
+#include "probe/agent/descriptor.h"
 #include "probe/agent/task.h"
+#include "probe/agent/wakeup.h"
 
 #include <errno.h>
 
@@ -22,7 +24,7 @@ static const char *const attr_names[ATTRS] = {"_coro", "_fut_waiter", "_state", 
 static PyObject *attr_keys[ATTRS];
 
 enum method { METHOD_INIT, METHOD_STEP, METHOD_CANCEL, METHOD_SET_NAME, METHOD_DEL, METHODS };
-static PyObject *originals[METHODS];
+static struct descriptor hooks[METHODS];
 
 /* New reference; NULL where it is missing or None. */
 static PyObject *attr_of(PyObject *task, enum attr attr)
@@ -58,36 +60,16 @@ static uint32_t state_of(PyObject *task)
 	return value;
 }
 
-/* The class's own function with self before the arguments. */
-static PyObject *original_call(enum method method, PyObject *self, PyObject *args, PyObject *kwargs)
-{
-	Py_ssize_t i, n = PyTuple_Size(args);
-	PyObject *all = PyTuple_New(n + 1), *item, *result;
-
-	if (!all)
-		return NULL;
-	Py_IncRef(self);
-	PyTuple_SetItem(all, 0, self);
-	for (i = 0; i < n; i++) {
-		item = PyTuple_GetItem(args, i);
-		Py_IncRef(item);
-		PyTuple_SetItem(all, i + 1, item);
-	}
-	result = PyObject_Call(originals[method], all, kwargs);
-	Py_DecRef(all);
-	return result;
-}
-
 static PyObject *on_init(PyObject *self, PyObject *args, PyObject *kwargs)
 {
 	struct task_birth birth;
 	PyObject *result, *loop, *name;
 
 	if (!task_due())
-		return original_call(METHOD_INIT, self, args, kwargs);
+		return descriptor_call(&hooks[METHOD_INIT], self, args, kwargs);
 	cell_try();
 	task_birth_take(task_coro_arg(args, 0, kwargs), TASK_PYTHON, &birth);
-	result = original_call(METHOD_INIT, self, args, kwargs);
+	result = descriptor_call(&hooks[METHOD_INIT], self, args, kwargs);
 	if (!result || !agent.on)
 		return result;
 	loop = attr_of(self, ATTR_LOOP);
@@ -120,17 +102,32 @@ static void step_done(PyObject *task, const struct task_step *step)
 	error_restore(&error);
 }
 
+/* Before the step: what the task waited for is still in its place. */
+static void woken(PyObject *task, PyObject *args, const struct task_step *step)
+{
+	PyObject *future = attr_of(task, ATTR_WAITER), *coro = attr_of(task, ATTR_COROUTINE);
+	PyObject *exception = PyTuple_Size(args) > 0 ? PyTuple_GetItem(args, 0) : NULL;
+
+	if (future)
+		wakeup_begin(task, coro, future, step->begin_ns);
+	else if (exception && PyExceptionInstance_Check(exception))
+		wakeup_received(task, coro, exception, step->begin_ns);
+	Py_DecRef(coro);
+	Py_DecRef(future);
+}
+
 static PyObject *on_step(PyObject *self, PyObject *args, PyObject *kwargs)
 {
 	struct task_step step;
 	PyObject *result, *loop;
 
 	if (!task_due())
-		return original_call(METHOD_STEP, self, args, kwargs);
+		return descriptor_call(&hooks[METHOD_STEP], self, args, kwargs);
 	loop = attr_of(self, ATTR_LOOP);
 	task_step_begin(self, loop, &step);
 	Py_DecRef(loop);
-	result = original_call(METHOD_STEP, self, args, kwargs);
+	woken(self, args, &step);
+	result = descriptor_call(&hooks[METHOD_STEP], self, args, kwargs);
 	step_done(self, &step);
 	return result;
 }
@@ -141,10 +138,10 @@ static PyObject *on_cancel(PyObject *self, PyObject *args, PyObject *kwargs)
 	uint32_t stack;
 
 	if (!agent_ours())
-		return original_call(METHOD_CANCEL, self, args, kwargs);
+		return descriptor_call(&hooks[METHOD_CANCEL], self, args, kwargs);
 	thread_seen();
 	stack = stack_here();
-	result = original_call(METHOD_CANCEL, self, args, kwargs);
+	result = descriptor_call(&hooks[METHOD_CANCEL], self, args, kwargs);
 	if (result && agent.on)
 		task_cancel_write(self, agent_thread.task, stack, result);
 	return result;
@@ -152,7 +149,7 @@ static PyObject *on_cancel(PyObject *self, PyObject *args, PyObject *kwargs)
 
 static PyObject *on_set_name(PyObject *self, PyObject *args, PyObject *kwargs)
 {
-	PyObject *result = original_call(METHOD_SET_NAME, self, args, kwargs), *name;
+	PyObject *result = descriptor_call(&hooks[METHOD_SET_NAME], self, args, kwargs), *name;
 
 	if (result && agent_ours()) {
 		thread_seen();
@@ -195,18 +192,17 @@ static PyObject *on_del(PyObject *self, PyObject *args, PyObject *kwargs)
 		Py_DecRef(coro);
 		error_restore(&error);
 	}
-	return original_call(METHOD_DEL, self, args, kwargs);
+	return descriptor_call(&hooks[METHOD_DEL], self, args, kwargs);
 }
 
-#define HOOK(function) (PyCFunction)(void (*)(void)) function, METH_VARARGS | METH_KEYWORDS, NULL
-static PyMethodDef hooks[METHODS] = {
-	[METHOD_INIT] = {"__init__", HOOK(on_init)},
-	[METHOD_STEP] = {"_Task__step", HOOK(on_step)},
-	[METHOD_CANCEL] = {"cancel", HOOK(on_cancel)},
-	[METHOD_SET_NAME] = {"set_name", HOOK(on_set_name)},
-	[METHOD_DEL] = {"__del__", HOOK(on_del)},
+static struct descriptor hooks[METHODS] = {
+	[METHOD_INIT] = {.def = DESCRIPTOR_DEF("__init__", on_init, NULL)},
+	[METHOD_STEP] = {.def = DESCRIPTOR_DEF("_Task__step", on_step, NULL),
+		.function = "__step"},
+	[METHOD_CANCEL] = {.def = DESCRIPTOR_DEF("cancel", on_cancel, NULL)},
+	[METHOD_SET_NAME] = {.def = DESCRIPTOR_DEF("set_name", on_set_name, NULL)},
+	[METHOD_DEL] = {.def = DESCRIPTOR_DEF("__del__", on_del, NULL)},
 };
-#undef HOOK
 
 static const char *keys_make(void)
 {
@@ -220,40 +216,6 @@ static const char *keys_make(void)
 	return NULL;
 }
 
-/* Every one must be a plain function of the class itself; only then is any exchanged. */
-static const char *originals_find(PyObject *type)
-{
-	PyObject *dict = PyObject_GetAttrString(type, "__dict__");
-	int i;
-
-	for (i = 0; i < METHODS && dict; i++) {
-		originals[i] = PyMapping_GetItemString(dict, hooks[i].ml_name);
-		if (!originals[i] || strcmp(object_type_name(originals[i]), "function") != 0)
-			break;
-	}
-	Py_DecRef(dict);
-	PyErr_Clear();
-	return i == METHODS ? NULL : "a method is missing or no plain function";
-}
-
-static const char *hooks_place(PyObject *type)
-{
-	PyObject *descr;
-	int i, rc = 0;
-
-	for (i = 0; i < METHODS && rc == 0; i++) {
-		descr = PyDescr_NewMethod((PyTypeObject *)type, &hooks[i]);
-		rc = descr ? PyObject_SetAttrString(type, hooks[i].ml_name, descr) : -1;
-		Py_DecRef(descr);
-	}
-	if (rc == 0)
-		return NULL;
-	while (i-- > 0)
-		PyObject_SetAttrString(type, hooks[i].ml_name, originals[i]);
-	PyErr_Clear();
-	return "its methods could not be exchanged";
-}
-
 int pytask_open(void)
 {
 	PyObject *type = module_attr("asyncio.tasks", "_PyTask");
@@ -262,9 +224,7 @@ int pytask_open(void)
 	if (!reason)
 		reason = keys_make();
 	if (!reason)
-		reason = originals_find(type);
-	if (!reason)
-		reason = hooks_place(type);
+		reason = descriptors_place(type, "asyncio.tasks", hooks, METHODS);
 	hook_report("asyncio.tasks._PyTask", reason);
 	return reason ? -EPROTO : 0;
 }

@@ -43,7 +43,7 @@ static struct {
 
 __thread struct thread_state agent_thread __attribute__((tls_model("initial-exec")));
 
-static uint32_t thread_tid(void)
+uint32_t thread_tid(void)
 {
 	if (!agent_thread.tid) {
 		agent_thread.tid = (uint32_t)syscall(SYS_gettid);

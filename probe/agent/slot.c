@@ -8,6 +8,7 @@
 #define DESCR_TYPE_OFF 16    /* PyDescrObject.d_type */
 #define DESCR_WRAPPED_OFF 48 /* PyWrapperDescrObject.d_wrapped */
 #define DESCR_METHOD_OFF 40  /* PyMethodDescrObject.d_method */
+#define CFUNCTION_DEF_OFF 16 /* PyCFunctionObject.m_ml */
 #define MAPS_BYTES 8192
 #define SUBCLASS_DEPTH_MAX 16
 
@@ -165,6 +166,20 @@ struct method_def *method_find(PyTypeObject *type, const char *name)
 	if (def && strcmp(def->name, name) != 0)
 		def = NULL;
 	Py_DecRef(descr); /* the type's dict keeps it; the table itself is static */
+	return def;
+}
+
+struct method_def *function_find(const char *module, const char *name)
+{
+	PyObject *function = module_attr(module, name);
+	struct method_def *def;
+
+	if (!function || !PyCFunction_Check(function))
+		return NULL;
+	def = object_at(function, CFUNCTION_DEF_OFF);
+	if (def->function != (void *)PyCFunction_GetFunction(function) ||
+		strcmp(def->name, name) != 0)
+		return NULL;
 	return def;
 }
 

@@ -23,6 +23,13 @@ int slot_place(PyTypeObject *type, long slot, const char *wrapper, void *hook, v
 /* The classes below type that inherited the slot's original value get the hook too. */
 void slot_inherit(PyTypeObject *type, long slot, void *original, void *hook);
 
+/*
+ * Calling conventions of PyMethodDef, Include/methodobject.h; FASTCALL and METHOD are not in the
+ * limited API of 3.8.
+ */
+#define CALL_FASTCALL_KEYWORDS (0x0080 | METH_KEYWORDS)
+#define CALL_METHOD (0x0200 | CALL_FASTCALL_KEYWORDS)
+
 struct method_def { /* PyMethodDef, whose ml_meth we exchange; layout of every version */
 	const char *name;
 	void *function;
@@ -35,6 +42,10 @@ struct method_def { /* PyMethodDef, whose ml_meth we exchange; layout of every v
  * proof.
  */
 struct method_def *method_find(PyTypeObject *type, const char *name);
+/*
+ * The one behind a function of a C module that is imported; NULL: no such function, or no proof.
+ */
+struct method_def *function_find(const char *module, const char *name);
 /* Exchange its function. 0, or -EPROTO, reported as name. */
 int method_place(struct method_def *def, void *hook, const char *name);
 

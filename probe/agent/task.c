@@ -3,6 +3,7 @@
  * _PyTask (pytask.c). Runs no code of the target; each function leaves a pending error as it was.
  */
 #include "probe/agent/task.h"
+#include "probe/agent/wait.h"
 
 #include <stdio.h>
 
@@ -145,6 +146,8 @@ void task_step_begin(PyObject *task, PyObject *loop, struct task_step *ret)
 	ret->task_before = agent_thread.task;
 	ret->begin_before_ns = agent_thread.step_begin_ns;
 	ret->begin_ns = clock_now_ns();
+	if (__builtin_expect(ret->begin_ns >= agent.look_ns, 0))
+		queues_look(ret->begin_ns);
 	agent_thread.task = (uint64_t)(uintptr_t)task;
 	agent_thread.step_begin_ns = ret->begin_ns;
 }
@@ -156,8 +159,7 @@ uint64_t task_step_end(const struct task_step *step)
 	return clock_now_ns();
 }
 
-/* The message, only where it is a str already: an exception's own __str__ is the target's code. */
-static void exception_text(PyObject *exception, struct text *ret)
+void exception_text(PyObject *exception, struct text *ret)
 {
 	PyObject *args;
 
@@ -213,6 +215,10 @@ void task_step_write(PyObject *task, const struct task_step *step, uint64_t end_
 	}
 	if (failed)
 		failed_write(task, exception, after->exception);
+	if (after->waiter)
+		wait_begin(after->waiter, end_ns);
+	else if (after->state != TASK_PENDING)
+		wait_task_done(task, end_ns);
 }
 
 void task_cancel_write(PyObject *task, uint64_t by, uint32_t stack, PyObject *result)

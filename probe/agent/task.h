@@ -43,6 +43,11 @@ void task_step_write(PyObject *task, const struct task_step *step, uint64_t end_
 void task_cancel_write(PyObject *task, uint64_t by, uint32_t stack, PyObject *result);
 void task_gone_write(PyObject *task, uint32_t flags);
 
+/*
+ * The message of an exception, only where it is a str already: its own __str__ is the target's
+ * code. text_free()
+ */
+void exception_text(PyObject *exception, struct text *ret);
 /* qualname of a native coroutine, generator or async generator, else the type's name. */
 void coro_text(PyObject *coro, struct text *ret);
 

@@ -18,7 +18,9 @@
  */
 #define LAYOUT_DEBUG_BYTES 704
 
-/* Low bits of a frame's code member that are no part of the address (3.14's stack references). */
+/*
+ * Low bits of a frame's code and locals that are no part of the address (3.14's stack references).
+ */
 #define LAYOUT_CODE_MASK 7u
 
 enum { /* frames whose owner is at least this are no Python frames (entry trampolines; 3.12+) */

@@ -1,0 +1,130 @@
+/* See wait.h. A set-associative table, so that a wait costs one cache line where few are open. */
+#include "probe/agent/wait.h"
+
+#include <string.h>
+
+#include "probe/agent/callback.h"
+
+#define SETS 4096u /* a power of two */
+#define WAYS 8u	   /* used ones come first; the oldest gives way, and its wakeup is not told */
+
+static struct wait table[SETS][WAYS];
+
+static struct wait *set_of(const void *future)
+{
+	uint64_t h = ((uint64_t)(uintptr_t)future >> 4) * 0x9e3779b97f4a7c15ull; /* 2^64 / phi */
+
+	return table[h >> 52 & (SETS - 1)];
+}
+
+struct wait *wait_find(const void *future)
+{
+	struct wait *w = set_of(future);
+
+	for (unsigned int i = 0; i < WAYS && w[i].future; i++)
+		if (w[i].future == future)
+			return &w[i];
+	return NULL;
+}
+
+static struct wait *oldest(struct wait *set)
+{
+	struct wait *found = set;
+
+	for (unsigned int i = 1; i < WAYS; i++)
+		if (set[i].since_ns < found->since_ns)
+			found = &set[i];
+	return found;
+}
+
+/* Where a wait for the future goes: its own place, a free one, or the oldest one's. */
+static struct wait *place_of(const void *future)
+{
+	struct wait *set = set_of(future);
+
+	for (unsigned int i = 0; i < WAYS; i++)
+		if (!set[i].future || set[i].future == future)
+			return &set[i];
+	return oldest(set);
+}
+
+void wait_begin(PyObject *future, uint64_t now_ns)
+{
+	struct wait *w = place_of(future);
+
+	if (w->future == future && !w->set_ns) {
+		w->waiters++;
+		return;
+	}
+	*w = (struct wait){.future = future, .since_ns = now_ns, .waiters = 1};
+}
+
+void wait_end(struct wait *w)
+{
+	struct wait *last = set_of(w->future);
+	const struct wait *beyond = last + WAYS;
+
+	if (--w->waiters)
+		return;
+	while (last + 1 < beyond && last[1].future)
+		last++;
+	*w = *last;
+	last->future = NULL;
+}
+
+/* What a callback of the loop is there for, where no step is open. */
+static void callback_take(struct wait *w)
+{
+	struct callback callback;
+
+	callback_here(&callback);
+	if (callback.kind == CALLBACK_THREAD) {
+		w->by = callback.by;
+		w->by_tid = callback.tid;
+		w->stack = callback.stack;
+		if (w->how != WAKE_CANCEL)
+			w->how = WAKE_THREAD;
+		return;
+	}
+	if (callback.kind == CALLBACK_TIMER && w->how == WAKE_RESULT)
+		w->how = WAKE_TIMER;
+	if (!callback.bare)
+		w->stack = stack_here();
+}
+
+void wait_set(PyObject *future, uint32_t how)
+{
+	struct wait *w = wait_find(future);
+
+	if (!w)
+		return;
+	w->set_ns = clock_now_ns();
+	w->by = agent_thread.task;
+	w->by_tid = thread_tid();
+	w->how = how;
+	w->stack = 0;
+	if (how != WAKE_EXCEPTION && w->set_ns - w->since_ns < agent.min_step_ns)
+		return; /* its wakeup is told only if the loop is late */
+	if (w->by)
+		w->stack = stack_here();
+	else
+		callback_take(w);
+}
+
+void wait_task_done(PyObject *task, uint64_t now_ns)
+{
+	struct wait *w = wait_find(task);
+
+	if (!w)
+		return;
+	w->set_ns = now_ns;
+	w->by = (uint64_t)(uintptr_t)task;
+	w->by_tid = thread_tid();
+	w->how = WAKE_TASK_DONE;
+	w->stack = 0;
+}
+
+void wait_forked(void)
+{
+	memset(table, 0, sizeof(table));
+}
