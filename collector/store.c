@@ -296,10 +296,24 @@ int store_checkpoint(struct store *store)
 		sqlite3_wal_checkpoint_v2(store->sql, NULL, SQLITE_CHECKPOINT_PASSIVE, NULL, NULL));
 }
 
+/* Sorted in files, as memory would grow with the trace (300 MB for 6 M steps); in memory where those
+ * have no room. */
+static int make_indexes(struct store *store)
+{
+	int rc = run(store, "PRAGMA temp_store=FILE");
+
+	if (!rc)
+		rc = run(store, schema_close_sql);
+	if (!rc)
+		return 0;
+	rc = run(store, "PRAGMA temp_store=MEMORY");
+	return rc ? rc : run(store, schema_close_sql);
+}
+
 int store_finish(struct store *store)
 {
 	char mode[16];
-	int rc = run(store, schema_close_sql);
+	int rc = make_indexes(store);
 	int checkpoint = sql_errno(sqlite3_wal_checkpoint_v2(
 		store->sql, NULL, SQLITE_CHECKPOINT_TRUNCATE, NULL, NULL));
 

@@ -1,0 +1,183 @@
+/*
+ * ingest_bench: how fast records become a trace, on one core, with tasks that come and go, waits,
+ * wakeups and timers as a busy service has them. Prints one line a case: what is folded, records a
+ * second of CPU time, bytes of the trace a record, peak memory. Run by hand and by scripts that
+ * gather measurements.
+ *
+ *   ingest_bench [RECORDS]          of each case; default 4,000,000
+ */
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "collector/model.h"
+
+#define RECORDS 4000000ull
+#define TASKS 1000u       /* alive at one time */
+#define LIFE 64u          /* steps of a task */
+#define STEPS_A_TURN 8u   /* of the loop */
+#define STEP_NS 10000u    /* a step every so often */
+#define TICK_RECORDS 5000 /* between two looks at the time, as the recorder takes them */
+
+enum { PID = 1, TID = 1, LOOP = 1, FUTURES = 0x100000000 };
+
+struct feed {
+	struct model *model;
+	uint64_t time_ns, records;
+};
+
+static uint64_t now_ns(clockid_t clock)
+{
+	struct timespec t;
+
+	clock_gettime(clock, &t);
+	return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
+}
+
+static void give(struct feed *f, struct ev_head *h, unsigned int kind, size_t size)
+{
+	h->time_ns = f->time_ns;
+	h->tid = TID;
+	h->kind = (uint16_t)kind;
+	h->size_words = (uint16_t)((size + 7) / 8);
+	if (model_record(f->model, PID, h))
+		abort();
+	if (++f->records % TICK_RECORDS == 0 && model_tick(f->model, now_ns(CLOCK_MONOTONIC)))
+		abort();
+}
+
+static void give_texts(struct feed *f)
+{
+	struct {
+		struct ev_code code;
+		char texts[32];
+	} code = {{.id = 1, .firstlineno = 1, .file_len = 14, .function_len = 5},
+		"/home/u/app.pyfetch"};
+	struct {
+		struct ev_stack stack;
+		uint32_t frames[2];
+	} stack = {{.id = 1, .frames_len = 8}, {1, 7}};
+
+	give(f, &code.code.head, EV_code, sizeof(code.code) + 19);
+	give(f, &stack.stack.head, EV_stack, sizeof(stack.stack) + 8);
+}
+
+static void give_task(struct feed *f, uint64_t task)
+{
+	struct {
+		struct ev_task_new new;
+		char texts[16];
+	} t = {{.task = task, .loop = LOOP, .stack = 1, .code = 1, .name_len = 6, .coro_len = 5},
+		"Task-1fetch"};
+
+	give(f, &t.new.head, EV_task_new, sizeof(t.new) + 11);
+}
+
+/* One task's turn: woken by a timer or another task, one step, done after LIFE of them. */
+static void give_step(struct feed *f, uint64_t step)
+{
+	uint64_t task = 1 + step % TASKS, age = step / TASKS % LIFE;
+	uint64_t future = FUTURES + task;
+	struct ev_wakeup wakeup = {.task = task,
+		.future = future,
+		.set_ns = f->time_ns - 1,
+		.by = step % 2 ? 0 : 1 + (step + 1) % TASKS,
+		.by_tid = TID,
+		.how = step % 2 ? WAKE_TIMER : WAKE_RESULT,
+		.stack = 1};
+	struct ev_timer timer = {
+		.loop = LOOP, .due_ns = f->time_ns - step % 3000, .future = future};
+	struct ev_step record = {.task = task,
+		.begin_ns = f->time_ns,
+		.waits_on = age + 1 < LIFE ? future : 0,
+		.state = age + 1 < LIFE ? TASK_PENDING : TASK_FINISHED,
+		.await_stack = 1};
+
+	if (!age)
+		give_task(f, task);
+	else if (step % 2)
+		give(f, &timer.head, EV_timer, sizeof(timer));
+	if (age)
+		give(f, &wakeup.head, EV_wakeup, sizeof(wakeup));
+	f->time_ns += STEP_NS / 2;
+	give(f, &record.head, EV_step, sizeof(record));
+	f->time_ns += STEP_NS / 2;
+}
+
+static void feed(struct feed *f, uint64_t records)
+{
+	give_texts(f);
+	for (uint64_t step = 0; f->records < records; step++) {
+		struct ev_iteration turn = {.loop = LOOP, .cpu_ns = STEPS_A_TURN * STEP_NS / 2};
+
+		give_step(f, step);
+		if (step % STEPS_A_TURN != STEPS_A_TURN - 1)
+			continue;
+		turn.begin_ns = f->time_ns - STEPS_A_TURN * STEP_NS;
+		give(f, &turn.head, EV_iteration, sizeof(turn));
+	}
+}
+
+static void measure(const char *what, const char *folder, uint64_t min_step_ns, uint64_t records)
+{
+	struct model_options options = {.t0_ns = 1000000000,
+		.stall_ns = 100000000,
+		.min_step_ns = min_step_ns,
+		.min_block_ns = 1000000,
+		.mode = "tape",
+		.sensor = "agent"};
+	struct feed f = {.time_ns = options.t0_ns};
+	uint64_t begin_ns = now_ns(CLOCK_PROCESS_CPUTIME_ID), cpu_ns;
+	struct rusage usage;
+	struct stat st;
+	char path[64];
+
+	snprintf(path, sizeof(path), "%s/trace.db", folder);
+	if (model_open(path, &options, &f.model))
+		abort();
+	feed(&f, records);
+	cpu_ns = now_ns(CLOCK_PROCESS_CPUTIME_ID) - begin_ns;
+	if (model_close(f.model, f.time_ns) || stat(path, &st))
+		abort();
+	model_free(f.model);
+	getrusage(RUSAGE_SELF, &usage);
+	printf("%s: %.2f M records/s, %.0f ns and %.1f bytes of trace a record, %ld MiB at most\n",
+		what, (double)f.records * 1e3 / (double)cpu_ns, (double)cpu_ns / (double)f.records,
+		(double)st.st_size / (double)f.records, usage.ru_maxrss / 1024);
+	unlink(path);
+}
+
+/* In a process of its own, so that the peak of memory is its own. */
+static int measure_apart(
+	const char *what, const char *folder, uint64_t min_step_ns, uint64_t records)
+{
+	pid_t pid = fork();
+	int status = 1;
+
+	if (!pid) {
+		measure(what, folder, min_step_ns, records);
+		fflush(stdout);
+		_exit(0);
+	}
+	waitpid(pid, &status, 0);
+	return status;
+}
+
+int main(int argc, char **argv)
+{
+	uint64_t records = argc > 1 ? strtoull(argv[1], NULL, 0) : RECORDS;
+	char folder[] = "/tmp/ingest-bench-XXXXXX";
+	int failed;
+
+	if (!records || !mkdtemp(folder))
+		return 1;
+	failed = measure_apart("default folding", folder, 100000, records);
+	failed |= measure_apart("every step a row", folder, 0, records);
+	return rmdir(folder) || failed;
+}
