@@ -296,8 +296,8 @@ int store_checkpoint(struct store *store)
 		sqlite3_wal_checkpoint_v2(store->sql, NULL, SQLITE_CHECKPOINT_PASSIVE, NULL, NULL));
 }
 
-/* Sorted in files, as memory would grow with the trace (300 MB for 6 M steps); in memory where those
- * have no room. */
+/* Sorted in files, as memory would grow with the trace (300 MB for 6 M steps); in memory where
+ * those have no room. */
 static int make_indexes(struct store *store)
 {
 	int rc = run(store, "PRAGMA temp_store=FILE");
