@@ -70,3 +70,8 @@ const char *leak_reason(const struct task *t)
 		return NULL; /* nobody saw who created it */
 	return creator_ended(t) ? "pending" : NULL;
 }
+
+bool leak_is_unsure(const struct task *t)
+{
+	return t->unheard != t->process->unheard;
+}

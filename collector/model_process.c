@@ -276,6 +276,7 @@ void process_hook(struct model *model, struct process *p, const struct ev_hook *
 
 void process_lost(struct model *model, struct process *p, const struct ev_lost *r)
 {
+	p->unheard += r->count;
 	loss_add(model, p, tail_text(model, &r->head, 0), r->count);
 }
 
@@ -377,15 +378,35 @@ static void close_coverage(struct model *model, struct process *p)
 		coverage_add(model, p, "cells", "none", "it ran no notebook cell");
 }
 
+/* Said, since no leak among them would read as none. */
+static void coverage_unsure(struct model *model, struct process *p, size_t tasks)
+{
+	char text[128];
+
+	snprintf(text, sizeof(text),
+		"%zu task%s may have ended unseen, records of that time were lost: not called "
+		"leaked",
+		tasks, tasks == 1 ? "" : "s");
+	coverage_add(model, p, "note", "none", text);
+}
+
 void process_close(struct model *model, struct process *p)
 {
+	size_t unsure = 0;
+
 	map_each(&p->threads, settle_thread, model);
 	for (struct task *t = p->task; t; t = t->next) {
 		if (t->ended)
 			continue; /* decided at its end */
 		t->leaked = leak_reason(t);
+		if (t->leaked && leak_is_unsure(t)) {
+			t->leaked = NULL;
+			unsure++;
+		}
 		task_dirty(model, t);
 	}
+	if (unsure)
+		coverage_unsure(model, p, unsure);
 	close_coverage(model, p);
 }
 

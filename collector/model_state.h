@@ -182,6 +182,7 @@ struct task {
 	char *message;         /* malloc'd; NULL: none */
 	struct stack *failed;  /* where it failed */
 	uint64_t steps, busy_ns, max_step_ns, last_ns;
+	uint64_t unheard; /* of its process, when it was last heard of */
 	/* What it waits for since its last step. */
 	bool waits;
 	struct stack *await_stack;
@@ -294,6 +295,7 @@ struct process {
 	bool named, ended, is_kernel;
 	bool saw_tasks, saw_iterations, saw_calls;
 	uint64_t lost;
+	uint64_t unheard; /* records that its sensor could not give us */
 	struct map threads, loops, names, codes, stacks,
 		tasks, /* by the sensor's id, or the object's address */
 		jobs, queues;
@@ -433,6 +435,8 @@ struct site await_site(const struct task *t);
 bool leak_is_shutdown(const struct stack *s); /* the stack of a cancel() */
 bool leak_is_main(const struct stack *s);     /* the creation stack of a loop's main task */
 const char *leak_reason(const struct task *t);
+/* Records that may have told its end were lost. */
+bool leak_is_unsure(const struct task *t);
 
 /* ---- model_cell.c */
 void cell_begin(struct model *model, struct process *p, const struct ev_cell_begin *r);

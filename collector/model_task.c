@@ -259,6 +259,7 @@ static void born(struct model *model, struct task *t, const struct ev_task_new *
 	t->code = code_get(p, r->code);
 	t->late = r->flags & TASK_LATE;
 	t->created_ns = t->last_ns = model_time(model, r->head.time_ns);
+	t->unheard = p->unheard;
 	t->loop = r->loop ? loop_get(model, p, t->thread, r->loop, t->created_ns) : NULL;
 	t->stack = stack_row(model, s);
 	t->created = site_of_birth(s);
@@ -381,6 +382,7 @@ void task_step(struct model *model, struct process *p, const struct ev_step *r)
 	if (end_ns - begin_ns > t->max_step_ns)
 		t->max_step_ns = end_ns - begin_ns;
 	t->last_ns = end_ns;
+	t->unheard = p->unheard;
 	record_step(model, t, thread, begin_ns, end_ns);
 	if (r->state == TASK_PENDING) {
 		wait_begin(model, t, r);

@@ -37,8 +37,9 @@ struct stream { /* one ring file */
 	ino_t inode;                /* 0: removed */
 	struct ring_reader *reader; /* NULL: refused, or done with */
 	bool refused, released;
-	uint64_t latest_ns; /* of the records handed out */
-	struct ring_losses told;
+	uint64_t latest_ns;            /* of the records handed out */
+	struct ring_losses told, seen; /* seen: at seen_ns, not told yet */
+	uint64_t seen_ns;
 	uint64_t
 		ring_ns[RING_SLOTS]; /* time of a ring's next record, as ordered; never goes back */
 };
@@ -322,23 +323,34 @@ static int hand_out_loss(struct stream *s, const char *what, uint64_t now, uint6
 	return rc;
 }
 
-/* Losses since they were last told. */
-static int hand_out_losses(struct stream *s, uint64_t now_ns, struct sink *sink)
+/*
+ * Losses since they were last told. What was published before them may be held back still, and
+ * whoever judges by their place in the stream must have had it: they wait as long. settled: nothing
+ * is held back.
+ */
+static int hand_out_losses(struct stream *s, uint64_t now_ns, bool settled, struct sink *sink)
 {
-	struct ring_losses now;
+	const struct ring_losses *seen = &s->seen;
 	int rc;
 
-	ring_reader_losses(s->reader, &now);
-	rc = hand_out_loss(s, "ring full", now.full, &s->told.full, now_ns, sink);
+	if (!settled && now_ns - s->seen_ns < HOLDBACK_NS)
+		return 0;
+	if (settled)
+		ring_reader_losses(s->reader, &s->seen);
+	rc = hand_out_loss(s, "ring full", seen->full, &s->told.full, now_ns, sink);
 	if (!rc)
-		rc = hand_out_loss(s, "no ring", now.no_ring, &s->told.no_ring, now_ns, sink);
+		rc = hand_out_loss(s, "no ring", seen->no_ring, &s->told.no_ring, now_ns, sink);
+	if (!rc)
+		rc = hand_out_loss(s, "in a signal handler", seen->in_signal, &s->told.in_signal,
+			now_ns, sink);
 	if (!rc)
 		rc = hand_out_loss(
-			s, "in a signal handler", now.in_signal, &s->told.in_signal, now_ns, sink);
-	if (!rc)
-		rc = hand_out_loss(
-			s, "ring given up: bad record", now.bad, &s->told.bad, now_ns, sink);
-	return rc;
+			s, "ring given up: bad record", seen->bad, &s->told.bad, now_ns, sink);
+	if (rc)
+		return rc;
+	ring_reader_losses(s->reader, &s->seen);
+	s->seen_ns = now_ns;
+	return 0;
 }
 
 /*
@@ -376,7 +388,7 @@ static int drain_stream(
 	done = s->released || ring_reader_closed(s->reader);
 	rc = merge(rings, s, final || done ? UINT64_MAX : limit_ns, sink);
 	if (!rc)
-		rc = hand_out_losses(s, now_ns, sink);
+		rc = hand_out_losses(s, now_ns, final || done, sink);
 	if (!rc && done)
 		finish(rings, s);
 	return rc;

@@ -12,7 +12,8 @@
 #include "collector/rings.h"
 #include "tests/unit/ring_writer.h"
 
-#define NOW 1000000000000ull /* 1,000 s: any time after the records' */
+#define NOW 1000000000000ull    /* 1,000 s: any time after the records' */
+#define SETTLED (NOW + 5000000) /* losses seen by then are told: 5 ms are held back */
 #define SMALL 4096u
 
 static char folder[64];
@@ -301,7 +302,9 @@ TEST(rings_survive_a_sink_that_stops)
 	assert_int_equal(rings_drain_at(rings, NOW, 0, take, &taken), -ENOSPC);
 	EXPECT(1);
 	drain(NOW, 0);
-	EXPECT(2, 3, 7);
+	EXPECT(2, 3);
+	drain(SETTLED, 0);
+	EXPECT(7);
 	ring_writer_close(&w);
 }
 
@@ -315,15 +318,34 @@ TEST(rings_tell_losses_once)
 	w.file->no_ring = 5;
 	w.file->in_signal = 6;
 	drain(NOW, 0);
+	drain(SETTLED, 0);
 	EXPECT(7, 5, 6);
 	assert_string_equal(taken.lost[0], "ring full");
 	assert_string_equal(taken.lost[1], "no ring");
 	assert_string_equal(taken.lost[2], "in a signal handler");
 	ring_writer_control(&w, 1)->dropped = 6;
 	w.file->no_ring = 1; /* counts that go back are not believed */
-	drain(NOW, 0);
+	assert_int_equal(drain(SETTLED + 5000000, 0), 0);
+	drain(SETTLED + 10000000, 0);
 	EXPECT(2);
+	assert_int_equal(drain(SETTLED + 15000000, 0), 0);
+	ring_writer_close(&w);
+}
+
+TEST(rings_tell_a_loss_after_what_was_written_before_it)
+{
+	struct ring_writer w;
+
+	ring_writer_open(&w, folder, "ring-5", 5, SMALL, 1);
+	put(&w, 0, NOW - 1, 1);
+	ring_writer_control(&w, 0)->dropped = 3;
 	assert_int_equal(drain(NOW, 0), 0);
+	put(&w, 0, SETTLED - 1, 2);
+	drain(SETTLED, 0);
+	EXPECT(1, 3);
+	ring_writer_control(&w, 0)->dropped = 4;
+	drain(SETTLED, 1); /* the end: nothing is held back any more */
+	EXPECT(2, 1);
 	ring_writer_close(&w);
 }
 
@@ -340,7 +362,9 @@ static void spoil_ring(void (*spoil)(const struct ring_writer *w))
 	spoil(&w);
 	put(&w, 1, 40, 4);
 	drain(NOW, 0);
-	assert_int_equal(taken.mark[taken.records - 2], 4);
+	assert_int_equal(taken.mark[taken.records - 1], 4);
+	drain(SETTLED, 0);
+	drain(SETTLED + 5000000, 0);
 	assert_string_equal(taken.lost[0], "ring given up: bad record");
 	assert_int_equal(taken.mark[taken.records - 1], 1);
 	put(&w, 1, 60, 6);
@@ -444,7 +468,7 @@ TEST(rings_survive_truncation_at_every_page)
 		EXPECT(1);
 		put(&w, 0, 20, 2), put(&w, 1, 30, 3);
 		assert_int_equal(ftruncate(w.fd, pages * (off_t)RING_PAGE), 0);
-		drain(NOW, 0);
+		drain(NOW, 1);
 		assert_string_equal(taken.lost[0], "ring given up: bad record");
 		assert_int_equal(drain(NOW, 1), 0);
 		ring_writer_close(&w);
@@ -786,6 +810,7 @@ int main(void)
 		IN_FOLDER(rings_carry_the_largest_record),
 		IN_FOLDER(rings_survive_a_sink_that_stops),
 		IN_FOLDER(rings_tell_losses_once),
+		IN_FOLDER(rings_tell_a_loss_after_what_was_written_before_it),
 		IN_FOLDER(rings_give_up_a_ring_with_unknown_kind),
 		IN_FOLDER(rings_give_up_a_ring_with_size_of_none),
 		IN_FOLDER(rings_give_up_a_ring_with_size_beyond_the_head),
