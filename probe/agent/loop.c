@@ -31,7 +31,6 @@ static bool key_made;
 typedef PyObject *poll_t(PyObject *, PyObject *const *, Py_ssize_t, PyObject *);
 static poll_t *poll_original;
 static PyCFunction set_running_original;
-static PyObject *get_running;                /* _asyncio._get_running_loop */
 static PyObject *get_hooks;                  /* sys.get_asyncgen_hooks */
 static PyObject *self_name, *thread_id_name; /* "__self__", "_thread_id" */
 
@@ -298,14 +297,16 @@ void loop_seen(PyObject *loop)
 {
 	struct loop_thread *thread = agent_thread.loop;
 	struct error_aside error;
-	PyObject *running;
+	PyObject *get_running, *running;
 
 	if (thread && loop_innermost(thread)->loop == loop && thread->pid == agent.pid)
 		return;
-	if (!agent_active() || !get_running || run_of(thread_here(), loop))
+	if (!agent_active() || run_of(thread_here(), loop))
 		return;
 	error_put_aside(&error);
-	running = PyObject_CallFunctionObjArgs(get_running, NULL);
+	/* not kept: it would keep _asyncio, which then ends in another order */
+	get_running = module_attr("_asyncio", "_get_running_loop");
+	running = get_running ? PyObject_CallFunctionObjArgs(get_running, NULL) : NULL;
 	if (running == loop && loop_like(loop))
 		run_push(loop, false);
 	Py_DecRef(running);
@@ -427,8 +428,6 @@ int loop_open(void)
 	threads_pid = agent.pid;
 	get_hooks = PySys_GetObject("get_asyncgen_hooks");
 	Py_IncRef(get_hooks);
-	get_running = module_attr("_asyncio", "_get_running_loop");
-	Py_IncRef(get_running);
 	self_name = PyUnicode_InternFromString("__self__");
 	thread_id_name = PyUnicode_InternFromString("_thread_id");
 	if (!get_hooks || !self_name || !thread_id_name)

@@ -17,6 +17,7 @@
 
 #define MINOR_MIN 8
 #define MINOR_MAX 14
+#define SILENT_MINOR 13       /* from here on _interpreters makes others without an audit event */
 #define MIN_BLOCK_NS 1000000u /* DESIGN: --min-block 1ms */
 #define MIN_STEP_NS 100000u   /* --min-step 100us */
 
@@ -269,6 +270,25 @@ static void end(void)
 	ring_close();
 }
 
+/* Others were made before we came. */
+static bool interpreters_many(void)
+{
+	void *(*head)(void) = (void *(*)(void))dlsym(RTLD_DEFAULT, "PyInterpreterState_Head");
+	void *(*next)(void *) = (void *(*)(void *))dlsym(RTLD_DEFAULT, "PyInterpreterState_Next");
+
+	return !head || !next || next(head());
+}
+
+/* Also while another thread installs, which may let the GIL go. */
+static void interpreter_event(const char *event)
+{
+	if (strcmp(event, "cpython._PySys_ClearAuditHooks") == 0 &&
+		(!agent.many || agent_interp_ours()))
+		end();
+	else if (strcmp(event, "cpython.PyInterpreterState_New") == 0)
+		agent.many = true;
+}
+
 EXPORT int awaitscope_agent_open(int abi)
 {
 	if (abi != (int)RING_ABI || state != AGENT_WAITING || agent.interp || !getenv(ENV_SESSION))
@@ -283,6 +303,7 @@ EXPORT int awaitscope_agent_open(int abi)
 	if (!python.thread_state || !python.interp || !python.thread_state())
 		return -1;
 	agent.interp = python.interp();
+	agent.many = agent.minor >= SILENT_MINOR || interpreters_many();
 	agent.min_block_ns = env_ns(ENV_MIN_BLOCK, MIN_BLOCK_NS);
 	agent.min_step_ns = env_ns(ENV_MIN_STEP, MIN_STEP_NS);
 	if (module_find("asyncio"))
@@ -293,16 +314,14 @@ EXPORT int awaitscope_agent_open(int abi)
 /* Always 0: an audit hook that returns something else aborts what the program does. */
 EXPORT int awaitscope_agent_audit(const char *event, void *args)
 {
-	if (state == AGENT_OFF || state == AGENT_INSTALLING || !event)
+	if (state == AGENT_OFF || !event)
 		return 0;
 	if (event[0] == 'c' && strncmp(event, "cpython.", 8) == 0) {
-		if (strcmp(event, "cpython._PySys_ClearAuditHooks") == 0 &&
-			(!agent.many || agent_interp_ours()))
-			end();
-		else if (strcmp(event, "cpython.PyInterpreterState_New") == 0)
-			agent.many = true;
+		interpreter_event(event);
 		return 0;
 	}
+	if (state == AGENT_INSTALLING)
+		return 0;
 	if (!args || (agent.many && !agent_interp_ours()))
 		return 0;
 	if (state == AGENT_INSTALLED)

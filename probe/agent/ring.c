@@ -282,14 +282,15 @@ static char *ring_reserve(struct ring *r, size_t size)
 void *ring_begin(unsigned int kind, size_t fixed, size_t tails, uint64_t time_ns)
 {
 	struct ring *r = agent_thread.ring ? agent_thread.ring : &rings.ring[0];
+	struct ring_file *file = rings.file; /* a thread without the GIL may be here at the end */
 	size_t size = (fixed + tails + 7) & ~(size_t)7;
 	struct ev_head *head;
 	char *at;
 
-	if (!rings.file)
+	if (!file)
 		return NULL;
 	if (agent_thread.writing) {
-		__atomic_fetch_add(&rings.file->in_signal, 1, __ATOMIC_RELAXED);
+		__atomic_fetch_add(&file->in_signal, 1, __ATOMIC_RELAXED);
 		return NULL;
 	}
 	agent_thread.writing = 1;

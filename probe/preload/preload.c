@@ -1,7 +1,7 @@
 /*
  * LD_PRELOADed into every program of a run: in a Python it loads the agent when the interpreter
- * starts to run something, in any other program it does nothing. Needs no library at all, since it
- * also gets into programs that have no libc like ours.
+ * starts to run something or a loop, in any other program it does nothing. Needs no library at all,
+ * since it also gets into programs that have no libc like ours.
  */
 #include "probe/ring.h"
 
@@ -9,6 +9,8 @@
 
 #define RTLD_NOW 2 /* bits/dlfcn.h; glibc and musl agree */
 #define RUN_EVENT "cpython.run_"
+/* A loop begins: an interpreter within another program may never say that it runs something. */
+#define LOOP_EVENT "sys.set_asyncgen_hook"
 #define CLEAR_EVENT "cpython._PySys_ClearAuditHooks"
 #define DOMAIN_RAW 0 /* PYMEM_DOMAIN_RAW, Include/cpython/pymem.h */
 
@@ -105,12 +107,12 @@ static void agent_load(void)
 static int on_audit(const char *event, void *args, void *data)
 {
 	(void)data;
-	if (forward) {
-		forward(event, args);
-	} else if (!tried && starts_with(event, RUN_EVENT)) {
+	if (!tried && (starts_with(event, RUN_EVENT) || starts_with(event, LOOP_EVENT))) {
 		tried = 1;
 		agent_load();
 	}
+	if (forward)
+		forward(event, args);
 	if (event[0] == 'c' && block && starts_with(event, CLEAR_EVENT))
 		block_free_expect();
 	return 0;
