@@ -45,6 +45,11 @@ PROMISES = [  # what, a query that must give no row
     ("a loop counts all its iterations",
      """SELECT l.id, l.iterations FROM loop l WHERE iterations != (SELECT count(*) FROM iteration i WHERE i.loop = l.id)
         + (SELECT coalesce(sum(count), 0) FROM iteration_total t WHERE t.loop = l.id)"""),
+    ("the totals of timers hold the late ones",
+     """SELECT loop FROM late_timer l GROUP BY loop
+        HAVING count(*) > (SELECT coalesce(sum(count), 0) FROM timer_total t WHERE t.loop = l.loop)"""),
+    ("no wait ends before what ended it", 'SELECT id FROM "await" WHERE set_ns > begin_ns + duration_ns'),
+    ("no job begins before it was given", "SELECT id FROM executor_job WHERE began_ns < given_ns OR ended_ns < began_ns"),
 ]
 
 COMPARE = {

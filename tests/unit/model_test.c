@@ -3,8 +3,10 @@
 #include "tests/unit/unit.h"
 
 #include <errno.h>
+#include <malloc.h>
 #include <signal.h>
 #include <sqlite3.h>
+#include <stdbool.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -157,6 +159,7 @@ TEST(model_survives_any_records)
 {
 	fuzz(trace(), FUZZ_SEED, 60000, 0);
 	fuzz(trace(), unit_seed(), 30000, 0);
+	fuzz(trace(), unit_seed(), 60000, 2u << 20); /* its last rows have no room */
 }
 
 static void put_step(struct model *model, uint64_t task, uint64_t begin_ns, uint64_t end_ns)
@@ -298,6 +301,139 @@ TEST(model_goes_on_after_a_full_disk)
 	assert_int_equal(ask(path, "SELECT sum(count) FROM iteration_total"), n);
 }
 
+static int64_t lost(const char *path, const char *what)
+{
+	char sql[128];
+
+	snprintf(sql, sizeof(sql), "SELECT coalesce(sum(count), 0) FROM lost WHERE what = '%s'",
+		what);
+	return ask(path, sql);
+}
+
+TEST(model_bounds_short_waits_that_bring_exceptions)
+{
+	const char *path = trace();
+	struct model *model = new_model(path, 0);
+	const int count = 100003;
+	struct ev_wakeup w = {.head = {0, 1, EV_wakeup, sizeof(w) / 8},
+		.task = 1,
+		.future = 99,
+		.how = WAKE_EXCEPTION,
+		.exception = 1};
+	uint64_t at = 2000;
+
+	put_step(model, 1, at, at + 100);
+	for (int n = 0; n < count; n++) {
+		w.head.time_ns = at += 1000;
+		assert_int_equal(model_record(model, 1, &w.head), 0);
+		put_step(model, 1, at, at + 100);
+	}
+	assert_int_equal(model_close(model, at), 0);
+	model_free(model);
+	check_trace(path);
+	assert_int_equal(ask(path, "SELECT count(*) FROM \"await\" WHERE received = '?'"), 100000);
+	assert_int_equal(lost(path, "short waits with an exception, beyond the limit"), 3);
+}
+
+static void put_job(struct model *model, uint64_t job, uint64_t at, bool run)
+{
+	struct ev_job_new new = {.head = {at, 1, EV_job_new, sizeof(new) / 8}, .job = job};
+	struct ev_job_run done = {
+		.head = {at + 10, 2, EV_job_run, sizeof(done) / 8}, .job = job, .begin_ns = at};
+
+	assert_int_equal(model_record(model, 1, &new.head), 0);
+	if (run)
+		assert_int_equal(model_record(model, 1, &done.head), 0);
+}
+
+TEST(model_forgets_jobs_that_are_done)
+{
+	const char *path = trace();
+	struct model *model = new_model(path, 0);
+	const int count = 300000;
+	size_t before = 0;
+
+	for (int n = 0; n < count; n++) {
+		put_job(model, 1 + (uint64_t)n, 2000 + 20 * (uint64_t)n, true);
+		if (n % 1000)
+			continue;
+		assert_int_equal(model_tick(model, (uint64_t)n * MS + 300 * MS), 0);
+		if (n == count / 10)
+			before = mallinfo2().uordblks;
+	}
+	/* 50 MB of jobs came meanwhile; SQLite's cache takes up to 16 MB. */
+	assert_true(mallinfo2().uordblks < before + (20u << 20));
+	assert_int_equal(model_close(model, 0), 0);
+	model_free(model);
+	check_trace(path);
+	assert_int_equal(
+		ask(path, "SELECT count(*) FROM executor_job WHERE began_ns = given_ns"), count);
+}
+
+TEST(model_bounds_jobs_that_nobody_takes)
+{
+	const char *path = trace();
+	struct model *model = new_model(path, 0);
+	const int most = 1 << 17;
+
+	for (int n = 0; n < most + 5; n++)
+		put_job(model, 1 + (uint64_t)n, 2000 + (uint64_t)n, false);
+	assert_int_equal(model_close(model, 0), 0);
+	model_free(model);
+	check_trace(path);
+	assert_int_equal(
+		ask(path, "SELECT count(*) FROM executor_job WHERE began_ns IS NULL"), most);
+	assert_int_equal(lost(path, "executor jobs beyond the limit"), 5);
+}
+
+TEST(model_keeps_a_queue_that_stays_as_it_is_in_one_sample)
+{
+	const char *path = trace();
+	struct model *model = new_model(path, 0);
+
+	for (uint64_t n = 0; n < 1000; n++) {
+		struct ev_queue q = {.head = {2000 + n * 1000 * MS, 1, EV_queue, sizeof(q) / 8},
+			.queue = 1 + n % 2,
+			.size = n % 2 ? 7 : n / 100};
+
+		assert_int_equal(model_record(model, 1, &q.head), 0);
+	}
+	assert_int_equal(model_close(model, 0), 0);
+	model_free(model);
+	check_trace(path);
+	assert_int_equal(ask(path, "SELECT count(*) FROM queue_sample WHERE queue = 2"), 1);
+	assert_int_equal(ask(path, "SELECT count(*) FROM queue_sample WHERE queue = 1"), 10);
+	assert_int_equal(
+		ask(path, "SELECT seen_ns FROM queue WHERE id = 2"), 999000 * (int64_t)MS + 1000);
+}
+
+static void put_run(struct model *model, uint64_t loop, uint64_t at)
+{
+	struct ev_loop_start start = {
+		.head = {at, 1, EV_loop_start, sizeof(start) / 8}, .loop = loop};
+	struct ev_loop_stop stop = {
+		.head = {at + 10, 1, EV_loop_stop, sizeof(stop) / 8}, .loop = loop};
+
+	assert_int_equal(model_record(model, 1, &start.head), 0);
+	assert_int_equal(model_record(model, 1, &stop.head), 0);
+}
+
+TEST(model_bounds_runs_and_knows_when_each_ended)
+{
+	const char *path = trace();
+	struct model *model = new_model(path, 0);
+
+	for (uint64_t n = 0; n < 100002; n++)
+		put_run(model, 1, 2000 + n * 20);
+	assert_int_equal(model_close(model, 0), 0);
+	model_free(model);
+	check_trace(path);
+	assert_int_equal(
+		ask(path, "SELECT count(*) FROM loop_run WHERE ended_ns = began_ns + 10"), 100000);
+	assert_int_equal(lost(path, "runs of loops beyond the limit"), 2);
+	assert_int_equal(ask(path, "SELECT ended_ns FROM loop"), 1000 + 100001 * 20 + 10);
+}
+
 TEST(model_takes_no_existing_file)
 {
 	const char *path = trace();
@@ -319,6 +455,11 @@ int main(void)
 		RUN(model_folds_exactly),
 		RUN(model_commits_every_quarter_second),
 		RUN(model_goes_on_after_a_full_disk),
+		RUN(model_bounds_short_waits_that_bring_exceptions),
+		RUN(model_forgets_jobs_that_are_done),
+		RUN(model_bounds_jobs_that_nobody_takes),
+		RUN(model_keeps_a_queue_that_stays_as_it_is_in_one_sample),
+		RUN(model_bounds_runs_and_knows_when_each_ended),
 		RUN(model_takes_no_existing_file),
 	};
 
