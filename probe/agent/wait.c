@@ -72,29 +72,29 @@ void wait_end(struct wait *w)
 	last->future = NULL;
 }
 
-/* What a callback of the loop is there for, where no step is open. */
-static void callback_take(struct wait *w)
+/*
+ * A callback of the loop sets it, and not the step that is open (with nest_asyncio, steps are open
+ * while the loop runs its callbacks).
+ */
+static void callback_take(struct wait *w, const struct callback *callback)
 {
-	struct callback callback;
-
-	callback_here(&callback);
-	if (callback.kind == CALLBACK_THREAD) {
-		w->by = callback.by;
-		w->by_tid = callback.tid;
-		w->stack = callback.stack;
+	w->by = 0;
+	if (callback->kind == CALLBACK_THREAD) {
+		w->by = callback->by;
+		w->by_tid = callback->tid;
+		w->stack = callback->stack;
 		if (w->how != WAKE_CANCEL)
 			w->how = WAKE_THREAD;
-		return;
-	}
-	if (callback.kind == CALLBACK_TIMER && w->how == WAKE_RESULT)
+	} else if (callback->kind == CALLBACK_TIMER && w->how == WAKE_RESULT) {
 		w->how = WAKE_TIMER;
-	if (!callback.bare)
-		w->stack = stack_here();
+	}
 }
 
 void wait_set(PyObject *future, uint32_t how)
 {
 	struct wait *w = wait_find(future);
+	struct callback callback;
+	bool brief;
 
 	if (!w)
 		return;
@@ -103,12 +103,14 @@ void wait_set(PyObject *future, uint32_t how)
 	w->by_tid = thread_tid();
 	w->how = how;
 	w->stack = 0;
-	if (how != WAKE_EXCEPTION && w->set_ns - w->since_ns < agent.min_step_ns)
+	brief = how != WAKE_EXCEPTION && w->set_ns - w->since_ns < agent.min_step_ns;
+	if (brief && w->by)
 		return; /* its wakeup is told only if the loop is late */
-	if (w->by)
+	callback_here(&callback);
+	if (!w->by || callback.bare || callback.kind == CALLBACK_THREAD)
+		callback_take(w, &callback);
+	if (!brief && !callback.bare && !w->stack)
 		w->stack = stack_here();
-	else
-		callback_take(w);
 }
 
 void wait_task_done(PyObject *task, uint64_t now_ns)
