@@ -13,6 +13,7 @@
 
 #include "collector/log.h"
 #include "collector/rings.h"
+#include "collector/sampler.h"
 #include "collector/tape.h"
 #include "probe/base/cleanup.h"
 
@@ -24,6 +25,7 @@
  * out. */
 #define END_SETTLES_NS 100000000ull
 #define UNKNOWN_STATUS (-1)
+#define NS_PER_MS 1000000ull
 #define NS_PER_S 1000000000ull
 
 struct watched { /* a traced process */
@@ -36,6 +38,8 @@ struct watched { /* a traced process */
 
 struct recorder {
 	struct rings *rings;
+	struct sampler *sampler;
+	uint64_t look_ns; /* when the sampler wants its next turn */
 	struct model *model;
 	struct tape_writer tape;
 	struct watched *watched;
@@ -108,8 +112,6 @@ static int keep(void *ctx, uint32_t pid, const struct ev_head *record)
 	struct recorder *r = ctx;
 	int rc;
 
-	if (record->kind == EV_process)
-		watched_add(r, pid);
 	if (r->tape.file && !r->tape_failed && tape_write(&r->tape, pid, record)) {
 		r->tape_failed = true;
 		log_error("the tape cannot be written: it ends here");
@@ -120,6 +122,20 @@ static int keep(void *ctx, uint32_t pid, const struct ev_head *record)
 		disk_failed(r, rc);
 	}
 	return 0;
+}
+
+/* A record_fn for what targets wrote; samples taken before it go first. */
+static int take(void *ctx, uint32_t pid, const struct ev_head *record)
+{
+	struct recorder *r = ctx;
+
+	sampler_hand_out(r->sampler, pid, record->time_ns, keep, r);
+	if (record->kind == EV_process) {
+		watched_add(r, pid);
+		/* without memory for it the process is not sampled, and no more */
+		sampler_process(r->sampler, pid, ((const struct ev_process *)record)->hexversion);
+	}
+	return keep(r, pid, record);
 }
 
 static void ends_notice(struct recorder *r, uint64_t now)
@@ -150,6 +166,8 @@ static void ends_tell(struct recorder *r, uint64_t before_ns)
 		if (!w->ended || w->told || w->ended_ns > before_ns)
 			continue;
 		w->told = true;
+		sampler_hand_out(r->sampler, w->pid, UINT64_MAX, keep, r);
+		sampler_process_end(r->sampler, w->pid);
 		rc = model_process_end(r->model, w->pid, w->ended_ns, w->status);
 		if (rc)
 			disk_failed(r, rc);
@@ -165,11 +183,13 @@ void recorder_take(struct recorder *r)
 	if (!r->model)
 		return;
 	ends_notice(r, now);
-	r->busy = rings_drain(r->rings, 0, keep, r) > 0;
+	r->busy = rings_drain(r->rings, 0, take, r) > 0;
+	sampler_hand_out_all(r->sampler, now - RINGS_HOLDBACK_NS, keep, r);
 	ends_tell(r, now - END_SETTLES_NS);
 	rc = model_tick(r->model, now);
 	if (rc)
 		disk_failed(r, rc);
+	r->look_ns = sampler_look(r->sampler, r->rings, now_ns());
 }
 
 static void recorder_freep(struct recorder **r)
@@ -185,7 +205,10 @@ int recorder_open(const char *dir, FILE *tape, struct recorder **ret)
 	if (!r)
 		return -ENOMEM;
 	r->tape.file = tape;
+	r->look_ns = UINT64_MAX;
 	rc = rings_open(dir, &r->rings);
+	if (!rc)
+		rc = sampler_new(&r->sampler);
 	if (rc)
 		return rc;
 	*ret = TAKE(r);
@@ -201,11 +224,13 @@ void recorder_free(struct recorder *r)
 			close(r->watched[i].pidfd);
 	free(r->watched);
 	model_free(r->model);
+	sampler_free(r->sampler);
 	rings_free(r->rings);
 	free(r);
 }
 
-/* One descriptor a traced process. Called when the traced program has been forked: its own limit stays. */
+/* One descriptor a traced process. Called when the traced program has been forked: its own limit
+ * stays. */
 static void descriptors_allow(void)
 {
 	struct rlimit limit;
@@ -235,9 +260,20 @@ struct model *recorder_model(struct recorder *r)
 	return r->model;
 }
 
+/* How long a turn lasts at most; less where a busy loop is to be sampled before. */
+static struct timespec turn_time(const struct recorder *r)
+{
+	uint64_t now = now_ns(), ns = (r->busy ? TURN_BUSY_MS : TURN_IDLE_MS) * NS_PER_MS;
+
+	if (r->look_ns < now + ns)
+		ns = r->look_ns > now ? r->look_ns - now : 0;
+	return (struct timespec){.tv_nsec = (long)ns};
+}
+
 int recorder_poll(struct recorder *r, struct pollfd *fds, size_t count)
 {
 	cleanup(freep) struct pollfd *all = calloc(count + r->watched_count + 1, sizeof(*all));
+	const struct timespec turn = turn_time(r);
 	size_t n = count;
 	int ready = 0;
 
@@ -248,7 +284,7 @@ int recorder_poll(struct recorder *r, struct pollfd *fds, size_t count)
 	for (size_t i = 0; i < r->watched_count; i++)
 		if (r->watched[i].pidfd >= 0)
 			all[n++] = (struct pollfd){.fd = r->watched[i].pidfd, .events = POLLIN};
-	if (poll(all, n, r->busy ? TURN_BUSY_MS : TURN_IDLE_MS) < 0 && errno != EINTR)
+	if (ppoll(all, n, &turn, NULL) < 0 && errno != EINTR)
 		return -errno;
 	for (size_t i = 0; i < count; i++) {
 		fds[i].revents = all[i].revents;
@@ -296,13 +332,15 @@ int recorder_finish(struct recorder *r)
 
 	if (!r->model)
 		return 0;
-	rings_drain(r->rings, 1, keep, r);
+	rings_drain(r->rings, 1, take, r);
+	sampler_hand_out_all(r->sampler, UINT64_MAX, keep, r);
 	ends_notice(r, end);
 	ends_tell(r, UINT64_MAX);
 	if (rings_late(r->rings)) {
 		char note[96];
 
-		snprintf(note, sizeof(note), "%" PRIu64 " records came late and may be out of order",
+		snprintf(note, sizeof(note),
+			"%" PRIu64 " records came late and may be out of order",
 			rings_late(r->rings));
 		model_coverage(r->model, "note", "agent", note);
 	}

@@ -227,6 +227,17 @@ void ring_reader_losses(const struct ring_reader *r, struct ring_losses *ret)
 		ret->full += r->ring[i].dropped;
 }
 
+int ring_reader_loop(const struct ring_reader *r, unsigned int slot, struct ring_loop *ret)
+{
+	struct ring_control c;
+	int rc = slot < r->rings ? read_at(r->fd, &c, sizeof(c), RING_OFFSET(slot, r->ring_bytes))
+				 : -EPROTO;
+
+	if (!rc)
+		*ret = (struct ring_loop){c.tid, c.thread_id, c.task_at, c.busy_since_ns};
+	return rc;
+}
+
 /* ---- records --------------------------------------------------------------------------------- */
 
 /* Room for `need` bytes and more after what is not taken yet. */

@@ -19,6 +19,11 @@ struct ring_losses {        /* records that are missing, as the file tells */
 	uint64_t bad; /* rings given up for bytes that are no record; what they held is not known */
 };
 
+struct ring_loop { /* what a ring tells of the loop on its thread */
+	uint32_t tid;
+	uint64_t thread_id, task_at, busy_since_ns; /* as in struct ring_control */
+};
+
 /*
  * consume: what was taken is free for the target to write again. -EAGAIN: the target is still
  * making it; -EPROTO: it is no ring file of this process and ABI; else what open(2) said. The
@@ -43,6 +48,8 @@ const struct ev_head *ring_reader_peek(struct ring_reader *r, unsigned int slot)
 void ring_reader_take(struct ring_reader *r, unsigned int slot);
 /* What was lost in all, as of the last look. */
 void ring_reader_losses(const struct ring_reader *r, struct ring_losses *ret);
+/* As it is now; nothing of it is checked. */
+int ring_reader_loop(const struct ring_reader *r, unsigned int slot, struct ring_loop *ret);
 /* As of the last look, the target had said that it writes no more. */
 bool ring_reader_closed(const struct ring_reader *r);
 

@@ -16,15 +16,9 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "collector/ring_reader.h"
 #include "probe/base/cleanup.h"
 #include "probe/ring.h"
 
-/*
- * A producer stamps, then publishes; preempted in between it is late. 5 ms: more than a scheduler's
- * slice on an idle machine.
- */
-#define HOLDBACK_NS 5000000ull
 #define STREAMS_MAX 65536u /* files looked at; further ones are not */
 
 struct file_name { /* ring-PID, or ring-PID.SEQ where a process has had a file already: exec keeps
@@ -376,7 +370,7 @@ static void finish(struct rings *rings, struct stream *s)
 static int drain_stream(
 	struct rings *rings, struct stream *s, uint64_t now_ns, bool final, struct sink *sink)
 {
-	uint64_t limit_ns = now_ns > HOLDBACK_NS ? now_ns - HOLDBACK_NS : 0;
+	uint64_t limit_ns = now_ns > RINGS_HOLDBACK_NS ? now_ns - RINGS_HOLDBACK_NS : 0;
 	bool done;
 	int rc;
 
@@ -449,6 +443,46 @@ unsigned int rings_processes(const struct rings *rings)
 		pid = s->refused ? pid : s->name.pid;
 	}
 	return processes;
+}
+
+static bool is_live(const struct stream *s)
+{
+	return s->reader && !s->refused && !s->released && !ring_reader_closed(s->reader);
+}
+
+/* Only the newest file of a process counts: a program that it was before exec() left its own
+ * behind. */
+size_t rings_busy(const struct rings *rings, struct busy_loop *buf, size_t max)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < rings->streams && n < max; i++) {
+		const struct stream *s = rings->stream[i];
+
+		if (!is_live(s) ||
+			(i + 1 < rings->streams && rings->stream[i + 1]->name.pid == s->name.pid))
+			continue;
+		for (unsigned int slot = 0; slot < ring_reader_rings(s->reader) && n < max;
+			slot++) {
+			buf[n] = (struct busy_loop){s->name.pid, s->name.seq, slot, {0}};
+			if (!ring_reader_loop(s->reader, slot, &buf[n].loop) &&
+				buf[n].loop.busy_since_ns)
+				n++;
+		}
+	}
+	return n;
+}
+
+int rings_still_busy(const struct rings *rings, const struct busy_loop *busy)
+{
+	size_t at = after_name(rings, (struct file_name){busy->pid, busy->file});
+	struct ring_loop now;
+
+	if (!at || !is_live(rings->stream[at - 1]))
+		return 0;
+	return !ring_reader_loop(rings->stream[at - 1]->reader, busy->slot, &now) &&
+	       now.busy_since_ns == busy->loop.busy_since_ns &&
+	       now.thread_id == busy->loop.thread_id;
 }
 
 uint64_t rings_late(const struct rings *rings)

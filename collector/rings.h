@@ -6,8 +6,20 @@
 #define COLLECTOR_RINGS_H
 
 #include "collector/record.h"
+#include "collector/ring_reader.h"
+
+/*
+ * A producer stamps, then publishes; preempted in between it is late. 5 ms: more than a scheduler's
+ * slice on an idle machine. Records younger than that are not handed out yet.
+ */
+#define RINGS_HOLDBACK_NS 5000000ull
 
 struct rings;
+
+struct busy_loop { /* a loop that is between two calls of its selector, and which ring says so */
+	uint32_t pid, file, slot;
+	struct ring_loop loop;
+};
 
 /*
  * dir: the session folder. The caller owns *ret: rings_free(). One file descriptor a live process.
@@ -35,6 +47,10 @@ void rings_release(struct rings *rings, uint32_t pid);
 /* Whether this process ever opened a ring file; and how many did. */
 int rings_has(const struct rings *rings, uint32_t pid);
 unsigned int rings_processes(const struct rings *rings);
+/* Loops that are busy now, at most max; returns how many. */
+size_t rings_busy(const struct rings *rings, struct busy_loop *buf, size_t max);
+/* Whether that loop has not been in its selector since. */
+int rings_still_busy(const struct rings *rings, const struct busy_loop *busy);
 /*
  * Records so far that came after a younger one of their process: published later than the holdback
  * allows for. None is lost.

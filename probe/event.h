@@ -112,10 +112,13 @@ enum refused_why { /* ev_refused.why */
 	REFUSED_CLOSED = 2,  /* call_soon() and the like on a closed loop */
 };
 
+/* Ids of codes and stacks that a recorder read from outside; an agent's are below. */
+#define EV_ID_OUTSIDE 0x80000000u
+
 enum sample_kind { /* ev_sample.kind */
-	SAMPLE_UNKNOWN = 0,
-	SAMPLE_PYTHON = 1, /* bytecode went on while we looked */
-	SAMPLE_NATIVE = 2, /* it stood still: inside a C function, or off CPU */
+	SAMPLE_UNKNOWN = 0, /* off CPU, or it may have been */
+	SAMPLE_PYTHON = 1,  /* bytecode went on while we looked */
+	SAMPLE_NATIVE = 2,  /* it stood still on a CPU: inside a C function */
 };
 
 enum line_format {	/* ev_code.line_format: what a frame's position is */

@@ -88,22 +88,44 @@ int process_objects(uint32_t pid, struct process_objects *ret)
 	return 0;
 }
 
-char process_thread_state(uint32_t pid, uint32_t tid)
+/* A file of one line in the thread's folder. Its length; 0: there is none. */
+static size_t thread_file(uint32_t pid, uint32_t tid, const char *name, char *text, size_t size)
 {
-	char path[PROC_PATH_BYTES], text[STAT_BYTES];
-	const char *end;
+	char path[PROC_PATH_BYTES];
 	ssize_t n;
 	int fd;
 
-	snprintf(path, sizeof(path), "/proc/%" PRIu32 "/task/%" PRIu32 "/stat", pid, tid);
+	snprintf(path, sizeof(path), "/proc/%" PRIu32 "/task/%" PRIu32 "/%s", pid, tid, name);
 	fd = open(path, O_RDONLY | O_CLOEXEC);
 	if (fd < 0)
 		return 0;
-	n = read(fd, text, sizeof(text) - 1);
+	n = read(fd, text, size - 1);
 	close(fd);
 	if (n <= 0)
 		return 0;
 	text[n] = '\0';
+	return (size_t)n;
+}
+
+/* "cpu_ns run_delay_ns timeslices", Documentation/scheduler/sched-stats.rst */
+uint64_t process_thread_runq_ns(uint32_t pid, uint32_t tid)
+{
+	char text[STAT_BYTES];
+	uint64_t runq_ns;
+
+	if (!thread_file(pid, tid, "schedstat", text, sizeof(text)) ||
+		sscanf(text, "%*u %" SCNu64, &runq_ns) != 1)
+		return UINT64_MAX;
+	return runq_ns;
+}
+
+char process_thread_state(uint32_t pid, uint32_t tid)
+{
+	char text[STAT_BYTES];
+	const char *end;
+
+	if (!thread_file(pid, tid, "stat", text, sizeof(text)))
+		return 0;
 	end = strrchr(text, ')'); /* the name before it may hold anything */
 	return end && end[1] == ' ' && isalpha((unsigned char)end[2]) ? end[2] : 0;
 }

@@ -164,9 +164,8 @@ int target_stack_read(struct target *t, uint64_t thread, struct target_stack *re
 	}
 	if (!same)
 		return -EAGAIN;
-	ret->moved = !whole || ret->frame[0].position != other.frame[0].position;
-	if (!ret->moved)
-		ret->moved = moves(t, thread, ret);
+	ret->moved = !whole || ret->frame[0].position != other.frame[0].position ||
+		     moves(t, thread, ret);
 	keep_outer(ret, same);
 	return 0;
 }

@@ -14,8 +14,9 @@
 
 #include "probe/target/memory.h"
 
-#define TARGET_FRAMES_MAX 256u /* of one stack, from the innermost; further ones are only counted  \
-				*/
+#define TARGET_FRAMES_MAX                                                                          \
+	256u /* of one stack, from the innermost; further ones are only counted                    \
+	      */
 
 struct target;
 

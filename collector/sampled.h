@@ -1,0 +1,35 @@
+/*
+ * One traced process as it is sampled: its memory reader, the codes and stacks that were announced,
+ * and the records that wait for their turn in the stream. Called by sampler.c. Silent.
+ */
+#ifndef COLLECTOR_SAMPLED_H
+#define COLLECTOR_SAMPLED_H
+
+#include <stdbool.h>
+
+#include "collector/record.h"
+#include "collector/ring_reader.h"
+
+struct sampled;
+
+/* hexversion: PY_VERSION_HEX. NULL: no memory. */
+struct sampled *sampled_new(uint32_t pid, uint32_t hexversion);
+void sampled_free(struct sampled *s); /* accepts NULL */
+uint32_t sampled_pid(const struct sampled *s);
+/*
+ * Read where the thread of that loop is now, and make its records of it: what it takes to read
+ * them, then the sample. They wait until sampled_keep() or sampled_drop() is called. runq_ns: of
+ * the thread, as the last call for this loop left it there, UINT64_MAX before the first. -EAGAIN:
+ * the stack changed while it was read; -ENOTSUP: this process cannot be read, which its records
+ * tell once; else the thread or the process is gone.
+ */
+int sampled_take(struct sampled *s, const struct ring_loop *loop, uint64_t now_ns,
+	uint64_t stands_for_ns, uint64_t *runq_ns);
+void sampled_keep(struct sampled *s);
+/* The sample counts for nothing: its iteration ended meanwhile. What it announced stays. */
+void sampled_drop(struct sampled *s);
+bool sampled_pending(const struct sampled *s); /* something waits */
+/* Hand out what is kept and not later than that. 0, or what sink returned. */
+int sampled_hand_out(struct sampled *s, uint64_t until_ns, record_fn sink, void *ctx);
+
+#endif
