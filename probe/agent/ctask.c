@@ -25,19 +25,9 @@ static union original {
 	class_fn in_class;
 } task_init, task_finalize, step_call, wakeup_call, wakeup_method, task_cancel, task_set_name;
 
-static PyObject *str_eager_start, *str_loop, *str_cr_suspended;
+static PyObject *str_cr_suspended;
 
 /* ---- creation ----------------------------------------------------------- */
-
-static bool eager_asked(PyObject *kwargs)
-{
-	PyObject *value;
-
-	if (agent.minor < 12 || !kwargs || !str_eager_start)
-		return false;
-	value = PyDict_GetItemWithError(kwargs, str_eager_start);
-	return value == Py_True;
-}
 
 /*
  * Whether an eager task took its first step: it is done, waits, or its coroutine has begun. Without
@@ -69,24 +59,18 @@ static struct task_after after_of(PyObject *task)
 	};
 }
 
-/*
- * An eager task's first step runs inside its __init__, so it is announced before, still without the
- * name it will get.
- */
 static int init_eager(PyObject *self, PyObject *args, PyObject *kwargs, struct task_birth *birth)
 {
-	PyObject *loop = kwargs && str_loop ? PyDict_GetItemWithError(kwargs, str_loop) : NULL;
 	struct error_aside error;
 	struct task_after after;
 	struct task_step step;
 	uint64_t end_ns;
 	int rc;
 
-	birth->flags |= TASK_EAGER;
-	task_birth_write(birth, self, loop, NULL);
+	task_birth_eager(birth, self, kwargs);
 	task_step_begin(self, NULL, &step);
 	rc = task_init.init(self, args, kwargs);
-	end_ns = task_step_end(&step);
+	end_ns = task_step_end(self, &step);
 	if (!agent.on)
 		return rc;
 	error_put_aside(&error);
@@ -108,7 +92,7 @@ static int on_init(PyObject *self, PyObject *args, PyObject *kwargs)
 		return task_init.init(self, args, kwargs);
 	cell_try();
 	task_birth_take(task_coro_arg(args, 0, kwargs), 0, &birth);
-	if (eager_asked(kwargs))
+	if (task_is_eager(kwargs))
 		return init_eager(self, args, kwargs, &birth);
 	rc = task_init.init(self, args, kwargs);
 	if (rc == 0 && agent.on) {
@@ -127,7 +111,7 @@ static int on_init(PyObject *self, PyObject *args, PyObject *kwargs)
  */
 static void step_done(PyObject *task, const struct task_step *step, PyObject *result)
 {
-	uint64_t end_ns = task_step_end(step);
+	uint64_t end_ns = task_step_end(task, step);
 	struct error_aside error;
 	struct task_after after;
 
@@ -336,8 +320,6 @@ int task_open(void)
 		hook_report(init, reason);
 		return rc;
 	}
-	str_eager_start = PyUnicode_InternFromString("eager_start");
-	str_loop = PyUnicode_InternFromString("loop");
 	str_cr_suspended = PyUnicode_InternFromString("cr_suspended");
 	rc = slot_place(layout.step, SLOT_CALL, "__call__", on_step, &step_call.pointer,
 		"_asyncio task step");

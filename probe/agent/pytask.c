@@ -23,7 +23,15 @@ static const char *const attr_names[ATTRS] = {"_coro", "_fut_waiter", "_state", 
 	"_exception", "_log_destroy_pending", "_Future__log_traceback"};
 static PyObject *attr_keys[ATTRS];
 
-enum method { METHOD_INIT, METHOD_STEP, METHOD_CANCEL, METHOD_SET_NAME, METHOD_DEL, METHODS };
+enum method {
+	METHOD_INIT,
+	METHOD_STEP,
+	METHOD_CANCEL,
+	METHOD_SET_NAME,
+	METHOD_DEL,
+	METHOD_EAGER_START, /* 3.12+ */
+	METHODS
+};
 static struct descriptor hooks[METHODS];
 
 /* New reference; NULL where it is missing or None. */
@@ -60,31 +68,52 @@ static uint32_t state_of(PyObject *task)
 	return value;
 }
 
+/* A new task whose __init__ has run. */
+static void born(PyObject *self, struct task_birth *birth)
+{
+	PyObject *loop = attr_of(self, ATTR_LOOP), *name = attr_of(self, ATTR_NAME);
+
+	birth->coro = attr_of(self, ATTR_COROUTINE);
+	task_birth_write(birth, self, loop, name);
+	Py_DecRef(birth->coro);
+	Py_DecRef(name);
+	Py_DecRef(loop);
+}
+
+static void named(PyObject *self)
+{
+	PyObject *name = attr_of(self, ATTR_NAME);
+
+	task_name_write(self, name);
+	Py_DecRef(name);
+}
+
 static PyObject *on_init(PyObject *self, PyObject *args, PyObject *kwargs)
 {
 	struct task_birth birth;
-	PyObject *result, *loop, *name;
+	PyObject *result;
+	bool eager;
 
 	if (!task_due())
 		return descriptor_call(&hooks[METHOD_INIT], self, args, kwargs);
 	cell_try();
+	eager = task_is_eager(kwargs);
 	task_birth_take(task_coro_arg(args, 0, kwargs), TASK_PYTHON, &birth);
+	if (eager)
+		task_birth_eager(&birth, self, kwargs);
 	result = descriptor_call(&hooks[METHOD_INIT], self, args, kwargs);
 	if (!result || !agent.on)
 		return result;
-	loop = attr_of(self, ATTR_LOOP);
-	name = attr_of(self, ATTR_NAME);
-	birth.coro = attr_of(self, ATTR_COROUTINE);
-	task_birth_write(&birth, self, loop, name);
-	Py_DecRef(birth.coro);
-	Py_DecRef(name);
-	Py_DecRef(loop);
+	if (eager)
+		named(self);
+	else
+		born(self, &birth);
 	return result;
 }
 
 static void step_done(PyObject *task, const struct task_step *step)
 {
-	uint64_t end_ns = task_step_end(step);
+	uint64_t end_ns = task_step_end(task, step);
 	struct error_aside error;
 	struct task_after after;
 
@@ -132,6 +161,19 @@ static PyObject *on_step(PyObject *self, PyObject *args, PyObject *kwargs)
 	return result;
 }
 
+static PyObject *on_eager_start(PyObject *self, PyObject *args, PyObject *kwargs)
+{
+	struct task_step step;
+	PyObject *result;
+
+	if (!task_due())
+		return descriptor_call(&hooks[METHOD_EAGER_START], self, args, kwargs);
+	task_step_begin(self, NULL, &step);
+	result = descriptor_call(&hooks[METHOD_EAGER_START], self, args, kwargs);
+	step_done(self, &step);
+	return result;
+}
+
 static PyObject *on_cancel(PyObject *self, PyObject *args, PyObject *kwargs)
 {
 	PyObject *result;
@@ -149,13 +191,11 @@ static PyObject *on_cancel(PyObject *self, PyObject *args, PyObject *kwargs)
 
 static PyObject *on_set_name(PyObject *self, PyObject *args, PyObject *kwargs)
 {
-	PyObject *result = descriptor_call(&hooks[METHOD_SET_NAME], self, args, kwargs), *name;
+	PyObject *result = descriptor_call(&hooks[METHOD_SET_NAME], self, args, kwargs);
 
 	if (result && agent_ours()) {
 		thread_seen();
-		name = attr_of(self, ATTR_NAME);
-		task_name_write(self, name);
-		Py_DecRef(name);
+		named(self);
 	}
 	return result;
 }
@@ -202,6 +242,8 @@ static struct descriptor hooks[METHODS] = {
 	[METHOD_CANCEL] = {.def = DESCRIPTOR_DEF("cancel", on_cancel, NULL)},
 	[METHOD_SET_NAME] = {.def = DESCRIPTOR_DEF("set_name", on_set_name, NULL)},
 	[METHOD_DEL] = {.def = DESCRIPTOR_DEF("__del__", on_del, NULL)},
+	[METHOD_EAGER_START] = {.def = DESCRIPTOR_DEF("_Task__eager_start", on_eager_start, NULL),
+		.function = "__eager_start"},
 };
 
 static const char *keys_make(void)
@@ -220,11 +262,12 @@ int pytask_open(void)
 {
 	PyObject *type = module_attr("asyncio.tasks", "_PyTask");
 	const char *reason = type && PyType_Check(type) ? NULL : "not there";
+	size_t count = agent.minor < 12 ? METHOD_EAGER_START : METHODS;
 
 	if (!reason)
 		reason = keys_make();
 	if (!reason)
-		reason = descriptors_place(type, "asyncio.tasks", hooks, METHODS);
+		reason = descriptors_place(type, "asyncio.tasks", hooks, count);
 	hook_report("asyncio.tasks._PyTask", reason);
 	return reason ? -EPROTO : 0;
 }

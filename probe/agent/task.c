@@ -12,7 +12,7 @@
 #define MESSAGE_MAX 4096
 #define NUMBER_BYTES 32
 
-static PyObject *str_qualname, *str_coro;
+static PyObject *str_qualname, *str_coro, *str_loop, *str_eager_start;
 static PyObject *exception_args; /* BaseException.args, the C descriptor */
 
 /* Interned once; NULL only where memory ran out. */
@@ -119,6 +119,26 @@ void task_birth_write(
 	error_restore(&error);
 }
 
+/* Any true int will do (Modules/_asynciomodule.c: "p"); of other objects the truth may be code. */
+bool task_is_eager(PyObject *kwargs)
+{
+	PyObject *key, *value;
+
+	if (agent.minor < 12 || !kwargs)
+		return false;
+	key = name_of(&str_eager_start, "eager_start");
+	value = key ? PyDict_GetItemWithError(kwargs, key) : NULL;
+	return value && PyLong_Check(value) && PyObject_IsTrue(value) == 1;
+}
+
+void task_birth_eager(struct task_birth *birth, PyObject *task, PyObject *kwargs)
+{
+	PyObject *key = name_of(&str_loop, "loop");
+
+	birth->flags |= TASK_EAGER;
+	task_birth_write(birth, task, key ? PyDict_GetItemWithError(kwargs, key) : NULL, NULL);
+}
+
 void task_name_write(PyObject *task, PyObject *name)
 {
 	char number[NUMBER_BYTES];
@@ -152,10 +172,16 @@ void task_step_begin(PyObject *task, PyObject *loop, struct task_step *ret)
 	agent_thread.step_begin_ns = ret->begin_ns;
 }
 
-uint64_t task_step_end(const struct task_step *step)
+/*
+ * A greenlet may have left its own step open on another stack, and what was open before this one
+ * may have ended meanwhile: then no task is better than a wrong one.
+ */
+uint64_t task_step_end(PyObject *task, const struct task_step *step)
 {
-	agent_thread.task = step->task_before;
-	agent_thread.step_begin_ns = step->begin_before_ns;
+	bool innermost = agent_thread.task == (uint64_t)(uintptr_t)task;
+
+	agent_thread.task = innermost ? step->task_before : 0;
+	agent_thread.step_begin_ns = innermost ? step->begin_before_ns : 0;
 	return clock_now_ns();
 }
 

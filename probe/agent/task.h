@@ -25,13 +25,21 @@ void task_birth_take(PyObject *coro, uint32_t flags, struct task_birth *ret);
 void task_birth_write(
 	const struct task_birth *birth, PyObject *task, PyObject *loop, PyObject *name);
 void task_name_write(PyObject *task, PyObject *name);
+/* Does Task(..., eager_start=True) ask for the first step within __init__ (3.12+)? */
+bool task_is_eager(PyObject *kwargs);
+/* Announces an eager task before its __init__ runs that step: still without the name it will get. */
+void task_birth_eager(struct task_birth *birth, PyObject *task, PyObject *kwargs);
 
-struct task_step { /* an open step; task_step_begin() and _end() come in pairs, also nested */
+/*
+ * An open step; task_step_begin() and _end() come in pairs, also nested. Greenlets end them in any
+ * order, so nothing may point at one.
+ */
+struct task_step {
 	uint64_t begin_ns, task_before, begin_before_ns;
 };
 void task_step_begin(PyObject *task, PyObject *loop, struct task_step *ret);
 /* Closes it on the thread, records nothing. Returns its end. */
-uint64_t task_step_end(const struct task_step *step);
+uint64_t task_step_end(PyObject *task, const struct task_step *step);
 
 struct task_after { /* what the task looks like after a step; all borrowed */
 	PyObject *coro, *waiter, *exception; /* waiter, exception: NULL where none */
