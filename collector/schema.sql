@@ -123,7 +123,7 @@ CREATE TABLE "await"(			-- waits that have ended: of at least min_step_ns, or wi
 	woken_by INTEGER REFERENCES task,	-- the task whose step set it
 	woken_thread INTEGER REFERENCES thread,	-- the thread that set it, or asked for it
 	woken_stack INTEGER REFERENCES stack,	-- where
-	set_ns INTEGER,			-- when; the rest of the wait is the loop being late
+	set_ns INTEGER,			-- when; the rest of the wait is the loop being late (a timer's due time: late_timer)
 	received TEXT			-- "TimeoutError: text", the exception it brought; null: none was seen
 ) STRICT;
 
