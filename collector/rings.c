@@ -327,7 +327,7 @@ static int hand_out_losses(struct stream *s, uint64_t now_ns, bool settled, stru
 	const struct ring_losses *seen = &s->seen;
 	int rc;
 
-	if (!settled && now_ns - s->seen_ns < HOLDBACK_NS)
+	if (!settled && now_ns - s->seen_ns < RINGS_HOLDBACK_NS)
 		return 0;
 	if (settled)
 		ring_reader_losses(s->reader, &s->seen);
