@@ -339,6 +339,7 @@ static void dispatch(struct model *model, struct process *p, const struct ev_hea
 		RECORD(asyncgen_left, asyncgen_left_record)
 		RECORD(gathered, gathered_record)
 		RECORD(received, received_record)
+		RECORD(sample, sample_record)
 		RECORD(code, stack_code)
 		RECORD(stack, stack_record)
 		RECORD(name, process_name)

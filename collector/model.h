@@ -5,6 +5,8 @@
 #ifndef COLLECTOR_MODEL_H
 #define COLLECTOR_MODEL_H
 
+#include <stdbool.h>
+
 #include "collector/record.h"
 
 struct model;
@@ -37,6 +39,17 @@ int model_meta(struct model *model, const char *key, const char *value);
 int model_coverage(struct model *model, const char *what, const char *sensor, const char *detail);
 /* A loss of the recorder's own. */
 int model_lost(struct model *model, const char *what, uint64_t count);
+
+struct model_held { /* where a loop is that has been busy for long; texts live as long as the model */
+	const char *file, *function;
+	uint32_t line;
+	int64_t execution_count; /* of the cell that the file is, once that is known; < 0: none */
+	bool in_cell;            /* the file is a cell's */
+	bool own_cell;           /* what runs is a cell itself, not a task beside it */
+};
+/* As of the last sample of the iteration that began then on this thread. -ENOENT: there is none. */
+int model_held(
+	struct model *model, uint32_t pid, uint32_t tid, uint64_t since_ns, struct model_held *ret);
 /* Decide leaks, write what is left, make the indexes, checkpoint, close. The first error of the whole recording, if any. */
 int model_close(struct model *model, uint64_t end_ns);
 

@@ -165,12 +165,24 @@ static struct site longest_site(const struct span *s)
 	return s->step_site;
 }
 
+/* Where it computed, if that is most of it, or if no call explains it; samples know better than steps. */
+static struct site site_of(
+	const struct loop *l, const struct causes *c, uint64_t begin_ns, uint64_t busy_ns)
+{
+	bool computes = c->cpu_ns >= busy_ns / 2;
+	struct site hottest = {0};
+
+	if (computes || l->span.longest_block_ns < busy_ns / 2)
+		hottest = samples_hottest(l->thread, begin_ns, computes);
+	return hottest.file ? hottest : longest_site(&l->span);
+}
+
 static void put_iteration(struct model *model, struct loop *l, const struct cell *cell,
 	const struct ev_iteration *r, uint64_t begin_ns, uint64_t busy_ns, uint64_t select_ns)
 {
-	struct site site = longest_site(&l->span);
 	struct causes c;
 	uint64_t off = partition(&c, &l->span, r, busy_ns);
+	struct site site = site_of(l, &c, begin_ns, busy_ns);
 
 	if (off > model->discrepancy_ns) {
 		model->discrepancy_ns = off;
@@ -235,5 +247,20 @@ void iteration_record(struct model *model, struct process *p, const struct ev_it
 	else if (fold_add(&model->iterations, l->id, cell ? cell->id : 0, begin_ns, busy_ns,
 			 select_ns))
 		loss_add(model, p, "records without memory", 1);
+	samples_end(t, begin_ns);
 	l->span = (struct span){0};
+}
+
+void iteration_unfinished(
+	struct model *model, struct thread *t, uint64_t begin_ns, uint64_t last_ns)
+{
+	struct ev_iteration r = {.cpu_ns = -1, .runq_ns = -1};
+	struct loop *l = thread_loop(t);
+	const struct cell *cell;
+
+	if (!l || last_ns <= begin_ns || model->full)
+		return;
+	cell = t->process->cells ? cell_for_span(t, begin_ns, last_ns) : NULL;
+	count_iteration(model, l, last_ns - begin_ns, 0);
+	put_iteration(model, l, cell, &r, begin_ns, last_ns - begin_ns, 0);
 }

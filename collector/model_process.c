@@ -362,7 +362,11 @@ const char *name_get(const struct process *p, uint32_t id)
 
 static void settle_thread(void *value, void *ctx)
 {
+	uint64_t begin_ns, last_ns;
+
 	gc_settle(ctx, value, NULL, 0, UINT64_MAX);
+	if (samples_open(value, &begin_ns, &last_ns))
+		iteration_unfinished(ctx, value, begin_ns, last_ns);
 }
 
 /* "agent" is said when first seen; here what was not. */
@@ -422,6 +426,7 @@ static void free_thread(void *value, void *ctx)
 
 	(void)ctx;
 	free(t->gc);
+	free(t->samples);
 	free(t);
 }
 

@@ -23,6 +23,7 @@
 #define STACK_DEPTH_MAX 512u          /* frames of one stack, from the innermost */
 #define AUDIT_MAX 100000u
 #define ANOMALY_MAX 100000u
+#define SAMPLES_MAX (1u << 20)
 #define CELLS_MAX 100000u
 #define THREADS_MAX (1u << 18)
 #define LOOPS_MAX 100000u
@@ -263,6 +264,7 @@ struct thread {
 	unsigned int gcs;
 	struct loop_run *inner_run[INNER_RUNS_MAX];
 	unsigned int inner_runs;
+	struct samples *samples; /* model_sample.c; NULL: never sampled */
 };
 
 struct loss {
@@ -341,7 +343,7 @@ struct model {
 	uint64_t tasks, threads, loops, cells, processes_count, losses_count, coverage_count,
 		loop_runs, jobs, queues; /* ids given out */
 	uint64_t discrepancy_ns;         /* the largest */
-	uint32_t live_tasks, audits, anomalies, short_waits, refusals, queue_samples;
+	uint32_t samples, live_tasks, audits, anomalies, short_waits, refusals, queue_samples;
 };
 
 /* ---- model.c */
@@ -492,5 +494,20 @@ void received_record(struct model *model, struct process *p, const struct ev_rec
 void anomaly_put(struct model *model, struct process *p, uint64_t time_ns, const char *kind,
 	const struct task *task, struct cell *cell, const char *coro, const char *message,
 	struct stack *s, struct site site);
+
+/* ---- model_sample.c */
+#define HOTTEST_SAMPLES_MIN 3u /* of an iteration, before its place is taken from them */
+void sample_record(struct model *model, struct process *p, const struct ev_sample *r);
+/*
+ * Where the samples of the iteration that began then stand for the most time; running: leaving out
+ * those off CPU. file NULL: too few.
+ */
+struct site samples_hottest(const struct thread *t, uint64_t begin_ns, bool running);
+void samples_end(struct thread *t, uint64_t begin_ns);
+/* An iteration was sampled that has not ended. */
+bool samples_open(const struct thread *t, uint64_t *ret_begin_ns, uint64_t *ret_last_ns);
+/* An iteration whose end was never seen: the process ended in it, or the trace did. */
+void iteration_unfinished(
+	struct model *model, struct thread *t, uint64_t begin_ns, uint64_t last_ns);
 
 #endif

@@ -284,14 +284,19 @@ CREATE TABLE audit_event(
 	stack INTEGER REFERENCES stack
 ) STRICT;
 
-CREATE TABLE sample(
+CREATE TABLE sample(			-- where a loop's thread was while an iteration of 20 ms or more lasted
 	id INTEGER PRIMARY KEY,
 	process INTEGER NOT NULL REFERENCES process,
 	thread INTEGER NOT NULL REFERENCES thread,
+	task INTEGER REFERENCES task,	-- the task whose step was open
 	cell INTEGER REFERENCES cell,
+	begin_ns INTEGER NOT NULL,	-- of the iteration
 	time_ns INTEGER NOT NULL,
-	kind TEXT NOT NULL,		-- python, native
-	stack INTEGER REFERENCES stack
+	duration_ns INTEGER NOT NULL,	-- what it stands for: since the sample before it, or the iteration's begin
+	kind TEXT NOT NULL,		-- python: bytecode ran; native: a C function ran; unknown: off CPU, or perhaps
+	state TEXT,			-- of the thread, as in /proc: R running or ready to, S waiting, D in the kernel
+	stack INTEGER REFERENCES stack,
+	file TEXT, line INTEGER, function TEXT	-- innermost user frame, else innermost frame
 ) STRICT;
 
 CREATE TABLE anomaly(

@@ -1,0 +1,162 @@
+/*
+ * Samples: where a loop's thread was while an iteration lasted. Each is a row; together they say
+ * which line an iteration spent its time on, and where a loop is that has not come back yet.
+ */
+#include "collector/model_state.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+#define PLACES_MAX 64u /* of one iteration; then the least of them gives way */
+
+struct place_time {
+	struct site site;
+	uint64_t ns, running_ns; /* that its samples stand for; of those not off CPU */
+};
+
+struct samples {                    /* of the open iteration of a thread */
+	uint64_t begin_ns, last_ns; /* of the iteration; of its last sample */
+	uint32_t count, places;
+	struct site last;  /* the last one's place */
+	bool last_is_cell; /* the task whose step was open then runs cells */
+	struct place_time place[PLACES_MAX];
+};
+
+static const char *kind_name(uint32_t kind)
+{
+	if (kind == SAMPLE_PYTHON)
+		return "python";
+	return kind == SAMPLE_NATIVE ? "native" : "unknown";
+}
+
+static struct samples *samples_get(struct thread *t, uint64_t begin_ns)
+{
+	if (!t->samples)
+		t->samples = calloc(1, sizeof(*t->samples));
+	if (t->samples && (t->samples->begin_ns != begin_ns || !t->samples->count))
+		*t->samples = (struct samples){.begin_ns = begin_ns};
+	return t->samples;
+}
+
+static struct place_time *place_get(struct samples *s, struct site site)
+{
+	struct place_time *p, *least = &s->place[0];
+
+	for (uint32_t i = 0; i < s->places; i++) {
+		p = &s->place[i];
+		if (p->site.file == site.file && p->site.function == site.function &&
+			p->site.line == site.line)
+			return p;
+		least = p->ns < least->ns ? p : least;
+	}
+	p = s->places < PLACES_MAX ? &s->place[s->places++] : least;
+	*p = (struct place_time){.site = site};
+	return p;
+}
+
+static void samples_add(
+	struct samples *s, const struct ev_sample *r, struct site site, uint64_t time_ns)
+{
+	struct place_time *p;
+
+	s->count++;
+	s->last_ns = time_ns;
+	s->last = site;
+	if (!site.file)
+		return;
+	p = place_get(s, site);
+	p->ns += r->stands_for_ns;
+	p->running_ns += r->state == 'R' || !r->state ? r->stands_for_ns : 0;
+}
+
+void sample_record(struct model *model, struct process *p, const struct ev_sample *r)
+{
+	uint64_t time_ns = model_time(model, r->head.time_ns),
+		 begin_ns = model_time(model, r->busy_since_ns);
+	struct thread *t = thread_get(model, p, r->head.tid, time_ns);
+	struct stack *s = stack_get(model, p, r->stack);
+	const struct task *task = task_get(p, r->task);
+	struct site site = stack_site(s);
+	char state[2] = {r->state < 128 ? (char)r->state : 0};
+	const struct cell *cell;
+	struct samples *samples;
+
+	if (!t)
+		return;
+	samples = samples_get(t, begin_ns);
+	if (samples) {
+		samples_add(samples, r, site, time_ns);
+		samples->last_is_cell = task && task->runs_cell;
+	}
+	if (!model_room(model))
+		return;
+	if (model->samples >= SAMPLES_MAX) {
+		loss_add(model, p, "samples beyond the limit", 1);
+		return;
+	}
+	model->samples++;
+	cell = cell_for_work(t, task, s, begin_ns, time_ns);
+	STORE_PUT(model->store, sample, NUMBER(p->id), NUMBER(t->id), ID(task ? task->id : 0),
+		ID(cell ? cell->id : 0), NUMBER(begin_ns), NUMBER(time_ns),
+		NUMBER(model_time(model, model->t0_ns + r->stands_for_ns)),
+		TEXT_OF(kind_name(r->kind)), TEXT_OF(*state ? state : NULL),
+		ID(stack_row(model, s)), TEXT_OF(site.file), NUMBER_IF(site.line, site.line),
+		TEXT_OF(site.function));
+}
+
+struct site samples_hottest(const struct thread *t, uint64_t begin_ns, bool running)
+{
+	const struct samples *s = t->samples;
+	const struct place_time *hottest = NULL;
+	uint64_t most = 0;
+
+	if (!s || s->begin_ns != begin_ns || s->count < HOTTEST_SAMPLES_MIN)
+		return (struct site){0};
+	for (uint32_t i = 0; i < s->places; i++) {
+		uint64_t ns = running ? s->place[i].running_ns : s->place[i].ns;
+
+		if (ns <= most)
+			continue;
+		most = ns;
+		hottest = &s->place[i];
+	}
+	return hottest ? hottest->site : (struct site){0};
+}
+
+/* An iteration ended that began then: what was sampled of it, or of one before it, is told. */
+void samples_end(struct thread *t, uint64_t begin_ns)
+{
+	if (t->samples && t->samples->begin_ns <= begin_ns)
+		t->samples->count = 0;
+}
+
+bool samples_open(const struct thread *t, uint64_t *ret_begin_ns, uint64_t *ret_last_ns)
+{
+	if (!t->samples || !t->samples->count)
+		return false;
+	*ret_begin_ns = t->samples->begin_ns;
+	*ret_last_ns = t->samples->last_ns;
+	return true;
+}
+
+int model_held(
+	struct model *model, uint32_t pid, uint32_t tid, uint64_t since_ns, struct model_held *ret)
+{
+	const struct process *p = map_get(&model->processes, pid);
+	const struct thread *t = p ? map_get(&p->threads, tid) : NULL;
+	const struct samples *s = t ? t->samples : NULL;
+	const struct cell *cell;
+
+	if (!s || !s->count || s->begin_ns != model_time(model, since_ns) || !s->last.file)
+		return -ENOENT;
+	cell = cell_for_file(p, s->last.file);
+	*ret = (struct model_held){
+		.file = s->last.file,
+		.function = s->last.function,
+		.line = s->last.line,
+		.execution_count = cell && cell->ended ? cell->execution_count : -1,
+		.in_cell = cell != NULL,
+		.own_cell = s->last_is_cell,
+	};
+	return 0;
+}
