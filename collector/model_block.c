@@ -18,7 +18,7 @@ void block_record(struct model *model, struct process *p, const struct ev_block 
 	enum block_class class;
 	struct loop *loop;
 	struct cell *cell;
-	uint64_t cpu_ns;
+	uint64_t cpu_ns, off_ns;
 
 	if (!t)
 		return;
@@ -32,7 +32,8 @@ void block_record(struct model *model, struct process *p, const struct ev_block 
 		syscall = number;
 	}
 	class = callsite_class(r->call, s, r->fd, target);
-	span_block(t, class, begin_ns, end_ns, cpu_ns, site);
+	off_ns = wall_ns - cpu_ns;
+	span_block(t, class, begin_ns, end_ns, off_ns > r->runq_ns ? off_ns - r->runq_ns : 0, site);
 	if (!model_room(model))
 		return;
 	loop = r->loop ? loop_get(model, p, t, r->loop, end_ns) : thread_loop(t);
@@ -43,4 +44,12 @@ void block_record(struct model *model, struct process *p, const struct ev_block 
 		NUMBER(wall_ns - cpu_ns), NUMBER(cpu_ns), TEXT_OF(call), TEXT_OF(syscall),
 		TEXT_OF(callsite_class_name(class)), TEXT_OF(target), ID(stack_row(model, s)),
 		TEXT_OF(site.file), NUMBER_IF(site.line, site.line), TEXT_OF(site.function));
+}
+
+void short_calls_record(struct model *model, struct process *p, const struct ev_short_calls *r)
+{
+	struct thread *t = thread_get(model, p, r->head.tid, model_time(model, r->head.time_ns));
+
+	if (t)
+		span_short(t, callsite_class(r->call, NULL, -1, ""), r->total_ns);
 }

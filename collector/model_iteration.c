@@ -17,9 +17,9 @@ static void span_grow(struct span *s, uint64_t begin_ns, uint64_t end_ns)
 }
 
 void span_block(struct thread *t, enum block_class class, uint64_t begin_ns, uint64_t end_ns,
-	uint64_t cpu_ns, struct site site)
+	uint64_t off_ns, struct site site)
 {
-	uint64_t wall_ns = end_ns - begin_ns, off_ns = wall_ns > cpu_ns ? wall_ns - cpu_ns : 0;
+	uint64_t wall_ns = end_ns - begin_ns;
 
 	for (unsigned int i = 0; i < t->depth; i++) {
 		struct span *s = &t->loops[i]->span;
@@ -31,6 +31,12 @@ void span_block(struct thread *t, enum block_class class, uint64_t begin_ns, uin
 		s->longest_block_ns = wall_ns;
 		s->block_site = site;
 	}
+}
+
+void span_short(struct thread *t, enum block_class class, uint64_t ns)
+{
+	for (unsigned int i = 0; i < t->depth; i++)
+		t->loops[i]->span.short_ns[class] += ns;
 }
 
 void span_gc(struct thread *t, uint64_t begin_ns, uint64_t end_ns, uint64_t cpu_ns)
@@ -118,11 +124,30 @@ static uint64_t reduce(uint64_t *part, uint64_t over)
 }
 
 /*
- * The parts sum exactly to busy_ns. A call's wait also holds the time until its thread got a CPU
- * again, which the scheduler counts as run-queue time: where the parts exceed the whole, the waits
- * give way first, then the GIL's, and what was measured over the whole iteration last. Of the calls
- * too short for records the part that is off CPU is what CPU time leaves; it is blocked:other.
- * Returns by how much the accounts disagree beyond that overlap.
+ * Of the calls too short for records the part that is off CPU is what CPU time leaves. It goes to
+ * the calls that may have waited, each by its share; beyond them it is blocked:other.
+ */
+static void settle_short(struct causes *c, const struct span *s, uint64_t short_ns)
+{
+	uint64_t part = least(c->unknown_ns, short_ns), told = 0, left;
+
+	for (int i = 0; i < CLASSES; i++)
+		told += s->short_ns[i];
+	c->unknown_ns -= part;
+	left = part;
+	for (int i = 0; i < CLASSES && told; i++) {
+		uint64_t share = (uint64_t)((__uint128_t)least(part, told) * s->short_ns[i] / told);
+
+		c->blocked_ns[i] += share;
+		left -= share;
+	}
+	c->blocked_ns[CLASS_other] += left;
+}
+
+/*
+ * The parts sum exactly to busy_ns. Where they exceed the whole, the waits give way first, as they
+ * may hold run-queue time that could not be told from them, then the GIL's, and what was measured
+ * over the whole iteration last. Returns by how much the accounts disagree beyond that overlap.
  */
 static uint64_t partition(
 	struct causes *c, const struct span *s, const struct ev_iteration *r, uint64_t busy_ns)
@@ -138,12 +163,8 @@ static uint64_t partition(
 	sum = c->cpu_ns + c->gc_ns + c->gil_ns + c->runq_ns + blocked_sum(c);
 	if (sum <= busy_ns) {
 		c->unknown_ns = busy_ns - sum;
-		if (r->cpu_ns >= 0) {
-			uint64_t part = least(c->unknown_ns, r->short_ns);
-
-			c->blocked_ns[CLASS_other] += part;
-			c->unknown_ns -= part;
-		}
+		if (r->cpu_ns >= 0)
+			settle_short(c, s, r->short_ns);
 		return 0;
 	}
 	over = sum - busy_ns;

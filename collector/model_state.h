@@ -200,7 +200,8 @@ struct task {
 
 /* What happened on a thread inside the iteration of a loop that is still open. */
 struct span {
-	uint64_t blocked_ns[CLASSES]; /* off CPU */
+	uint64_t blocked_ns[CLASSES]; /* off CPU, and not in the run queue */
+	uint64_t short_ns[CLASSES];   /* in calls too short for records that may have waited */
 	uint64_t gc_cpu_ns;
 	uint64_t first_ns, last_ns; /* begin of the first, end of the last; last 0: nothing */
 	uint64_t longest_block_ns, longest_step_ns;
@@ -471,7 +472,8 @@ struct loop *thread_loop(const struct thread *t); /* the innermost running one; 
 /* ---- model_iteration.c: iterations and their causes */
 void iteration_record(struct model *model, struct process *p, const struct ev_iteration *r);
 void span_block(struct thread *t, enum block_class class, uint64_t begin_ns, uint64_t end_ns,
-	uint64_t cpu_ns, struct site site);
+	uint64_t off_ns, struct site site);
+void span_short(struct thread *t, enum block_class class, uint64_t ns);
 void span_gc(struct thread *t, uint64_t begin_ns, uint64_t end_ns, uint64_t cpu_ns);
 void span_step(struct thread *t, uint64_t duration_ns, struct site site);
 
@@ -481,6 +483,7 @@ void job_new(struct model *model, struct process *p, const struct ev_job_new *r)
 void job_run(struct model *model, struct process *p, const struct ev_job_run *r);
 void queue_record(struct model *model, struct process *p, const struct ev_queue *r);
 void block_record(struct model *model, struct process *p, const struct ev_block *r);
+void short_calls_record(struct model *model, struct process *p, const struct ev_short_calls *r);
 
 /* ---- model_fact.c: collections, audit events, anomalies */
 void gc_record(struct model *model, struct process *p, const struct ev_gc *r);

@@ -35,24 +35,9 @@ struct span {
 	uint64_t begin_ns;
 	uint64_t end_ns;
 	uint64_t cpu_ns; /* the thread's at begin */
+	int64_t runq_ns; /* the same */
 	uint32_t call;
 	int error; /* the call's errno */
-};
-
-/* Classes whose calls may burn the thread's own CPU. */
-enum {
-	CPU_sleep = 0,
-	CPU_network = 0,
-	CPU_lock = 0,
-	CPU_subprocess = 0,
-	CPU_file = 1,
-	CPU_dns = 1,
-	CPU_database = 1,
-};
-static const bool call_burns[CALLS_END] = {
-#define CALL(name, id, class, doc) [id] = CPU_##class,
-#include "probe/calls.def"
-#undef CALL
 };
 
 /* False: not recorded, go straight on. Only the outermost call on a thread counts. */
@@ -64,7 +49,8 @@ static inline bool span_begin(struct span *s, enum call_id call)
 	agent_thread.depth = 1;
 	s->call = call;
 	s->begin_ns = clock_now_ns();
-	s->cpu_ns = call_burns[call] ? loop_cpu_ns(s->thread, s->begin_ns) : 0;
+	s->cpu_ns = loop_cpu_ns(s->thread, s->begin_ns);
+	s->runq_ns = s->thread->read_runq_ns;
 	return true;
 }
 
@@ -81,29 +67,34 @@ static inline bool span_end(struct span *s)
 	}
 	s->thread->short_ns += ns;
 	s->thread->short_count++;
+	if (ns >= SHORT_WAIT_NS) {
+		s->thread->short_wait_ns += ns;
+		s->thread->short_waits[s->call].total_ns += ns;
+		s->thread->short_waits[s->call].count++;
+	}
 	agent_thread.depth = 0;
 	return false;
 }
 
 static void span_write(const struct span *s, int fd, int32_t result, const char *target, size_t len)
 {
-	uint64_t cpu_ns = 0;
 	struct ev_block *ev;
+	int64_t cpu_ns, runq_ns = 0;
 	uint32_t stack;
 
 	/* a vfork child shares our memory, but not our pid; ring 0 is for those with the GIL */
 	if (!agent_thread.ring || (uint32_t)syscall(SYS_getpid) != agent.pid || !s->thread->depth)
 		return;
-	if (call_burns[s->call])
-		cpu_ns = loop_cpu_ns(s->thread, s->end_ns) - s->cpu_ns;
-	if ((int64_t)cpu_ns < 0)
-		cpu_ns = 0; /* readings a few µs apart */
+	cpu_ns = (int64_t)(loop_cpu_ns(s->thread, s->end_ns) - s->cpu_ns);
+	if (s->runq_ns >= 0 && s->thread->read_runq_ns >= 0)
+		runq_ns = s->thread->read_runq_ns - s->runq_ns;
 	stack = stack_here();
 	ev = ring_new(block, len, s->end_ns);
 	if (!ev)
 		return;
 	ev->begin_ns = s->begin_ns;
-	ev->cpu_ns = cpu_ns;
+	ev->cpu_ns = cpu_ns > 0 ? (uint64_t)cpu_ns : 0; /* readings a few µs apart */
+	ev->runq_ns = runq_ns > 0 ? (uint64_t)runq_ns : 0;
 	ev->loop = loop_innermost(s->thread)->id;
 	ev->task = agent_thread.task;
 	ev->call = s->call;
@@ -309,6 +300,13 @@ WRAP(sqlite3_open_v2, int, (const char *path, void **db, int flags, const char *
 	(path, db, flags, vfs), true, put_text(&s, rc, path))
 WRAP(sqlite3_close_v2, int, (void *db), (db), true, put_plain(&s, rc)) /* db is gone by then */
 WRAP(sqlite3_backup_step, int, (void *backup, int pages), (backup, pages), true, put_plain(&s, rc))
+
+/*
+ * A function of a C module, with the GIL: (self, args) or (self, args, nargs) by its flags; the
+ * third register is passed on as it is.
+ */
+WRAP(fork_exec, void *, (void *module, void *args, ssize_t n), (module, args, n), true,
+	put_plain(&s, rc ? 0 : -s.error))
 
 /* The lowest descriptor of the sets, before select() changes them; -1: none, so it is a sleep. */
 static int lowest_fd(int n, const fd_set *a, const fd_set *b, const fd_set *c)

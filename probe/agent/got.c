@@ -15,7 +15,10 @@
 #include "probe/agent/call.h"
 #include "probe/agent/object_file.h"
 #include "probe/agent/page.h"
+#include "probe/agent/slot.h"
 #include "probe/agent/symver.h"
+
+#define FLAG_FASTCALL 0x80 /* PyMethodDef.flags, not in the limited API of 3.8 */
 
 #define OBJECTS_MAX 512u /* loaded objects looked at; more are not seen */
 #define REPORTS_MAX 96u  /* kinds of outcome in one scan; more are not said */
@@ -372,8 +375,24 @@ void got_rescan(void)
 	pages_put(scan, sizeof(*scan));
 }
 
+/* vfork() returns twice, so it cannot be wrapped; the function around it can. */
+static void fork_exec_place(void)
+{
+	static const char name[] = "_posixsubprocess.fork_exec";
+	struct method_def *def = function_find("_posixsubprocess", "fork_exec");
+
+	if (!def || (def->flags != METH_VARARGS && def->flags != FLAG_FASTCALL)) {
+		hook_report(name, def ? "it is called in another way" : "not found");
+		return;
+	}
+	call_real[CALL_fork_exec] = def->function;
+	method_place(def, call_wrapper(CALL_fork_exec, CALL_PLAIN), name);
+}
+
 int got_open(void)
 {
+	if (!opened)
+		fork_exec_place();
 	opened = true;
 	got_rescan();
 	return 0;

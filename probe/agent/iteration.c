@@ -14,11 +14,19 @@
 #include "probe/agent/loop.h"
 
 /*
- * A reading younger than this is carried on as if the thread had been on CPU since: short
- * iterations cost no system call (clock_gettime 114 ns, schedstat 170 ns; several times that in
- * some virtual machines), and no cpu_ns is off by more than this at either end.
+ * A reading younger than this is carried on as if the thread had been on CPU since, but for its
+ * waits in the selector: short iterations cost no system call (clock_gettime 114 ns, schedstat
+ * 170 ns; several times that in some virtual machines). No cpu_ns is off by more than this.
  */
-#define CLOCKS_AGE_NS 50000u
+#define CLOCKS_AGE_NS 200000u
+/* An iteration this long is worth a reading at its end, so that its causes are right. */
+#define CLOCKS_WORTH_NS 100000u
+/* Being switched out and in takes longer: whatever was off CPU for less did not wait to run. */
+#define SWITCH_NS 2000u
+/* The kernel answers a poll without a wait in less. */
+#define SELECT_WAIT_NS 5000u
+/* Calls by kind are told of iterations with at least so much in them. */
+#define SHORT_TOLD_NS 100000u
 
 #define SCHEDSTAT_BYTES 64
 /*
@@ -100,10 +108,15 @@ void loop_clocks_close(struct loop_thread *thread)
 void loop_clocks_read(struct loop_thread *thread, uint64_t now_ns)
 {
 	int error = errno;
+	uint64_t cpu_ns = clock_thread_cpu_ns();
+	uint64_t off_ns = (now_ns - thread->read_ns) - (cpu_ns - thread->read_cpu_ns);
 
+	/* on CPU all the time, so not in the queue; the clocks are read a moment apart */
+	if (!thread->read_ns || (int64_t)off_ns > (int64_t)SWITCH_NS)
+		thread->read_runq_ns = run_delay_read(thread);
 	thread->read_ns = now_ns;
-	thread->read_cpu_ns = clock_thread_cpu_ns();
-	thread->read_runq_ns = run_delay_read(thread);
+	thread->read_cpu_ns = cpu_ns;
+	thread->read_off_ns = 0;
 	errno = error;
 }
 
@@ -111,7 +124,7 @@ uint64_t loop_cpu_ns(struct loop_thread *thread, uint64_t now_ns)
 {
 	if (now_ns - thread->read_ns >= CLOCKS_AGE_NS)
 		loop_clocks_read(thread, now_ns);
-	return thread->read_cpu_ns + (now_ns - thread->read_ns);
+	return thread->read_cpu_ns + (now_ns - thread->read_ns) - thread->read_off_ns;
 }
 
 static int64_t clamp(int64_t ns, uint64_t max)
@@ -132,6 +145,30 @@ void iteration_begin(struct loop_thread *thread, struct loop_run *run, uint64_t 
 	ring_busy_since(now_ns);
 }
 
+static void short_waits_tell(
+	struct loop_thread *thread, const struct loop_run *run, uint64_t now_ns)
+{
+	bool worth = thread->short_wait_ns >= SHORT_TOLD_NS;
+
+	thread->short_wait_ns = 0;
+	for (uint32_t i = 1; i < CALLS_END; i++) {
+		struct short_wait *w = &thread->short_waits[i];
+		struct ev_short_calls *ev;
+
+		if (!w->count)
+			continue;
+		ev = worth ? ring_new(short_calls, 0, now_ns) : NULL;
+		if (ev) {
+			ev->loop = run->id;
+			ev->total_ns = w->total_ns;
+			ev->call = i;
+			ev->count = w->count;
+			ring_end(ev);
+		}
+		*w = (struct short_wait){0};
+	}
+}
+
 void iteration_end(struct loop_thread *thread, struct loop_run *run, uint64_t now_ns)
 {
 	struct ev_iteration *ev;
@@ -141,7 +178,11 @@ void iteration_end(struct loop_thread *thread, struct loop_run *run, uint64_t no
 	ring_busy_since(0);
 	if (!run->begin_ns)
 		return;
+	if (busy_ns >= CLOCKS_WORTH_NS)
+		loop_clocks_read(thread, now_ns);
 	cpu_ns = loop_cpu_ns(thread, now_ns);
+	if (thread->short_wait_ns)
+		short_waits_tell(thread, run, now_ns);
 	ev = ring_new(iteration, 0, now_ns);
 	if (ev) {
 		ev->loop = run->id;
@@ -174,7 +215,9 @@ void selector_leave(struct loop_thread *thread, uint64_t now_ns, int ready)
 	if (!thread->depth)
 		return;
 	run = loop_innermost(thread);
-	iteration_begin(thread, run, now_ns);
 	run->select_ns = now_ns - thread->select_ns;
+	if (run->select_ns >= SELECT_WAIT_NS && thread->read_ns <= thread->select_ns)
+		thread->read_off_ns += run->select_ns;
+	iteration_begin(thread, run, now_ns);
 	run->ready = ready;
 }

@@ -5,7 +5,7 @@
 #ifndef PROBE_AGENT_LOOP_H
 #define PROBE_AGENT_LOOP_H
 
-#include "probe/agent/agent.h"
+#include "probe/agent/call.h"
 
 #define RUNS_MAX 8u /* loops running inside each other on one thread; more are not seen */
 
@@ -25,6 +25,14 @@ struct loop_run {         /* one loop that runs on this thread; the innermost is
 	uint64_t short_ns;
 };
 
+/* A call this long has probably waited: copying some pages or starting a write takes less. */
+#define SHORT_WAIT_NS 50000u
+
+struct short_wait {
+	uint64_t total_ns;
+	uint32_t count;
+};
+
 struct loop_thread {
 	uint32_t taken; /* 1: a thread has it */
 	uint32_t pid;   /* process that set it up */
@@ -36,8 +44,12 @@ struct loop_thread {
 	uint32_t short_count;
 	uint64_t short_ns;
 	uint64_t gil_ns;
+	/* the same for calls of at least SHORT_WAIT_NS in the open iteration, by call */
+	uint64_t short_wait_ns;
+	struct short_wait short_waits[CALLS_END];
 	/* the last reading of the thread's clocks */
 	uint64_t read_ns;
+	uint64_t read_off_ns; /* waited in the selector since */
 	uint64_t read_cpu_ns;
 	int64_t read_runq_ns; /* < 0: not to be had */
 	int schedstat_fd;     /* -1: none */
