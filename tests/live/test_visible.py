@@ -14,7 +14,7 @@ from to_ipynb import notebook
 # Everything that a program can ask about itself without luck or timing in the answer.
 DESCRIBE = r'''
 def describe():
-    import asyncio, atexit, contextvars, gc, io, logging, os, resource, signal, sys, threading, warnings
+    import asyncio, atexit, contextvars, gc, inspect, io, logging, os, resource, signal, sys, threading, warnings
 
     seen = {}
     seen["environment"] = sorted(os.environ.items())
@@ -42,6 +42,10 @@ def describe():
     loop = asyncio.get_running_loop()
     for name, kind in ("Task", asyncio.Task), ("Future", asyncio.Future), ("_PyTask", asyncio.tasks._PyTask), ("loop", type(loop)):
         seen[name] = {k: type(v).__name__ for k, v in vars(kind).items()}, [c.__name__ for c in kind.__mro__]
+    for kind in asyncio.BaseEventLoop, asyncio.futures._PyFuture, asyncio.Queue, __import__("concurrent.futures").futures.Future:
+        seen[kind.__name__ + " of asyncio"] = {k: type(v).__name__ for k, v in vars(kind).items()}
+    seen["signatures"] = [str(inspect.signature(f)) for f in (asyncio.Queue, loop.call_soon_threadsafe, loop.close,
+                          asyncio.futures._PyFuture().set_result, asyncio.futures._PyFuture().set_exception)]
     seen["loop itself"] = sorted(vars(loop)), loop.get_debug(), str(loop.get_task_factory()), str(loop.get_exception_handler())
     task = asyncio.current_task()
     seen["task"] = sys.getsizeof(task), type(task).__qualname__
@@ -115,7 +119,8 @@ print(json.dumps(_seen, default=str))
 '''
 
 # Read docs/visible.md beside this: there it says what each is for.
-IN_A_PROGRAM = {"environment", "maps", "fds", "gc.callbacks", "warnings._warn_unawaited_coroutine", "_PyTask"}
+IN_A_PROGRAM = {"environment", "maps", "fds", "gc.callbacks", "warnings._warn_unawaited_coroutine", "_PyTask",
+                "BaseEventLoop of asyncio", "_PyFuture of asyncio", "Queue of asyncio", "Future of asyncio"}
 IN_A_NOTEBOOK = IN_A_PROGRAM | {"ipython events"}
 
 
