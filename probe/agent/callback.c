@@ -11,10 +11,10 @@
 #include "probe/agent/frame.h"
 #include "probe/agent/known.h"
 
-#define DEPTH_MAX 64u /* frames between a callback's handle and where it is asked about */
+#define DEPTH_MAX 64u   /* frames between a callback's handle and where it is asked about */
 #define ASKED_MAX 1024u /* handles of other threads kept; a power of two, newer ones replace */
 
-static PyObject *timer_type; /* asyncio.events.TimerHandle */
+static PyObject *timer_type;    /* asyncio.events.TimerHandle */
 static struct known handle_run; /* Handle._run(self) */
 /* asyncio's helpers that set the future they are given */
 #define HELPERS 2

@@ -150,10 +150,10 @@ int future_open(void)
 	const char *reason;
 
 	for (size_t i = 0; i < sizeof(setters) / sizeof(setters[0]); i++)
-		setter_place((PyTypeObject *)(type && PyType_Check(type) ? type : NULL),
-			&setters[i]);
-	reason = descriptors_place(module_attr("asyncio.futures", "_PyFuture"), "asyncio.futures",
-		python, PY_METHODS);
+		setter_place(
+			(PyTypeObject *)(type && PyType_Check(type) ? type : NULL), &setters[i]);
+	reason = descriptors_place(
+		module_attr("asyncio.futures", "_PyFuture"), "asyncio.futures", python, PY_METHODS);
 	hook_report("asyncio.futures._PyFuture", reason);
 	return 0;
 }

@@ -8,7 +8,7 @@
 #include "probe/agent/object.h"
 
 struct known {
-	const void *code; /* kept alive; NULL: not found, it is never recognized */
+	const void *code;   /* kept alive; NULL: not found, it is never recognized */
 	unsigned int place; /* of the variable in its frames */
 };
 

@@ -13,7 +13,7 @@
 
 struct queue {
 	const void *queue; /* NULL: free */
-	PyObject *ref;	   /* weak; owned */
+	PyObject *ref;     /* weak; owned */
 	uint32_t stack;
 	bool said;     /* it has a record with `size` */
 	uint64_t size; /* of the newest record */
@@ -193,8 +193,9 @@ int queue_open(void)
 	const char *reason;
 
 	agent.look_ns = UINT64_MAX;
-	methods[0].def.ml_doc = agent.minor < 10 ? "__init__($self, maxsize=0, *, loop=None)\n--\n\n"
-						 : "__init__($self, maxsize=0)\n--\n\n";
+	methods[0].def.ml_doc = agent.minor < 10
+					? "__init__($self, maxsize=0, *, loop=None)\n--\n\n"
+					: "__init__($self, maxsize=0)\n--\n\n";
 	deque_type = module_attr("_collections", "deque");
 	Py_IncRef(deque_type);
 	items_name = PyUnicode_InternFromString("_queue");

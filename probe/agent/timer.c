@@ -24,7 +24,7 @@ static void timer_write(PyObject *handle, const struct loop_run *run)
 	struct ev_timer *e;
 
 	Py_DecRef(when);
-	PyErr_Clear(); /* an int beyond any float */
+	PyErr_Clear();                          /* an int beyond any float */
 	if (!(due_s >= 0 && due_s < DUE_S_MAX)) /* a loop with a clock of its own */
 		return;
 	due_ns = (uint64_t)(due_s * NS_PER_S);

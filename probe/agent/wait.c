@@ -6,7 +6,7 @@
 #include "probe/agent/callback.h"
 
 #define SETS 4096u /* a power of two */
-#define WAYS 8u	   /* used ones come first; the oldest gives way, and its wakeup is not told */
+#define WAYS 8u    /* used ones come first; the oldest gives way, and its wakeup is not told */
 
 static struct wait table[SETS][WAYS];
 

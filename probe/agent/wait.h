@@ -11,7 +11,7 @@ struct wait {
 	const void *future; /* NULL: free */
 	uint64_t since_ns;  /* end of the first step that waits for it */
 	uint64_t set_ns;    /* 0: nobody was seen to set it */
-	uint64_t by;	    /* as in ev_wakeup */
+	uint64_t by;        /* as in ev_wakeup */
 	uint32_t by_tid;
 	uint32_t stack;
 	uint32_t how;

@@ -7,14 +7,14 @@
 #define RESULTS_MAX 1024 /* of a gather() that are looked at */
 
 static const struct task_layout *layout;
-static PyTypeObject *future_type;      /* _asyncio.Future */
-static PyTypeObject *python_type;      /* asyncio.futures._PyFuture; NULL: not there */
-static PyTypeObject *gathering_type;   /* asyncio.tasks._GatheringFuture; NULL: not there */
-static PyTypeObject *cancelled_type;   /* asyncio.CancelledError */
-static PyObject *result_descriptor;    /* Future._result: no side effect, unlike result() */
+static PyTypeObject *future_type;    /* _asyncio.Future */
+static PyTypeObject *python_type;    /* asyncio.futures._PyFuture; NULL: not there */
+static PyTypeObject *gathering_type; /* asyncio.tasks._GatheringFuture; NULL: not there */
+static PyTypeObject *cancelled_type; /* asyncio.CancelledError */
+static PyObject *result_descriptor;  /* Future._result: no side effect, unlike result() */
 static PyObject *str_exception, *str_state;
 
-struct outcome { /* what a done future raises in its waiter */
+struct outcome {             /* what a done future raises in its waiter */
 	PyObject *exception; /* owned; NULL: none, or cancelled without one */
 	bool cancelled;
 };
