@@ -6,10 +6,14 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <unistd.h>
 
 #include "probe/base/cleanup.h"
 #include "probe/base/text.h"
+
+#define PROGRESS_BYTES 512
+#define PROGRESS_COLUMNS 80 /* of a terminal that does not say */
 
 static enum log_level level_now = LOG_NORMAL;
 static bool terminal, color_on, progress_shown;
@@ -32,6 +36,11 @@ enum log_level log_level(void)
 bool log_color(void)
 {
 	return color_on;
+}
+
+bool log_terminal(void)
+{
+	return terminal;
 }
 
 void log_progress_end(void)
@@ -81,6 +90,21 @@ void log_detail(const char *format, ...)
 	va_end(args);
 }
 
+/* A line that the terminal would break could not be taken away again. */
+static void rewrite(const char *format, va_list args)
+{
+	struct winsize size = {0};
+	char text[PROGRESS_BYTES];
+	int columns = PROGRESS_COLUMNS;
+
+	if (!ioctl(STDERR_FILENO, TIOCGWINSZ, &size) && size.ws_col > 1)
+		columns = size.ws_col;
+	vsnprintf(text, sizeof(text), format, args);
+	fprintf(stderr, "\r\033[K%.*s", (int)text_fit(text, (size_t)columns - 1), text);
+	fflush(stderr);
+	progress_shown = true;
+}
+
 void log_progress(const char *format, ...)
 {
 	va_list args;
@@ -89,10 +113,7 @@ void log_progress(const char *format, ...)
 		return;
 	va_start(args, format);
 	if (terminal) {
-		fputs("\r\033[K", stderr);
-		vfprintf(stderr, format, args);
-		fflush(stderr);
-		progress_shown = true;
+		rewrite(format, args);
 	} else {
 		say(format, args);
 	}

@@ -13,6 +13,7 @@ enum log_level { LOG_QUIET, LOG_NORMAL, LOG_VERBOSE };
 void log_setup(enum log_level level, bool color);
 enum log_level log_level(void);
 bool log_color(void);
+bool log_terminal(void); /* the progress line is rewritten in place */
 
 void log_error(const char *format, ...) __attribute__((format(printf, 1, 2)));  /* always */
 void log_note(const char *format, ...) __attribute__((format(printf, 1, 2)));   /* not with -q */

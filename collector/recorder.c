@@ -294,6 +294,18 @@ int recorder_poll(struct recorder *r, struct pollfd *fds, size_t count)
 	return ready;
 }
 
+int recorder_held(struct recorder *r, struct recorder_held *ret)
+{
+	struct busy_loop busy;
+	struct model_held at;
+
+	if (!r->model || !sampler_longest(r->sampler, &busy) ||
+		model_held(r->model, busy.pid, busy.loop.tid, busy.loop.busy_since_ns, &at))
+		return 0;
+	*ret = (struct recorder_held){busy.pid, busy.loop.busy_since_ns, at};
+	return 1;
+}
+
 void recorder_process_end(struct recorder *r, uint32_t pid, int wait_status)
 {
 	struct watched *w = watched_find(r, pid);

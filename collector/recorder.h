@@ -34,6 +34,14 @@ void recorder_take(struct recorder *recorder);
  */
 int recorder_poll(struct recorder *recorder, struct pollfd *fds, size_t count);
 
+struct recorder_held { /* a loop that has not been in its selector for some time */
+	uint32_t pid;
+	uint64_t since_ns;    /* CLOCK_MONOTONIC */
+	struct model_held at; /* where it was a moment ago */
+};
+/* The one held the longest as of the last turn, if it is known where; 0: there is none. */
+int recorder_held(struct recorder *recorder, struct recorder_held *ret);
+
 /* The caller knows how this process ended. */
 void recorder_process_end(struct recorder *recorder, uint32_t pid, int wait_status);
 /* Whether this process was seen to be traced; how many were; how many of them still run. */

@@ -85,6 +85,11 @@ static void help(void)
 				*value ? "=" : "", value);
 		printf("  %-28s %s\n", left, options[i].doc);
 	}
+	puts("\nWhile a loop is held it is said where: in the notebook's progress line on a "
+	     "terminal, else in "
+	     "a line once it lasts 1 s\n(10 s where a cell's own code runs); beside a command in a "
+	     "line after "
+	     "5 s (with -v 1 s); never with -q.");
 	puts("\nStatus: of a notebook 0, 1 a cell failed, 124 timeout, 125 the kernel died, 130 "
 	     "interrupted; of a command its own,\n"
 	     "126 not executable, 127 not found, 128+n ended by signal n, 125 awaitscope failed; 2 "

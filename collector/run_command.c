@@ -5,6 +5,7 @@
 #include <sys/syscall.h>
 #include <sys/wait.h>
 
+#include "collector/held.h"
 #include "collector/log.h"
 #include "collector/run.h"
 #include "collector/signals.h"
@@ -108,12 +109,14 @@ static int wait_status_of(
 {
 	struct pollfd fds[] = {
 		{.fd = c->pidfd, .events = POLLIN}, {.fd = signals->fd, .events = POLLIN}};
+	struct held_line held = {.stall_ns = r->options->stall_ns};
 	int status;
 
 	while (!fds[0].revents) {
 		if (recorder_poll(r->recorder, fds, 2) < 0)
 			break; /* no memory: wait without recording */
 		pass_signals(c, signals);
+		held_note(&held, r->recorder);
 	}
 	while (waitpid(c->pid, &status, 0) < 0)
 		if (errno != EINTR)

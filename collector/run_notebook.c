@@ -7,6 +7,7 @@
 #include <sys/wait.h>
 
 #include "collector/driver.h"
+#include "collector/held.h"
 #include "collector/kernel_output.h"
 #include "collector/kernelspec.h"
 #include "collector/log.h"
@@ -33,6 +34,8 @@ struct notebook {
 	pid_t kernel_pid; /* 0: not started */
 	int kernel_pidfd;
 	int cell, cells; /* the one that runs, from 1; how many there are */
+	char progress[48];
+	struct held_line held;
 	int stop_signal; /* the first that told us to stop; 0: none */
 	int stops;
 	int status;       /* of the whole, once over */
@@ -109,7 +112,9 @@ static void on_begin(struct notebook *n, const json_t *event)
 	if (!n->cell)
 		check_traced(n);
 	n->cell = (int)json_integer_value(json_object_get(event, "cell"));
-	log_progress("cell %d of %d", n->cell, n->cells);
+	snprintf(n->progress, sizeof(n->progress), "cell %d of %d", n->cell, n->cells);
+	n->held.shown = false;
+	log_progress("%s", n->progress);
 }
 
 static void on_finish(struct notebook *n, const json_t *event)
@@ -291,6 +296,8 @@ static void converse(struct notebook *n)
 		if (recorder_poll(n->recording.recorder, fds, 2) < 0)
 			break;
 		kernel_output_show(n->output, 0);
+		if (n->cell && !n->over)
+			held_progress(&n->held, n->recording.recorder, n->progress);
 		while (signals_next(&n->signals, &info))
 			on_signal(n, (int)info.ssi_signo);
 		while (!(rc = driver_event(&n->driver, &event))) {
@@ -443,8 +450,11 @@ static int check_own_files(const struct run_options *o, const char *path)
 
 int run_notebook(const struct run_options *options, const char *path)
 {
-	struct notebook n = {
-		.options = options, .path = path, .kernel_pidfd = -1, .signals = {.fd = -1}};
+	struct notebook n = {.options = options,
+		.path = path,
+		.kernel_pidfd = -1,
+		.signals = {.fd = -1},
+		.held = {.stall_ns = options->stall_ns}};
 	int rc = signals_catch(&n.signals); /* first: the session folder must not outlive us */
 
 	if (rc) {

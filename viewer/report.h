@@ -180,6 +180,18 @@ typedef LIST(struct frame) frame_list;
 /* Innermost first. The caller frees frames->at. */
 int report_stack(struct report *report, int64_t stack, frame_list *frames);
 
+struct sample { /* all of one place and kind in one stall */
+	struct place place;
+	const char *kind; /* python, native, unknown */
+	uint64_t count;
+};
+
+typedef LIST(struct sample) sample_list;
+
+#define STALL_PLACES_MAX 20 /* told of one stall */
+/* By what they stand for, the longest first. The caller frees samples->at. */
+int report_samples(struct report *report, const struct stall *stall, sample_list *samples);
+
 /* The parts of report_read(), in this order; each in its own file. */
 int coverage_read(struct report *report);   /* needs processes and loops */
 int blocking_read(struct report *report);   /* calls and sites */

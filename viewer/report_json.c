@@ -229,6 +229,32 @@ static json_t *loop_json(struct report *report, const struct output_options *opt
 	return object;
 }
 
+static json_t *sample_json(const struct sample *s)
+{
+	json_t *object = json_object();
+
+	place_members(&object, &s->place);
+	member(&object, "count", integer(s->count));
+	member(&object, "kind", text(s->kind));
+	return object;
+}
+
+/* Where the loop was meanwhile, what it spent the most time on first. */
+static json_t *samples_json(struct report *report, const struct stall *stall)
+{
+	sample_list samples = {0};
+	json_t *array = json_array();
+	int rc = report_samples(report, stall, &samples);
+
+	for (size_t i = 0; i < samples.n && !rc; i++)
+		rc = json_array_append_new(array, sample_json(&samples.at[i]));
+	free(samples.at);
+	if (!rc)
+		return array;
+	json_decref(array);
+	return NULL;
+}
+
 static json_t *stall_json(struct report *report, const struct output_options *options, size_t i)
 {
 	const struct stall *s = &report->stalls.at[i];
@@ -242,7 +268,7 @@ static json_t *stall_json(struct report *report, const struct output_options *op
 	member(&object, "causes_ms", causes_json(report, &s->causes, s->busy_ns));
 	member(&object, "gil_holder", json_null());
 	place_members(&object, &s->place);
-	member(&object, "samples", json_array());
+	member(&object, "samples", samples_json(report, s));
 	return object;
 }
 
