@@ -44,7 +44,7 @@ struct agent_state {
 	uint64_t min_step_ns;
 	uint32_t pid;
 	uint64_t since_ns; /* when this process began to record: a step that began before belongs to the parent's */
-	uint64_t look_ns;  /* when the sizes of queues are due; UINT64_MAX: there are none */
+	uint64_t look_ns;  /* when what is looked at once a second is due; UINT64_MAX: nothing is */
 	void *interp;	   /* PyInterpreterState* of the interpreter we serve */
 };
 extern struct agent_state agent;
@@ -67,6 +67,7 @@ uint32_t thread_tid(void);	    /* kernel id of the calling thread; any */
 
 /* Say that a hook was placed (reason NULL) or refused. GIL */
 void hook_report(const char *name, const char *reason);
+void lost_report(uint64_t count, const char *what); /* events that could not be recorded. GIL */
 void hook_forked(void); /* in the child: say it all again. GIL */
 
 /* The thread record of the calling thread, once; every hook that holds the GIL calls it before its first record. GIL */
@@ -118,6 +119,8 @@ void got_rescan(void); /* objects were loaded since (an "import" audit event wit
 int loop_open(void);						 /* hooks on select.epoll.poll. GIL */
 void loop_audit(const char *event, PyObject *args);		 /* sys.set_asyncgen_hook_*: a loop begins or ends. GIL */
 uint64_t loop_id(PyObject *loop);				 /* of a loop object; 0 = has not run yet. GIL */
+/* That stack is where the calling thread's innermost loop was started, no function of a callback's on it. GIL */
+bool loop_started_by(uint32_t stack);
 /* The calling thread takes steps of this loop, so it runs it, even if its start was not seen (late agent, uvloop). Cheap. GIL */
 void loop_seen(PyObject *loop);
 
@@ -132,7 +135,7 @@ int timer_open(void);	  /* _heapq.heappop. GIL */
 int base_loop_open(void); /* asyncio's BaseEventLoop, asyncio.run(). GIL */
 void base_loop_missed(void); /* a loop runs that is none: say once what is not seen of it. GIL */
 int queue_open(void);	  /* asyncio.Queue. GIL */
-void queues_look(uint64_t now_ns); /* their sizes, when look_ns has come. GIL */
+void queues_look(void);		   /* their sizes. GIL */
 void queues_forked(void);	   /* in the child: their stacks were the parent's. GIL */
 int job_open(void);	  /* thread pools. GIL */
 void cell_expect(void); /* IPython is being imported. GIL */

@@ -10,6 +10,7 @@
 #include "probe/agent/known.h"
 #include "probe/agent/slot.h"
 #include "probe/agent/task.h"
+#include "probe/agent/wait.h"
 
 #define MODULE "asyncio.base_events"
 static PyObject *loop_type; /* BaseEventLoop, owned */
@@ -158,6 +159,7 @@ static PyObject *on_close(PyObject *self, PyObject *args, PyObject *kwargs)
 	if (result && open && agent.on) {
 		thread_seen();
 		close_write(self, stack_here());
+		waits_look();
 		check_closed_place();
 	}
 	return result;

@@ -97,14 +97,13 @@ static void selector_forget(struct loop_thread *thread)
 
 static void start_announce(const struct loop_run *run, const char *type)
 {
-	uint32_t stack = stack_here();
 	size_t len = strlen(type);
 	struct ev_loop_start *ev = ring_new(loop_start, len, 0);
 
 	if (!ev)
 		return;
 	ev->loop = run->id;
-	ev->stack = stack;
+	ev->stack = run->stack;
 	ev->flags = run->flags;
 	ev->type_len = (uint32_t)len;
 	memcpy(ev + 1, type, len);
@@ -130,6 +129,7 @@ static void run_push(PyObject *loop, bool hooked)
 	if (run->flags & LOOP_UVLOOP)
 		base_loop_missed();
 	run->hooked = hooked;
+	run->stack = stack_here();
 	selector_forget(thread);
 	start_announce(run, type);
 	thread->depth++;
@@ -169,6 +169,13 @@ static struct loop_thread *thread_here(void)
 	struct loop_thread *thread = agent_thread.loop;
 
 	return thread && thread->pid == agent.pid ? thread : NULL;
+}
+
+bool loop_started_by(uint32_t stack)
+{
+	struct loop_thread *thread = thread_here();
+
+	return stack && thread && thread->depth && loop_innermost(thread)->stack == stack;
 }
 
 /* Fakes that tests and probes make the running loop are none. */

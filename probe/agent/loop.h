@@ -13,6 +13,7 @@ struct loop_run {         /* one loop that runs on this thread; the innermost is
 	const void *loop; /* its address; run_forever() keeps it alive */
 	uint64_t id;
 	uint32_t flags; /* LOOP_UVLOOP, LOOP_COARSE */
+	uint32_t stack; /* who started it */
 	bool hooked;    /* it set the async generator hooks and ends when they are put back */
 	/* the open iteration; the last five are the thread's totals at its begin */
 	uint64_t begin_ns; /* 0: none */

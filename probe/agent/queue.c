@@ -8,7 +8,6 @@
 #include "probe/agent/task.h"
 
 #define QUEUES_MAX 256u /* alive at once; more are counted as lost */
-#define LOOK_NS 1000000000u
 #define TYPE_BYTES 256
 
 struct queue {
@@ -148,32 +147,14 @@ static void queue_look(struct queue *q)
 	Py_DecRef(queue);
 }
 
-static void beyond_write(void)
+void queues_look(void)
 {
-	static const char what[] = "queues beyond 256";
-	struct ev_lost *e = ring_new(lost, sizeof(what) - 1, 0);
-
-	if (!e)
-		return;
-	e->count = beyond;
-	e->what_len = sizeof(what) - 1;
-	tail_put((char *)(e + 1), what, sizeof(what) - 1);
-	ring_end(e);
-	beyond = 0;
-}
-
-void queues_look(uint64_t now_ns)
-{
-	struct error_aside error;
-
-	agent.look_ns = now_ns + LOOK_NS;
-	error_put_aside(&error);
 	for (unsigned int i = 0; i < queues_used; i++)
 		if (!queue_dead(&queues[i]))
 			queue_look(&queues[i]);
 	if (beyond)
-		beyond_write();
-	error_restore(&error);
+		lost_report(beyond, "queues beyond 256");
+	beyond = 0;
 }
 
 void queues_forked(void)

@@ -11,6 +11,7 @@
 #define CORO_NAME_MAX 1024
 #define MESSAGE_MAX 4096
 #define NUMBER_BYTES 32
+#define LOOK_NS 1000000000u
 
 static PyObject *str_qualname, *str_coro, *str_loop, *str_eager_start;
 static PyObject *exception_args; /* BaseException.args, the C descriptor */
@@ -159,6 +160,18 @@ void task_name_write(PyObject *task, PyObject *name)
 	error_restore(&error);
 }
 
+/* Once a second at most, while tasks step. */
+static void look_around(uint64_t now_ns)
+{
+	struct error_aside error;
+
+	agent.look_ns = now_ns + LOOK_NS;
+	error_put_aside(&error);
+	queues_look();
+	waits_look();
+	error_restore(&error);
+}
+
 void task_step_begin(PyObject *task, PyObject *loop, struct task_step *ret)
 {
 	if (loop)
@@ -167,7 +180,7 @@ void task_step_begin(PyObject *task, PyObject *loop, struct task_step *ret)
 	ret->begin_before_ns = agent_thread.step_begin_ns;
 	ret->begin_ns = clock_now_ns();
 	if (__builtin_expect(ret->begin_ns >= agent.look_ns, 0))
-		queues_look(ret->begin_ns);
+		look_around(ret->begin_ns);
 	agent_thread.task = (uint64_t)(uintptr_t)task;
 	agent_thread.step_begin_ns = ret->begin_ns;
 }

@@ -5,16 +5,17 @@
 
 #include "probe/agent/callback.h"
 
-#define SETS 4096u /* a power of two */
+#define SETS 8192u /* a power of two */
 #define WAYS 8u    /* used ones come first; the oldest gives way, and its wakeup is not told */
 
 static struct wait table[SETS][WAYS];
+static uint64_t beyond; /* that gave way, not yet told */
 
 static struct wait *set_of(const void *future)
 {
 	uint64_t h = ((uint64_t)(uintptr_t)future >> 4) * 0x9e3779b97f4a7c15ull; /* 2^64 / phi */
 
-	return table[h >> 52 & (SETS - 1)];
+	return table[h >> 51 & (SETS - 1)];
 }
 
 struct wait *wait_find(const void *future)
@@ -37,6 +38,20 @@ static struct wait *oldest(struct wait *set)
 	return found;
 }
 
+static void evicted(void)
+{
+	beyond++;
+	if (agent.look_ns == UINT64_MAX)
+		agent.look_ns = 0;
+}
+
+void waits_look(void)
+{
+	if (beyond)
+		lost_report(beyond, "waits beyond the table");
+	beyond = 0;
+}
+
 /* Where a wait for the future goes: its own place, a free one, or the oldest one's. */
 static struct wait *place_of(const void *future)
 {
@@ -45,6 +60,7 @@ static struct wait *place_of(const void *future)
 	for (unsigned int i = 0; i < WAYS; i++)
 		if (!set[i].future || set[i].future == future)
 			return &set[i];
+	evicted();
 	return oldest(set);
 }
 
@@ -62,11 +78,11 @@ void wait_begin(PyObject *future, uint64_t now_ns)
 void wait_end(struct wait *w)
 {
 	struct wait *last = set_of(w->future);
-	const struct wait *beyond = last + WAYS;
+	const struct wait *end = last + WAYS;
 
 	if (--w->waiters)
 		return;
-	while (last + 1 < beyond && last[1].future)
+	while (last + 1 < end && last[1].future)
 		last++;
 	*w = *last;
 	last->future = NULL;
@@ -111,6 +127,8 @@ void wait_set(PyObject *future, uint32_t how)
 		callback_take(w, &callback);
 	if (!brief && !callback.bare && !w->stack)
 		w->stack = stack_here();
+	if (!w->by && loop_started_by(w->stack)) /* C code of another loop's */
+		w->stack = 0;
 }
 
 void wait_task_done(PyObject *task, uint64_t now_ns)

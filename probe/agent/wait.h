@@ -28,6 +28,8 @@ void wait_end(struct wait *w);
 void wait_set(PyObject *future, uint32_t how);
 /* The future is a task, which ended. */
 void wait_task_done(PyObject *task, uint64_t now_ns);
+/* Says how many waits were too many. */
+void waits_look(void);
 /* In a child of fork(): all of it was the parent's. */
 void wait_forked(void);
 
