@@ -1,4 +1,5 @@
-/* The recording commands. Each parses its own arguments (argv[0] is the command's name), logs, and returns an exit status. */
+/* The recording commands. Each parses its own arguments (argv[0] is the command's name), logs, and
+ * returns an exit status. */
 #ifndef COLLECTOR_COMMANDS_H
 #define COLLECTOR_COMMANDS_H
 

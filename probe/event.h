@@ -14,7 +14,7 @@ typedef __s64 ev_s64;
 typedef __u32 ev_u32;
 typedef __s32 ev_s32;
 
-/* Every record: 8-byte aligned, size_words * 8 bytes long including this head and the tails' padding. */
+/* Every record: 8-byte aligned, size_words * 8 bytes long with this head and the padding. */
 struct ev_head {
 	__u64 time_ns;	  /* CLOCK_MONOTONIC */
 	__u32 tid;	  /* kernel thread id as the target's pid namespace sees it */
@@ -56,7 +56,7 @@ enum ev_kind {
 #undef PAIRS
 #undef END
 
-/* Members are packed by their order alone; the struct may end in 4 bytes of padding, which writers zero. */
+/* Packed by their order alone; the struct may end in 4 bytes of padding, which writers zero. */
 #define EVENT(name, id, doc) _Static_assert(sizeof(struct ev_##name) == ((sizeof(struct ev_head)
 #define FIELD(type, name, doc) + sizeof(ev_##type)
 #define TEXT(name, doc) + sizeof(ev_u32)
@@ -71,7 +71,10 @@ enum ev_kind {
 #undef PAIRS
 #undef END
 
-/* Tails begin right after sizeof(struct ev_<kind>), one after the other, unpadded; the record is padded to 8. */
+/*
+ * Tails begin right after sizeof(struct ev_<kind>), one after the other, unpadded; the record is
+ * padded to 8.
+ */
 
 enum task_state { /* ev_step.state; 0 to 2 are CPython's fut_state */
 	TASK_PENDING = 0,
@@ -104,7 +107,7 @@ enum wake_how { /* ev_wakeup.how */
 	WAKE_CANCEL = 3,     /* cancel() */
 	WAKE_TIMER = 4,	     /* a timer of the loop */
 	WAKE_TASK_DONE = 5,  /* the future is a task and it ended; `by` is that task */
-	WAKE_THREAD = 6,     /* another thread, through call_soon_threadsafe(): by_tid, stack are that thread's */
+	WAKE_THREAD = 6,     /* another thread's call_soon_threadsafe(): by_tid and stack are its */
 };
 
 enum refused_why { /* ev_refused.why */

@@ -1,7 +1,8 @@
 /*
- * The agent's clocks. CLOCK_MONOTONIC is told from the TSC where the kernel itself keeps time by it: a call into the vDSO costs
- * 45 ns in a virtual machine, reading the TSC 10 (measured 2026-11-21). Every 10 ms of use the kernel's clock is asked again, so the two
- * stay within a fraction of a µs of each other. Never blocks: where another thread is at it, the kernel is asked.
+ * The agent's clocks. CLOCK_MONOTONIC is told from the TSC where the kernel itself keeps time by
+ * it: a call into the vDSO costs 45 ns in a virtual machine, reading the TSC 10 (measured
+ * 2026-11-21). Every 10 ms of use the kernel's clock is asked again, so the two stay within a
+ * fraction of a µs of each other. Never blocks: where another thread is at it, the kernel is asked.
  */
 #include "probe/agent/agent.h"
 
@@ -35,10 +36,10 @@ uint64_t clock_thread_cpu_ns(void)
 
 static struct {
 	bool usable;
-	uint32_t sequence;      /* odd: being written */
-	uint64_t tsc, ns;       /* the anchor */
-	uint64_t ticks;         /* it serves for */
-	uint64_t ns_per_tick;   /* << FRACTION; 0: not known yet */
+	uint32_t sequence;    /* odd: being written */
+	uint64_t tsc, ns;     /* the anchor */
+	uint64_t ticks;       /* it serves for */
+	uint64_t ns_per_tick; /* << FRACTION; 0: not known yet */
 	uint64_t base_tsc, base_ns;
 } anchor;
 
@@ -58,7 +59,8 @@ static bool reading_take(uint64_t *ret_tsc, uint64_t *ret_ns)
 	       ((after - before) * anchor.ns_per_tick) >> FRACTION < READING_NS;
 }
 
-/* Sequence is odd and ours. Time must not run backwards: what the old anchor was ahead is made up during the new one. */
+/* Sequence is odd and ours. Time must not run backwards: what the old anchor was ahead is made up
+ * during the new one. */
 static void anchor_move(uint64_t tsc, uint64_t ns)
 {
 	uint64_t rate, told = 0, ahead = 0;
@@ -91,9 +93,8 @@ static uint64_t anchor_renew(void)
 	uint32_t sequence = __atomic_load_n(&anchor.sequence, __ATOMIC_RELAXED);
 	uint64_t tsc, ns;
 
-	if (sequence & 1 ||
-		!__atomic_compare_exchange_n(&anchor.sequence, &sequence, sequence + 1, false,
-			__ATOMIC_ACQUIRE, __ATOMIC_RELAXED))
+	if (sequence & 1 || !__atomic_compare_exchange_n(&anchor.sequence, &sequence, sequence + 1,
+				    false, __ATOMIC_ACQUIRE, __ATOMIC_RELAXED))
 		return kernel_ns(CLOCK_MONOTONIC);
 	if (reading_take(&tsc, &ns)) {
 		anchor_move(tsc, ns);
@@ -125,7 +126,8 @@ uint64_t clock_now_ns(void)
 	return ns + (((tsc - since) * rate) >> FRACTION);
 }
 
-/* The kernel trusts the TSC of this machine, and this process may read it (prctl(2), PR_GET_TSC). */
+/* The kernel trusts the TSC of this machine, and this process may read it (prctl(2), PR_GET_TSC).
+ */
 void clock_open(void)
 {
 	char name[8] = "";

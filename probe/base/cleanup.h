@@ -1,4 +1,5 @@
-/* Life of user-side objects: cleanup attributes, and TAKE to hand one out. Never used in the target or in the kernel. */
+/* Life of user-side objects: cleanup attributes, and TAKE to hand one out. Never used in the target
+ * or in the kernel. */
 #ifndef PROBE_BASE_CLEANUP_H
 #define PROBE_BASE_CLEANUP_H
 
@@ -7,11 +8,11 @@
 #include <unistd.h>
 
 #define cleanup(fn) __attribute__((cleanup(fn)))
-#define TAKE(p)                   \
-	({                        \
-		__auto_type t_ = (p); \
-		(p) = NULL;       \
-		t_;               \
+#define TAKE(p)                                                                                    \
+	({                                                                                         \
+		__auto_type t_ = (p);                                                              \
+		(p) = NULL;                                                                        \
+		t_;                                                                                \
 	})
 
 static inline void freep(void *p)
