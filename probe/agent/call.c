@@ -34,7 +34,7 @@ struct span {
 	struct loop_thread *thread;
 	uint64_t begin_ns;
 	uint64_t end_ns;
-	uint64_t cpu_ns; /* the thread's at begin */
+	uint64_t cpu_ns; /* the thread's at begin; of a long call, what it used */
 	int64_t runq_ns; /* the same */
 	uint32_t call;
 	int error; /* the call's errno */
@@ -54,6 +54,22 @@ static inline bool span_begin(struct span *s, enum call_id call)
 	return true;
 }
 
+/* Before anything else is done: a record's target takes time to find out. */
+static void span_measure(struct span *s)
+{
+	int64_t cpu_ns, runq_ns = 0;
+
+	s->error = errno;
+	/* a vfork child shares our memory, but not our pid */
+	if ((uint32_t)syscall(SYS_getpid) != agent.pid)
+		return;
+	cpu_ns = (int64_t)(loop_cpu_ns(s->thread, s->end_ns) - s->cpu_ns);
+	if (s->runq_ns >= 0 && s->thread->read_runq_ns >= 0)
+		runq_ns = s->thread->read_runq_ns - s->runq_ns;
+	s->cpu_ns = cpu_ns > 0 ? (uint64_t)cpu_ns : 0; /* readings a few µs apart */
+	s->runq_ns = runq_ns > 0 ? runq_ns : 0;
+}
+
 /* True: long enough for a record, which span_put() must write. */
 static inline bool span_end(struct span *s)
 {
@@ -62,7 +78,7 @@ static inline bool span_end(struct span *s)
 	s->end_ns = clock_now_ns();
 	ns = s->end_ns - s->begin_ns;
 	if (__builtin_expect(ns >= agent.min_block_ns, 0)) {
-		s->error = errno;
+		span_measure(s);
 		return true;
 	}
 	s->thread->short_ns += ns;
@@ -79,22 +95,18 @@ static inline bool span_end(struct span *s)
 static void span_write(const struct span *s, int fd, int32_t result, const char *target, size_t len)
 {
 	struct ev_block *ev;
-	int64_t cpu_ns, runq_ns = 0;
 	uint32_t stack;
 
-	/* a vfork child shares our memory, but not our pid; ring 0 is for those with the GIL */
+	/* ring 0 is for those with the GIL */
 	if (!agent_thread.ring || (uint32_t)syscall(SYS_getpid) != agent.pid || !s->thread->depth)
 		return;
-	cpu_ns = (int64_t)(loop_cpu_ns(s->thread, s->end_ns) - s->cpu_ns);
-	if (s->runq_ns >= 0 && s->thread->read_runq_ns >= 0)
-		runq_ns = s->thread->read_runq_ns - s->runq_ns;
 	stack = stack_here();
 	ev = ring_new(block, len, s->end_ns);
 	if (!ev)
 		return;
 	ev->begin_ns = s->begin_ns;
-	ev->cpu_ns = cpu_ns > 0 ? (uint64_t)cpu_ns : 0; /* readings a few µs apart */
-	ev->runq_ns = runq_ns > 0 ? (uint64_t)runq_ns : 0;
+	ev->cpu_ns = s->cpu_ns;
+	ev->runq_ns = (uint64_t)s->runq_ns;
 	ev->loop = loop_innermost(s->thread)->id;
 	ev->task = agent_thread.task;
 	ev->call = s->call;

@@ -1,0 +1,62 @@
+"""Page faults that are answered late, by another process through userfaultfd(2). Exits 77 where that is not permitted."""
+import ctypes
+import mmap
+import os
+import struct
+import subprocess
+import sys
+
+from truth import act, main
+
+# include/uapi/linux/userfaultfd.h
+NR_USERFAULTFD = {"x86_64": 323, "aarch64": 282}
+UFFDIO_API, UFFDIO_REGISTER, UFFDIO_ZEROPAGE = 0xC018AA3F, 0xC020AA00, 0xC020AA04
+API, MODE_MISSING = 0xAA, 1
+
+ANSWERER = """
+import fcntl, os, struct, sys, time
+fd = int(sys.argv[1])
+while True:
+    message = os.read(fd, 32)
+    if not message:
+        break
+    address = struct.unpack_from("Q", message, 16)[0]
+    time.sleep(0.02)
+    fcntl.ioctl(fd, 0xC020AA04, bytearray(struct.pack("QQQq", address & -4096, 4096, 0, 0)))
+"""
+
+
+def memory(pages):
+    """A mapping whose first touches wait for the process that has the descriptor."""
+    libc = ctypes.CDLL(None, use_errno=True)
+    fd = libc.syscall(NR_USERFAULTFD[os.uname().machine], os.O_CLOEXEC)
+    if fd < 0:
+        raise PermissionError(ctypes.get_errno(), "userfaultfd: " + os.strerror(ctypes.get_errno()))
+    import fcntl
+    fcntl.ioctl(fd, UFFDIO_API, bytearray(struct.pack("QQQ", API, 0, 0)))
+    area = mmap.mmap(-1, pages * 4096, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
+    address = ctypes.addressof(ctypes.c_char.from_buffer(area))
+    fcntl.ioctl(fd, UFFDIO_REGISTER, bytearray(struct.pack("QQQQ", address, pages * 4096, MODE_MISSING, 0)))
+    return fd, area
+
+
+@act("page fault answered after 20 ms", 20)
+async def fault(t, rounds):
+    fd, area = memory(rounds)
+    env = {k: v for k, v in os.environ.items() if k != "LD_PRELOAD"}
+    other = subprocess.Popen([sys.executable, "-c", ANSWERER, str(fd)], pass_fds=[fd], env=env)
+    for i in range(rounds):
+        await t.ready()
+        with t.act(), t.waits("blocked_fault"):
+            area[i * 4096]
+        await t.done()
+    other.kill()
+    other.wait()
+
+
+if __name__ == "__main__":
+    try:
+        main()
+    except PermissionError as e:
+        print(e, file=sys.stderr)
+        sys.exit(77)

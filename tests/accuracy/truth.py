@@ -1,0 +1,229 @@
+"""What the programs here have in common: they do one thing at a time in one turn of a loop, and write down by their own clocks
+how long that took and what the loop's thread did meanwhile. One JSON object a line, times in ns of CLOCK_MONOTONIC.
+
+    NAME.py OUT [--loop asyncio|uvloop|thread] [--only TEXT] [--rounds N]
+
+A line's "busy" is the turn: from the return of the loop's selector to its next call (uvloop, whose selector cannot be wrapped:
+only the act itself). "causes" is what the time went to:
+  cpu     thread CPU time, outside collections
+  gc      thread CPU time of collections
+  runq    the scheduler's own count of run-queue wait; where an act is free of system calls, wall less CPU time
+  others  wall time around the act, less CPU time and run-queue wait in it
+Acts during which the hypervisor took CPU time away (steal in /proc/stat) are marked."""
+import argparse
+import asyncio
+import contextlib
+import ctypes
+import gc
+import json
+import logging
+import os
+import subprocess
+import sys
+import threading
+import time
+
+ACTS = []  # (label, rounds, coroutine function)
+
+# PyDLL: the GIL is kept, so that reading a clock cannot lose it
+pread = ctypes.PyDLL(None).pread
+pread.argtypes = [ctypes.c_int, ctypes.c_void_p, ctypes.c_size_t, ctypes.c_long]
+
+
+def act(label, rounds=20):
+    def add(function):
+        ACTS.append((label, rounds, function))
+        return function
+    return add
+
+
+def steal():
+    with open("/proc/stat", encoding="ascii") as f:
+        return int(f.readline().split()[8])
+
+
+class Truth:
+    """The clocks of one loop's thread, and the act that is open on it."""
+
+    def __init__(self, loop, out):
+        self.loop, self.out = loop, out
+        self.schedstat = os.open("/proc/thread-self/schedstat", os.O_RDONLY)
+        self.text = ctypes.create_string_buffer(64)
+        self.returned = self.open = self.label = None
+        self.logged = []
+        selector = getattr(loop, "_selector", None)
+        if selector:
+            self.select = selector.select
+            selector.select = self.turn
+
+    def run_delay(self):
+        n = pread(self.schedstat, self.text, 63, 0)
+        return int(self.text.raw[:n].split()[1])
+
+    def begin_clocks(self):
+        return time.monotonic_ns(), time.thread_time_ns(), self.run_delay()
+
+    def end_clocks(self):
+        delay, cpu = self.run_delay(), time.thread_time_ns()
+        return time.monotonic_ns(), cpu, delay
+
+    def turn(self, timeout=None):
+        if self.open and "end" in self.open and "left" not in self.open:
+            self.open["left"] = self.end_clocks()
+        events = self.select(timeout)
+        self.returned = self.begin_clocks()
+        return events
+
+    async def ready(self, label=None):
+        """The next thing done is alone in its turn of the loop."""
+        self.label = label or self.label
+        self.steal = steal()
+        await asyncio.sleep(0.004)
+
+    def begin(self):
+        self.open = {"parts": {}, "begin": self.begin_clocks()}
+        if self.returned:
+            self.open["came"] = self.returned
+
+    def end(self):
+        self.open["end"] = self.end_clocks()
+
+    async def done(self, starved=False):
+        """Closes the turn. starved: nothing in it waited, so what was not on CPU was run-queue wait."""
+        await asyncio.sleep(0)
+        await asyncio.sleep(0.001)
+        line, self.open = self.open, None
+        came, left = line.get("came", line["begin"]), line.get("left", line["end"])
+        causes = dict(line["parts"])
+        causes["cpu"] = left[1] - came[1] - causes.get("gc", 0)
+        causes["runq"] = left[0] - came[0] - (left[1] - came[1]) if starved else left[2] - came[2]
+        row = {"label": self.label, "begin": line["begin"][0], "end": line["end"][0], "busy": left[0] - came[0], "causes": causes,
+               "disturbed": steal() != self.steal, "tid": threading.get_native_id(), "pid": os.getpid()}
+        self.out.write(json.dumps(row) + "\n")
+
+    def part(self, cause, ns):
+        self.open["parts"][cause] = self.open["parts"].get(cause, 0) + ns
+
+    @contextlib.contextmanager
+    def act(self):
+        self.begin()
+        yield
+        self.end()
+
+    @contextlib.contextmanager
+    def waits(self, cause):
+        """Off CPU in here is `cause`; of it, what the scheduler calls run-queue wait is that."""
+        a = self.begin_clocks()
+        yield
+        b = self.end_clocks()
+        self.part(cause, b[0] - a[0] - (b[1] - a[1]) - (b[2] - a[2]))
+
+    @contextlib.contextmanager
+    def collects(self):
+        a = time.thread_time_ns()
+        yield
+        self.part("gc", time.thread_time_ns() - a)
+
+
+class Answerer:
+    """Another process that does something some ms after it was told to."""
+
+    PROGRAM = """
+import os, sys, time
+for line in sys.stdin:
+    what, ms, where = line.split(maxsplit=2)
+    where = where.strip()
+    if what == "lock":
+        import sqlite3
+        db = sqlite3.connect(where, isolation_level=None)
+        db.execute("BEGIN EXCLUSIVE")
+        print("locked", flush=True)
+    time.sleep(float(ms) / 1000)
+    if what == "write":
+        os.write(int(where), b"x")
+    elif what == "open":
+        os.close(os.open(where, os.O_WRONLY))
+    else:
+        db.execute("COMMIT")
+        db.close()
+"""
+
+    def __init__(self, fds=()):
+        env = {k: v for k, v in os.environ.items() if k != "LD_PRELOAD"}
+        self.process = subprocess.Popen([sys.executable, "-c", self.PROGRAM], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+                                        pass_fds=fds, env=env)
+
+    def tell(self, what, ms, where):
+        os.write(self.process.stdin.fileno(), ("%s %s %s\n" % (what, ms, where)).encode())
+
+    def hear(self):
+        return self.process.stdout.readline()
+
+    def close(self):
+        self.process.stdin.close()
+        self.process.wait()
+        self.process.stdout.close()
+
+
+class DebugLog(logging.Handler):
+    """What asyncio's debug mode says of slow callbacks, as lines of their own."""
+
+    def __init__(self, out):
+        super().__init__()
+        self.out = out
+
+    def emit(self, record):
+        if "took" in record.getMessage():
+            self.out.write(json.dumps({"log": record.args[-1], "time": time.monotonic_ns()}) + "\n")
+
+
+async def play(args, out):
+    loop = asyncio.get_running_loop()
+    if loop.get_debug():
+        loop.slow_callback_duration = 0.001
+        log = logging.getLogger("asyncio")
+        log.addHandler(DebugLog(out))
+        log.propagate = False
+    truth = Truth(loop, out)
+    gc.disable()  # collections are acts of their own
+    for label, rounds, function in ACTS:
+        if args.only and args.only not in label:
+            continue
+        truth.label = label
+        await function(truth, min(rounds, args.rounds or rounds))
+
+
+def uvloop_run(coroutine):
+    import uvloop
+    loop = uvloop.new_event_loop()
+    try:
+        loop.run_until_complete(coroutine)
+    finally:
+        loop.close()
+
+
+def thread_run(coroutine):
+    """The loop runs in a thread; another thread runs a loop that does little."""
+    async def tick():
+        while not over.is_set():
+            await asyncio.sleep(0.01)
+
+    over = threading.Event()
+    threads = [threading.Thread(target=asyncio.run, args=(coroutine,)), threading.Thread(target=asyncio.run, args=(tick(),))]
+    for t in threads:
+        t.start()
+    threads[0].join()
+    over.set()
+    threads[1].join()
+
+
+def main():
+    p = argparse.ArgumentParser()
+    p.add_argument("out")
+    p.add_argument("--loop", choices=("asyncio", "uvloop", "thread"), default="asyncio")
+    p.add_argument("--only")
+    p.add_argument("--rounds", type=int)
+    args = p.parse_args()
+    run = {"asyncio": asyncio.run, "uvloop": uvloop_run, "thread": thread_run}[args.loop]
+    with open(args.out, "w", encoding="ascii") as out:
+        run(play(args, out))
