@@ -147,16 +147,32 @@ static int folder_choose(char **ret)
 	return folder_make("/tmp", ret);
 }
 
+/* Why a link with that name: probe/preload/CMakeLists.txt. A packager may have made a copy of it.
+ */
+static int preload_name(const char *library, char **ret)
+{
+	cleanup(freep) char *link = NULL;
+	struct stat st;
+
+	if (asprintf(&link, "%s/preload-libasan.so", library) < 0)
+		return -ENOMEM;
+	if (!lstat(link, &st) && S_ISLNK(st.st_mode)) {
+		*ret = TAKE(link);
+		return 0;
+	}
+	return asprintf(ret, "%s/preload.so", library) < 0 ? -ENOMEM : 0;
+}
+
 /* ld.so splits LD_PRELOAD at blanks and colons; a path with one of them is reached through a link
  * in the folder. */
 static int preload_path(const char *library, const char *dir, char **ret)
 {
 	cleanup(freep) char *path = NULL, *link = NULL;
 
-	if (asprintf(&path, "%s/preload.so", library) < 0)
+	if (preload_name(library, &path))
 		return -ENOMEM;
 	if (strpbrk(path, " :\t\n")) {
-		if (asprintf(&link, "%s/preload.so", dir) < 0)
+		if (asprintf(&link, "%s%s", dir, strrchr(path, '/')) < 0)
 			return -ENOMEM;
 		if (symlink(path, link))
 			return -errno;

@@ -14,7 +14,7 @@ run='gcc libc6-dev cmake ninja-build pkgconf libsqlite3-dev libjansson-dev pytho
 
 # The second compiler, the unit test library, the runners of live tests, and what their notebooks and commands use.
 test='clang binutils libcmocka-dev sqlite3 git
-	python3-pytest python3-aiohttp python3-uvloop python3-nest-asyncio python3-requests
+	python3-pytest python3-aiohttp python3-uvloop python3-nest-asyncio python3-greenlet python3-requests musl-tools
 	jupyter-core jupyter-client jupyter-nbconvert debootstrap'
 
 say() { printf 'deps: %s\n' "$*" >&2; }

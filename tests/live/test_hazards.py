@@ -1,17 +1,15 @@
 """Ways in which code inside a process kills or changes it, each with the program that it would hit.
 
 scripts/mutants.sh takes the agent's remedies out one by one and shows that these tests, or those of tests/structure, notice."""
-import json
 import os
 import shutil
 import sqlite3
 import subprocess
-import sys
 
 import pytest
 
 from conftest import run_program
-from twins import (DEBIAN, PYTHONS, TARGETS, RingFile, agent_environment, compiled, extension, name_of, same, version_of)
+from twins import DEBIAN, PYTHONS, RingFile, agent_environment, compiled, extension, name_of, same, version_of
 
 every_python = pytest.mark.parametrize("python", PYTHONS, ids=name_of)
 

@@ -267,7 +267,7 @@ def test_kernels_own_preload_stays(awaitscope, make_notebook, tmp_path):
     ended = awaitscope("run", "--kernel", "own", "nb.ipynb", env=dict(os.environ, JUPYTER_PATH=str(tmp_path)))
     assert ended.status == 0, ended
     first, second = (tmp_path / "preload").read_text().split(":")
-    assert first == "libdl.so.2" and second.endswith("/preload.so")
+    assert first == "libdl.so.2" and second.endswith("/preload-libasan.so")
 
 
 def test_python_without_nbclient_is_told_what_to_install(awaitscope, make_notebook, tmp_path):

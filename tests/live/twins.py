@@ -60,7 +60,7 @@ def same(argv, folder, prefix=(), run_options=(), **options):
 
 def agent_environment(session, **more):
     """What `run` puts into the environment, with a session folder of the test's own."""
-    return dict(os.environ, LD_PRELOAD=str(LIBRARY / "preload.so"), AWAITSCOPE_SESSION=str(session),
+    return dict(os.environ, LD_PRELOAD=str(LIBRARY / "preload-libasan.so"), AWAITSCOPE_SESSION=str(session),
                 AWAITSCOPE_AGENT=str(LIBRARY / "agent.so"), **more)
 
 

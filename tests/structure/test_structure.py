@@ -90,6 +90,11 @@ def test_agent_imports_limited_api_only():
     assert {symbol for symbol in imports if re.match(r"_?Py", symbol)} <= allowed
 
 
+def test_agent_asks_for_no_pending_call():
+    """Py_AddPendingCall() takes a lock that the thread in hand may hold."""
+    assert "Py_AddPendingCall" not in {symbol.split("@")[0] for letter, symbol in symbols(AGENT, "-D")}
+
+
 def test_agent_links_no_python():
     needed = re.findall(r"\(NEEDED\).*\[(.*)\]", output_of("readelf", "-dW", AGENT))
     assert set(needed) <= {"libc.so.6", "libdl.so.2", "libpthread.so.0", "librt.so.1", "libm.so.6"}
