@@ -9,7 +9,7 @@ import subprocess
 import pytest
 
 from conftest import run_program
-from twins import DEBIAN, PYTHONS, RingFile, agent_environment, compiled, extension, name_of, same, version_of
+from twins import DEBIAN, PYTHONS, RING_BYTES, RING_PAGE, RingFile, agent_environment, compiled, extension, name_of, same, version_of
 
 every_python = pytest.mark.parametrize("python", PYTHONS, ids=name_of)
 
@@ -74,9 +74,11 @@ def test_no_room_for_rings(tmp_path):
 def test_no_room_for_another_ring(tmp_path):
     """The first ring's file fits, the one of the loop's thread does not: a hole in it would be SIGBUS."""
     (tmp_path / "disk").mkdir()
-    prefix = small_disks((tmp_path / "disk", "4200k", False))
-    ended = run_program([*prefix, DEBIAN, "-c", LOOP], cwd=tmp_path, env=agent_environment(tmp_path / "disk"))
-    assert (ended.status, ended.out, ended.err) == (0, "190\n", "")
+    first = (2 * RING_PAGE + RING_BYTES) // 1024
+    prefix = small_disks((tmp_path / "disk", f"{first}k", False))
+    look = "import os; print(*(name.partition('-')[0] for name in os.listdir(os.environ['AWAITSCOPE_SESSION'])))"
+    ended = run_program([*prefix, DEBIAN, "-c", LOOP + look], cwd=tmp_path, env=agent_environment(tmp_path / "disk"))
+    assert (ended.status, ended.out, ended.err) == (0, "190\nring\n", "")
 
 
 FLOOD = """
@@ -249,6 +251,12 @@ for t in threads:
 exec(CODE)
 for t in threads:
     t.join()
+async def within():
+    inside = interpreters.create()
+    interpreters.run_string(inside, "open('/dev/null').close()")
+    interpreters.destroy(inside)
+    open("/dev/zero").close()
+asyncio.run(within())
 print(result, [os.read(r, 10) for r, w in pipes])
 """
 
@@ -261,6 +269,7 @@ def test_subinterpreters_are_left_alone(python, tmp_path):
             pytest.skip("this version's subinterpreters do not run asyncio by themselves")
     trace, _ = same([python, "-c", SUBINTERPRETERS], tmp_path)
     assert tasks_in(trace, "one", "all") == 200 + 1
+    assert rows(trace, "SELECT detail FROM audit_event WHERE detail LIKE '/dev/%'") == [("/dev/zero",)]
 
 
 def embedder(python, folder):
