@@ -121,6 +121,7 @@ int recording_begin(
 	trace_give(path);
 	model_meta(recorder_model(r->recorder), what, value);
 	model_coverage(recorder_model(r->recorder), "note", "agent", AGENT_ALONE);
+	r->real_path = realpath(path, NULL);
 	r->path = TAKE(path);
 	return 0;
 }
@@ -134,27 +135,47 @@ void recording_drop(struct recording *r)
 	free(TAKE(r->path));
 }
 
+/*
+ * The path to the trace as of now. The program may have removed the current folder, and then SQLite
+ * opens no relative path, not even ../trace.db. NULL: the trace is gone.
+ */
+static const char *path_now(const struct recording *r)
+{
+	cleanup(freep) char *real_path = realpath(r->path, NULL);
+
+	if (!r->real_path || (real_path && !strcmp(real_path, r->real_path)))
+		return r->path;
+	return access(r->real_path, F_OK) ? NULL : r->real_path;
+}
+
 void recording_end(struct recording *r)
 {
 	unsigned int running;
+	const char *path;
 	int rc;
 
 	if (!r->path)
 		return;
 	rc = recorder_finish(r->recorder);
 	running = recorder_running(r->recorder);
-	trace_give(r->path);
+	path = path_now(r);
+	if (path)
+		trace_give(path);
 	log_progress_end();
 	if (running)
 		log_error("%u traced process%s still running; recording has stopped", running,
 			running == 1 ? " is" : "es are");
-	if (rc) /* its losses may be among what could not be written: a verdict from it could read
-		   as clean */
+	if (!path)
+		log_error("the trace %s was removed while the program ran; -o TRACE puts it "
+			  "elsewhere",
+			r->path);
+	else if (rc) /* its losses may be among what could not be written: a verdict from it could
+		   read as clean */
 		log_error("the trace is incomplete, so there is no verdict; what it has: "
 			  "awaitscope report %s",
-			r->path);
+			path);
 	else if (log_level() > LOG_QUIET)
-		r->options->done(r->path);
+		r->options->done(path);
 	else if (!recorder_processes(r->recorder) && !r->untraced_said)
 		log_error("no Python process with an event loop was seen; the trace is empty");
 }
@@ -166,5 +187,6 @@ void recording_free(struct recording *r)
 	if (r->tape)
 		fclose(r->tape);
 	free(r->path);
+	free(r->real_path);
 	free(r->library);
 }

@@ -45,7 +45,8 @@ struct recording {
 	struct session *session;
 	struct recorder *recorder;
 	FILE *tape;
-	char *path;         /* of the trace; NULL: not begun */
+	char *path;         /* of the trace, as asked for; NULL: not begun */
+	char *real_path;    /* the same from the root */
 	bool untraced_said; /* that the program is not traced has been told already */
 };
 
