@@ -51,6 +51,14 @@ void span_gc(struct thread *t, uint64_t begin_ns, uint64_t end_ns, uint64_t cpu_
 	}
 }
 
+void faults_record(struct model *model, struct process *p, const struct ev_faults *r)
+{
+	struct thread *t = thread_get(model, p, r->head.tid, model_time(model, r->head.time_ns));
+
+	for (unsigned int i = 0; t && i < t->depth; i++)
+		t->loops[i]->span.faults += r->count;
+}
+
 void span_step(struct thread *t, uint64_t duration_ns, struct site site)
 {
 	for (unsigned int i = 0; i < t->depth; i++) {
@@ -125,9 +133,10 @@ static uint64_t reduce(uint64_t *part, uint64_t over)
 
 /*
  * Of the calls too short for records the part that is off CPU is what CPU time leaves. It goes to
- * the calls that may have waited, each by its share; beyond them it is blocked:other.
+ * the calls that may have waited, each by its share; beyond them it is blocked:other. Off CPU in no
+ * call at all, where pages were read from disk: that was the wait for them.
  */
-static void settle_short(struct causes *c, const struct span *s, uint64_t short_ns)
+static void settle_rest(struct causes *c, const struct span *s, uint64_t short_ns)
 {
 	uint64_t part = least(c->unknown_ns, short_ns), told = 0, left;
 
@@ -142,6 +151,10 @@ static void settle_short(struct causes *c, const struct span *s, uint64_t short_
 		left -= share;
 	}
 	c->blocked_ns[CLASS_other] += left;
+	if (!s->faults)
+		return;
+	c->blocked_ns[CLASS_fault] += c->unknown_ns;
+	c->unknown_ns = 0;
 }
 
 /*
@@ -164,7 +177,7 @@ static uint64_t partition(
 	if (sum <= busy_ns) {
 		c->unknown_ns = busy_ns - sum;
 		if (r->cpu_ns >= 0)
-			settle_short(c, s, r->short_ns);
+			settle_rest(c, s, r->short_ns);
 		return 0;
 	}
 	over = sum - busy_ns;

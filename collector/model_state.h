@@ -203,6 +203,7 @@ struct span {
 	uint64_t blocked_ns[CLASSES]; /* off CPU, and not in the run queue */
 	uint64_t short_ns[CLASSES];   /* in calls too short for records that may have waited */
 	uint64_t gc_cpu_ns;
+	uint64_t faults;
 	uint64_t first_ns, last_ns; /* begin of the first, end of the last; last 0: nothing */
 	uint64_t longest_block_ns, longest_step_ns;
 	struct site block_site, step_site;
@@ -475,6 +476,7 @@ void span_block(struct thread *t, enum block_class class, uint64_t begin_ns, uin
 	uint64_t off_ns, struct site site);
 void span_short(struct thread *t, enum block_class class, uint64_t ns);
 void span_gc(struct thread *t, uint64_t begin_ns, uint64_t end_ns, uint64_t cpu_ns);
+void faults_record(struct model *model, struct process *p, const struct ev_faults *r);
 void span_step(struct thread *t, uint64_t duration_ns, struct site site);
 
 /* ---- model_timer.c, model_job.c, model_queue.c, model_block.c */

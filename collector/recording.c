@@ -12,7 +12,7 @@
 /* A note of every report while there is no eBPF sensor. */
 #define AGENT_ALONE                                                                                \
 	"agent alone, this build has no eBPF: CPU time is not split into user and kernel, page "   \
-	"faults are not told apart"
+	"faults are told only where they read a disk"
 
 /* The one sentence about a file that cannot be made. */
 static int refuse(const char *what, const char *path, int rc)

@@ -25,6 +25,8 @@
 #define SWITCH_NS 2000u
 /* The kernel answers a poll without a wait in less. */
 #define SELECT_WAIT_NS 5000u
+/* A major page fault is off CPU for longer. */
+#define FAULT_NS 10000u
 /* Calls by kind are told of iterations with at least so much in them. */
 #define SHORT_TOLD_NS 100000u
 
@@ -169,6 +171,29 @@ static void short_waits_tell(
 	}
 }
 
+uint64_t loop_faults(void)
+{
+	int error = errno;
+	struct rusage usage;
+	uint64_t faults = getrusage(RUSAGE_THREAD, &usage) ? 0 : (uint64_t)usage.ru_majflt;
+
+	errno = error;
+	return faults;
+}
+
+static void faults_tell(struct loop_thread *thread, const struct loop_run *run, uint64_t now_ns)
+{
+	uint64_t faults = loop_faults();
+	struct ev_faults *ev = faults > thread->faults ? ring_new(faults, 0, now_ns) : NULL;
+
+	if (ev) {
+		ev->loop = run->id;
+		ev->count = faults - thread->faults;
+		ring_end(ev);
+	}
+	thread->faults = faults;
+}
+
 void iteration_end(struct loop_thread *thread, struct loop_run *run, uint64_t now_ns)
 {
 	struct ev_iteration *ev;
@@ -181,6 +206,8 @@ void iteration_end(struct loop_thread *thread, struct loop_run *run, uint64_t no
 	if (busy_ns >= CLOCKS_WORTH_NS)
 		loop_clocks_read(thread, now_ns);
 	cpu_ns = loop_cpu_ns(thread, now_ns);
+	if (busy_ns >= CLOCKS_WORTH_NS && run->cpu_ns + busy_ns >= cpu_ns + FAULT_NS)
+		faults_tell(thread, run, now_ns);
 	if (thread->short_wait_ns)
 		short_waits_tell(thread, run, now_ns);
 	ev = ring_new(iteration, 0, now_ns);

@@ -78,6 +78,7 @@ static struct loop_thread *thread_take(void)
 	memset(thread, 0, sizeof(*thread));
 	thread->pid = agent.pid;
 	thread->taken = 1;
+	thread->faults = loop_faults();
 	loop_clocks_open(thread);
 	if (pthread_setspecific(key, thread)) {
 		thread_release(thread);

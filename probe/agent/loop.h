@@ -53,6 +53,7 @@ struct loop_thread {
 	uint64_t read_off_ns; /* waited in the selector since */
 	uint64_t read_cpu_ns;
 	int64_t read_runq_ns; /* < 0: not to be had */
+	uint64_t faults;      /* major page faults when last asked */
 	int schedstat_fd;     /* -1: none */
 	uint64_t schedstat_ino;
 	uint64_t select_ns; /* entry of the selector call in flight */
@@ -73,6 +74,9 @@ void loop_clocks_read(struct loop_thread *thread, uint64_t now_ns);
 /* The selector of the innermost loop is entered, or has returned. any */
 void selector_enter(struct loop_thread *thread, uint64_t now_ns);
 void selector_leave(struct loop_thread *thread, uint64_t now_ns, int ready);
+
+/* Major page faults of the calling thread so far. any */
+uint64_t loop_faults(void);
 
 /* The descriptor behind run-queue waits: one per thread that ever ran a loop. any */
 void loop_clocks_open(struct loop_thread *thread);

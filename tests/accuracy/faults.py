@@ -1,10 +1,12 @@
-"""Page faults that are answered late, by another process through userfaultfd(2). Exits 77 where that is not permitted."""
+"""Page faults that wait: for the disk, or for another process that answers through userfaultfd(2), which not everybody may use: then
+it exits 77."""
 import ctypes
 import mmap
 import os
 import struct
 import subprocess
 import sys
+import tempfile
 
 from truth import act, main
 
@@ -52,6 +54,25 @@ async def fault(t, rounds):
         await t.done()
     other.kill()
     other.wait()
+
+
+@act("map of a file read from disk, cold", 20)
+async def cold(t, rounds):
+    size = 1 << 22
+    with tempfile.TemporaryFile(dir="/var/tmp") as f:
+        f.write(os.urandom(size))
+        f.flush()
+        os.fsync(f.fileno())
+        area = mmap.mmap(f.fileno(), size, flags=mmap.MAP_PRIVATE, prot=mmap.PROT_READ)
+        area.madvise(mmap.MADV_RANDOM)
+        for _ in range(rounds):
+            area.madvise(mmap.MADV_DONTNEED)
+            os.posix_fadvise(f.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
+            await t.ready()
+            with t.act(), t.waits("blocked_fault"):
+                for at in range(0, size, 4 * 4096):
+                    area[at]
+            await t.done()
 
 
 if __name__ == "__main__":
