@@ -19,7 +19,10 @@
 #define PERIOD_MIN_NS 10000000ull
 #define PERIOD_MAX_NS 1000000000ull
 #define PERIODS_PER_AGE 64u
-/* Of a core, at most a 50th: where reading is slow, it is rarer. */
+/*
+ * Of a core, at most a 50th: where reading is slow, it is rarer. Of CPU time, and not of the first
+ * sample, which reads all codes and costs several times the others.
+ */
 #define COST_SHARE 50u
 #define PROCESSES_MAX 4096u
 
@@ -42,11 +45,11 @@ struct sampler {
 	bool queued; /* something may wait to be handed out */
 };
 
-static uint64_t clock_ns(void)
+static uint64_t clock_ns(clockid_t clock)
 {
 	struct timespec t;
 
-	clock_gettime(CLOCK_MONOTONIC, &t);
+	clock_gettime(clock, &t);
 	return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
 }
 
@@ -56,7 +59,7 @@ int sampler_new(struct sampler **ret)
 
 	if (!s)
 		return -ENOMEM;
-	s->random = clock_ns() | 1;
+	s->random = clock_ns(CLOCK_MONOTONIC) | 1;
 	*ret = s;
 	return 0;
 }
@@ -167,13 +170,15 @@ static void held_forget_unseen(struct sampler *s)
 static void take(struct sampler *s, const struct rings *rings, struct held *h)
 {
 	size_t at = process_find(s, h->busy.pid);
-	uint64_t begin_ns = clock_ns(), since_ns = h->busy.loop.busy_since_ns, wait_ns;
+	uint64_t begin_ns = clock_ns(CLOCK_MONOTONIC), cpu_ns = clock_ns(CLOCK_THREAD_CPUTIME_ID);
+	uint64_t since_ns = h->busy.loop.busy_since_ns, wait_ns;
 	int rc = -ESRCH;
 
 	if (at < s->processes && begin_ns > since_ns && rings_still_busy(rings, &h->busy))
 		rc = sampled_take(s->process[at], &h->busy.loop, begin_ns,
 			begin_ns - (h->last_ns ? h->last_ns : since_ns), &h->runq_ns);
-	wait_ns = period(begin_ns - since_ns, clock_ns() - begin_ns);
+	cpu_ns = h->last_ns ? clock_ns(CLOCK_THREAD_CPUTIME_ID) - cpu_ns : 0;
+	wait_ns = period(begin_ns - since_ns, cpu_ns);
 	s->queued = true;
 	if (!rc && rings_still_busy(rings, &h->busy)) {
 		sampled_keep(s->process[at]);
