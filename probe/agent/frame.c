@@ -10,9 +10,9 @@
 
 #include "probe/agent/agent.h"
 #include "probe/agent/symver.h"
+#include "probe/target/unicode.h"
 
 #define WALK_MAX 65536u  /* frames followed at most; deeper ones are not even counted */
-#define CODE_UNIT 2u     /* bytes of an instruction */
 #define PROVE_FRAMES 64u /* of the live stack that must agree */
 
 static struct layout lay;
@@ -69,27 +69,17 @@ void code_read(const void *code, struct code_parts *ret)
 	ret->firstlineno = int_at(code, lay.code_firstlineno);
 }
 
-/*
- * What CPython itself calls lasti, in bytes: the table gives it the line of the call in progress.
- */
 static uint32_t position_of(const void *frame, const void *code)
 {
-	const char *instr, *begin;
-	size_t bytes;
+	bool inside = lay.code_instructions != OFF_ABSENT; /* a pointer into the code */
+	uint64_t instr = inside ? (uintptr_t)pointer_at(frame, lay.frame_instr)
+				: (uint64_t)(int64_t)int_at(frame, lay.frame_instr);
+	uint32_t position = layout_position(&lay, (uintptr_t)code, instr);
 
-	if (lay.code_instructions == OFF_ABSENT) {
-		int32_t lasti = int_at(frame, lay.frame_instr);
-
-		if (lasti < 0)
-			return 0; /* has not begun */
-		return lay.minor < 10 ? (uint32_t)lasti : (uint32_t)lasti * CODE_UNIT;
-	}
-	instr = pointer_at(frame, lay.frame_instr);
-	begin = (const char *)code + lay.code_instructions;
-	bytes = size_at(code, lay.bytes_size) * CODE_UNIT; /* ob_size, as in every sized object */
-	if (instr < begin || (size_t)(instr - begin) >= bytes)
+	/* ob_size, as in every sized object */
+	if (inside && position >= size_at(code, lay.bytes_size) * LAYOUT_CODE_UNIT)
 		return 0;
-	return (uint32_t)(instr - begin);
+	return position;
 }
 
 static bool frame_read(const void *frame, struct frame_ref *ret)
@@ -223,85 +213,28 @@ bool frame_of_generator_proven(void)
 
 /* ---- text -------------------------------------------------------------------------------- */
 
-enum { /* PyASCIIObject.state, CPython Include/cpython/unicodeobject.h, 3.8 to 3.14 */
-	STR_KIND_SHIFT = 2,
-	STR_KIND_MASK = 7,
-	STR_COMPACT = 0x20,
-	STR_ASCII = 0x40,
-};
-
-static uint32_t char_at(const void *data, unsigned int kind, size_t i)
-{
-	if (kind == 1)
-		return ((const uint8_t *)data)[i];
-	if (kind == 2)
-		return ((const uint16_t *)data)[i];
-	return ((const uint32_t *)data)[i];
-}
-
-/* Bytes written, at most 6. */
-static size_t utf8_put(uint32_t c, char *out)
-{
-	static const char hex[] = "0123456789abcdef";
-
-	if (c < 0x80) {
-		out[0] = (char)c;
-		return 1;
-	}
-	if (c < 0x800) {
-		out[0] = (char)(0xc0 | c >> 6);
-		out[1] = (char)(0x80 | (c & 0x3f));
-		return 2;
-	}
-	if (c >= 0xd800 && c < 0xe000) { /* a surrogate has no UTF-8 */
-		memcpy(out, "\\u", 2);
-		for (unsigned int i = 0; i < 4; i++)
-			out[2 + i] = hex[c >> (12 - 4 * i) & 15];
-		return 6;
-	}
-	if (c < 0x10000) {
-		out[0] = (char)(0xe0 | c >> 12);
-		out[1] = (char)(0x80 | (c >> 6 & 0x3f));
-		out[2] = (char)(0x80 | (c & 0x3f));
-		return 3;
-	}
-	out[0] = (char)(0xf0 | (c >> 18 & 7));
-	out[1] = (char)(0x80 | (c >> 12 & 0x3f));
-	out[2] = (char)(0x80 | (c >> 6 & 0x3f));
-	out[3] = (char)(0x80 | (c & 0x3f));
-	return 4;
-}
-
 size_t str_read(const void *str, char *buf, size_t size)
 {
 	const char *data;
-	size_t length, n = 0;
+	size_t length;
 	uint32_t state;
-	unsigned int kind;
+	unsigned int width;
 
 	if (!str || pointer_at(str, lay.object_type) != str_type)
 		return 0;
 	state = (uint32_t)int_at(str, lay.str_state);
-	kind = state >> STR_KIND_SHIFT & STR_KIND_MASK;
+	width = unicode_width(state);
 	length = size_at(str, lay.str_length);
-	if (!(state & STR_COMPACT) || (kind != 1 && kind != 2 && kind != 4))
+	if (!width)
 		return 0;
-	data = (const char *)str + (state & STR_ASCII ? lay.str_ascii_data : lay.str_compact_data);
-	if (state & STR_ASCII) {
-		n = length < size ? length : size;
-		memcpy(buf, data, n);
-		return n;
-	}
-	for (size_t i = 0; i < length; i++) {
-		char one[6];
-		size_t len = utf8_put(char_at(data, kind, i), one);
-
-		if (n + len > size)
-			break;
-		memcpy(buf + n, one, len);
-		n += len;
-	}
-	return n;
+	data = (const char *)str +
+	       (state & UNICODE_ASCII ? lay.str_ascii_data : lay.str_compact_data);
+	if (!(state & UNICODE_ASCII))
+		return unicode_utf8(data, width, length, buf, size);
+	if (length > size)
+		length = size;
+	memcpy(buf, data, length);
+	return length;
 }
 
 const void *bytes_read(const void *bytes, size_t *ret_size)

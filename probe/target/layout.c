@@ -25,8 +25,6 @@ static const struct member members[] = {
 };
 #define MEMBERS (sizeof(members) / sizeof(members[0]))
 
-#define CODE_UNIT 2u /* bytes of an instruction */
-
 enum { /* words of _Py_DebugOffsets that stay */
 	WORD_COOKIE = 0,
 	WORD_VERSION = 1,
@@ -91,7 +89,7 @@ uint32_t layout_position(const struct layout *layout, uint64_t code, uint64_t in
 
 		if (lasti < 0 || lasti > INT32_MAX)
 			return 0;
-		return layout->minor < 10 ? (uint32_t)lasti : (uint32_t)lasti * CODE_UNIT;
+		return layout->minor < 10 ? (uint32_t)lasti : (uint32_t)lasti * LAYOUT_CODE_UNIT;
 	}
 	/* a torn reading may pair a frame's instruction with another's code */
 	return instr < begin || instr - begin > INT32_MAX ? 0 : (uint32_t)(instr - begin);

@@ -23,6 +23,8 @@
  */
 #define LAYOUT_CODE_MASK 7u
 
+#define LAYOUT_CODE_UNIT 2u /* bytes of an instruction */
+
 enum { /* frames whose owner is at least this are no Python frames (entry trampolines; 3.12+) */
 	LAYOUT_OWNER_C = 3,
 };
