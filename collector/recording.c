@@ -7,6 +7,7 @@
 #include "collector/log.h"
 #include "collector/run.h"
 #include "collector/trace_path.h"
+#include "collector/untraced.h"
 #include "probe/base/cleanup.h"
 
 /* A note of every report while there is no eBPF sensor. */
@@ -148,14 +149,51 @@ static const char *path_now(const struct recording *r)
 	return access(r->real_path, F_OK) ? NULL : r->real_path;
 }
 
+/* Interpreters of this recording that are not served, as a sentence, which is a note of the trace
+ * too. NULL: none. */
+static char *untraced_note(struct recording *r)
+{
+	char reason[UNTRACED_REASON_BYTES], more[32] = "";
+	unsigned int count;
+	char *note;
+	pid_t pid;
+
+	if (r->untraced_said)
+		return NULL;
+	count = untraced_noted(session_dir(r->session), &pid, reason, sizeof(reason));
+	if (count > 1)
+		snprintf(more, sizeof(more), " (and %u more)", count - 1);
+	if (!count || asprintf(&note, "process %d%s is not traced: %s", (int)pid, more, reason) < 0)
+		return NULL;
+	model_coverage(recorder_model(r->recorder), "note", "agent", note);
+	return note;
+}
+
+/* What the trace says, or why it says nothing. */
+static void verdict(struct recording *r, const char *path, const char *untraced)
+{
+	bool empty = !recorder_processes(r->recorder);
+
+	if (untraced)
+		log_error("%s%s", untraced, empty ? "; the trace is empty" : "");
+	if (untraced && empty)
+		return;
+	if (log_level() > LOG_QUIET)
+		r->options->done(path);
+	else if (empty && !r->untraced_said)
+		log_error("no Python process with an event loop was seen; the trace is empty");
+}
+
 void recording_end(struct recording *r)
 {
+	cleanup(freep) char *untraced = NULL;
 	unsigned int running;
 	const char *path;
 	int rc;
 
 	if (!r->path)
 		return;
+	untraced = untraced_note(r);
 	rc = recorder_finish(r->recorder);
 	running = recorder_running(r->recorder);
 	path = path_now(r);
@@ -174,10 +212,8 @@ void recording_end(struct recording *r)
 		log_error("the trace is incomplete, so there is no verdict; what it has: "
 			  "awaitscope report %s",
 			path);
-	else if (log_level() > LOG_QUIET)
-		r->options->done(path);
-	else if (!recorder_processes(r->recorder) && !r->untraced_said)
-		log_error("no Python process with an event loop was seen; the trace is empty");
+	else
+		verdict(r, path, untraced);
 }
 
 void recording_free(struct recording *r)

@@ -98,13 +98,15 @@ static void on_kernel(struct notebook *n, const json_t *event)
 static void check_traced(struct notebook *n)
 {
 	struct pollfd ended = {.fd = n->kernel_pidfd, .events = POLLIN};
+	char reason[UNTRACED_REASON_BYTES];
 
 	recorder_take(n->recording.recorder); /* so that new ring files are seen */
 	if (recorder_processes(n->recording.recorder) || poll(&ended, 1, 0) != 0)
 		return;
 	n->recording.untraced_said = true;
 	log_error("the kernel %s is not traced: %s", n->kernel->name,
-		untraced_reason(n->kernel_pid, n->kernel->language));
+		untraced_reason(session_dir(n->recording.session), n->kernel_pid,
+			n->kernel->language, reason, sizeof(reason)));
 }
 
 static void on_begin(struct notebook *n, const json_t *event)

@@ -30,6 +30,14 @@
 #define ENV_MIN_BLOCK "AWAITSCOPE_MIN_BLOCK" /* ns, decimal */
 #define ENV_MIN_STEP "AWAITSCOPE_MIN_STEP"   /* ns, decimal */
 
+/*
+ * A Python that is not served says so in this file of the session folder: a line "PID VERSION" each, the version as Py_GetVersion()
+ * has it, cut. Lines beyond the limit are not written.
+ */
+#define UNTRACED_FILE "untraced"
+#define UNTRACED_BYTES 65536
+#define UNTRACED_VERSION_BYTES 64
+
 struct ring_file {   /* page 0; written by the target once, but for rings and the counts */
 	__u64 magic; /* written last */
 	__u32 abi;

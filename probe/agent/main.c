@@ -5,6 +5,7 @@
 #include "probe/agent/callback.h"
 #include "probe/agent/object.h"
 #include "probe/agent/process.h"
+#include "probe/python.h"
 #include "probe/agent/wait.h"
 
 #include <dlfcn.h>
@@ -15,8 +16,6 @@
 
 #include "probe/agent/symver.h"
 
-#define MINOR_MIN 8
-#define MINOR_MAX 14
 #define SILENT_MINOR 13       /* from here on _interpreters makes others without an audit event */
 #define MIN_BLOCK_NS 1000000u /* DESIGN: --min-block 1ms */
 #define MIN_STEP_NS 100000u   /* --min-step 100us */
@@ -73,20 +72,6 @@ static uint64_t env_ns(const char *name, uint64_t otherwise)
 		value = value * 10 + (uint64_t)(*p - '0');
 	}
 	return value;
-}
-
-/* "3.11.2 (main, ...)": the minor version; -1 where this is not a CPython 3 with a GIL. */
-static int python_minor(void)
-{
-	const char *version = Py_GetVersion();
-	int minor = 0;
-
-	if (strncmp(version, "3.", 2) != 0 || strstr(version, "free-threading") ||
-		strstr(version, "PyPy"))
-		return -1;
-	for (version += 2; *version >= '0' && *version <= '9'; version++)
-		minor = minor * 10 + (*version - '0');
-	return minor >= MINOR_MIN && minor <= MINOR_MAX ? minor : -1;
 }
 
 /* ---- fork --------------------------------------------------------------- */
@@ -293,8 +278,7 @@ EXPORT int awaitscope_agent_open(int abi)
 {
 	if (abi != (int)RING_ABI || state != AGENT_WAITING || agent.interp || !getenv(ENV_SESSION))
 		return -1;
-	agent.minor = python_minor();
-	if (agent.minor < 0)
+	if (python_kind(Py_GetVersion(), &agent.minor) != PYTHON_SERVED)
 		return -1;
 	python.thread_state =
 		symbol_either("PyThreadState_GetUnchecked", "_PyThreadState_UncheckedGet");

@@ -22,8 +22,8 @@ HEADERS = [p for p in SOURCES if p.suffix == ".h"]
 # A file whose path begins so may include "project" headers whose path begins so; the longest match counts.
 MAY_INCLUDE = {
     "probe/base/": ["probe/base/"],
-    "probe/preload/": ["probe/preload/", "probe/ring.h"],
-    "probe/agent/": ["probe/agent/", "probe/target/", "probe/event.", "probe/ring.h", "probe/calls.def"],
+    "probe/preload/": ["probe/preload/", "probe/ring.h", "probe/python.h"],
+    "probe/agent/": ["probe/agent/", "probe/target/", "probe/event.", "probe/ring.h", "probe/python.h", "probe/calls.def"],
     "probe/": ["probe/"],
     "collector/": ["collector/", "probe/"],
     "viewer/": ["viewer/", "probe/base/", "collector/schema.h"],
