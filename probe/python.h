@@ -1,6 +1,6 @@
 /*
- * Which interpreters are served. Asked by the preload object before it does anything, by the agent, and by the recorder, that says
- * why one was not traced; so no libc and no Python.
+ * Which interpreters are served. Asked by the preload object before it does anything, by the agent,
+ * and by the recorder, that says why one was not traced; so no libc and no Python.
  */
 #ifndef PROBE_PYTHON_H
 #define PROBE_PYTHON_H
@@ -43,7 +43,8 @@ static inline const char *python_number(const char *p, int *ret)
 	return p;
 }
 
-/* What Py_GetVersion() says: "3.11.2 (main, ...)", "3.13.0 experimental free-threading build (...". */
+/* What Py_GetVersion() says: "3.11.2 (main, ...)", "3.13.0 experimental free-threading build (...".
+ */
 static inline enum python_kind python_kind(const char *version, int *ret_minor)
 {
 	const char *p;

@@ -31,8 +31,8 @@
 #define ENV_MIN_STEP "AWAITSCOPE_MIN_STEP"   /* ns, decimal */
 
 /*
- * A Python that is not served says so in this file of the session folder: a line "PID VERSION" each, the version as Py_GetVersion()
- * has it, cut. Lines beyond the limit are not written.
+ * A Python that is not served says so in this file of the session folder: a line "PID VERSION"
+ * each, the version as Py_GetVersion() has it, cut. Lines beyond the limit are not written.
  */
 #define UNTRACED_FILE "untraced"
 #define UNTRACED_BYTES 65536
