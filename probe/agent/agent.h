@@ -41,6 +41,7 @@ struct agent_state {
 	bool finalizing; /* set when the interpreter is gone: nothing records any more */
 	bool forked;     /* off since fork(): the next task makes this process rings of its own */
 	bool many;       /* a subinterpreter was made: hooks must ask whose they are */
+	bool quiet;      /* the program may forbid itself system calls: none of ours any more */
 	bool rescan;     /* objects were loaded since got_open() or got_rescan() */
 	int minor;       /* Python 3.minor */
 	uint64_t min_block_ns;

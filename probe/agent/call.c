@@ -54,14 +54,19 @@ static inline bool span_begin(struct span *s, enum call_id call)
 	return true;
 }
 
+/* A vfork child shares our memory, but not our pid. */
+static bool process_is_other(void)
+{
+	return !agent.quiet && (uint32_t)syscall(SYS_getpid) != agent.pid;
+}
+
 /* Before anything else is done: a record's target takes time to find out. */
 static void span_measure(struct span *s)
 {
 	int64_t cpu_ns, runq_ns = 0;
 
 	s->error = errno;
-	/* a vfork child shares our memory, but not our pid */
-	if ((uint32_t)syscall(SYS_getpid) != agent.pid)
+	if (process_is_other())
 		return;
 	cpu_ns = (int64_t)(loop_cpu_ns(s->thread, s->end_ns) - s->cpu_ns);
 	if (s->runq_ns >= 0 && s->thread->read_runq_ns >= 0)
@@ -98,7 +103,7 @@ static void span_write(const struct span *s, int fd, int32_t result, const char 
 	uint32_t stack;
 
 	/* ring 0 is for those with the GIL */
-	if (!agent_thread.ring || (uint32_t)syscall(SYS_getpid) != agent.pid || !s->thread->depth)
+	if (!agent_thread.ring || process_is_other() || !s->thread->depth)
 		return;
 	stack = stack_here();
 	ev = ring_new(block, len, s->end_ns);

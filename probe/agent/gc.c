@@ -24,9 +24,15 @@ static uint32_t info_number(PyObject *info, const char *key)
 	return (uint32_t)number;
 }
 
+/* A system call. */
+static uint64_t cpu_clock_ns(void)
+{
+	return agent.quiet ? 0 : clock_thread_cpu_ns();
+}
+
 static void collection_write(PyObject *info)
 {
-	uint64_t cpu_ns = clock_thread_cpu_ns() - collection.cpu_ns;
+	uint64_t cpu_ns = cpu_clock_ns() - collection.cpu_ns;
 	struct ev_gc *e;
 	uint32_t generation = info_number(info, "generation"),
 		 collected = info_number(info, "collected");
@@ -52,7 +58,7 @@ static PyObject *on_gc(PyObject *self, PyObject *args)
 		if (PyUnicode_Check(phase) &&
 			PyUnicode_CompareWithASCIIString(phase, "start") == 0) {
 			collection.open = true;
-			collection.cpu_ns = clock_thread_cpu_ns();
+			collection.cpu_ns = cpu_clock_ns();
 			collection.begin_ns = clock_now_ns();
 		} else if (collection.open && PyDict_Check(info)) {
 			collection.open = false;

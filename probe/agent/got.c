@@ -356,7 +356,7 @@ void got_rescan(void)
 	unsigned long long counts[2] = {0, 0};
 	struct scan *scan;
 
-	if (!opened)
+	if (!opened || agent.quiet)
 		return;
 	dl_iterate_phdr(count, counts);
 	if (counts[0] == adds_last && counts[1] == subs_last)

@@ -83,11 +83,12 @@ static uint64_t inode_of(int fd)
 
 void loop_clocks_open(struct loop_thread *thread)
 {
-	int low = open("/proc/thread-self/schedstat", O_RDONLY | O_CLOEXEC);
 	struct rlimit limit;
 	rlim_t top = FD_LIMIT_MAX;
+	int low;
 
 	thread->schedstat_fd = -1;
+	low = agent.quiet ? -1 : open("/proc/thread-self/schedstat", O_RDONLY | O_CLOEXEC);
 	if (low < 0)
 		return;
 	if (!getrlimit(RLIMIT_NOFILE, &limit) && limit.rlim_cur < top)
@@ -101,7 +102,7 @@ void loop_clocks_open(struct loop_thread *thread)
 
 void loop_clocks_close(struct loop_thread *thread)
 {
-	if (thread->schedstat_fd >= 0 && thread->schedstat_ino &&
+	if (thread->schedstat_fd >= 0 && thread->schedstat_ino && !agent.quiet &&
 		inode_of(thread->schedstat_fd) == thread->schedstat_ino)
 		close(thread->schedstat_fd);
 	thread->schedstat_fd = -1;
@@ -110,9 +111,15 @@ void loop_clocks_close(struct loop_thread *thread)
 void loop_clocks_read(struct loop_thread *thread, uint64_t now_ns)
 {
 	int error = errno;
-	uint64_t cpu_ns = clock_thread_cpu_ns();
-	uint64_t off_ns = (now_ns - thread->read_ns) - (cpu_ns - thread->read_cpu_ns);
+	uint64_t cpu_ns, off_ns;
 
+	if (agent.quiet) {
+		thread->read_ns = now_ns;
+		thread->read_runq_ns = -1;
+		return;
+	}
+	cpu_ns = clock_thread_cpu_ns();
+	off_ns = (now_ns - thread->read_ns) - (cpu_ns - thread->read_cpu_ns);
 	/* on CPU all the time, so not in the queue; the clocks are read a moment apart */
 	if (!thread->read_ns || (int64_t)off_ns > (int64_t)SWITCH_NS)
 		thread->read_runq_ns = run_delay_read(thread);

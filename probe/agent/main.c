@@ -104,7 +104,7 @@ bool agent_resume(void)
 	struct error_aside error;
 	int err = errno;
 
-	if (!agent.forked || agent.finalizing || !agent_interp_ours())
+	if (!agent.forked || agent.finalizing || agent.quiet || !agent_interp_ours())
 		return false;
 	agent.forked = false;
 	error_put_aside(&error);
@@ -195,13 +195,18 @@ static bool event_is_calm(const char *event)
 	return false;
 }
 
+static bool argument_is(PyObject *args, Py_ssize_t at, const char *text)
+{
+	PyObject *value =
+		PyTuple_Check(args) && PyTuple_Size(args) > at ? PyTuple_GetItem(args, at) : NULL;
+
+	return value && PyUnicode_Check(value) &&
+	       PyUnicode_CompareWithASCIIString(value, text) == 0;
+}
+
 static bool import_named(PyObject *args, const char *name)
 {
-	PyObject *module =
-		PyTuple_Check(args) && PyTuple_Size(args) > 0 ? PyTuple_GetItem(args, 0) : NULL;
-
-	return module && PyUnicode_Check(module) &&
-	       PyUnicode_CompareWithASCIIString(module, name) == 0;
+	return argument_is(args, 0, name);
 }
 
 static void audit_before(const char *event, PyObject *args)
@@ -229,10 +234,37 @@ static void audit_import(PyObject *args)
 		cell_expect();
 }
 
+/*
+ * Where a filter of system calls (seccomp(2)) kills, ours must not be made. Nothing tells when one
+ * is set, only that a program gets hold of what sets it.
+ */
+static bool may_restrict(const char *event, PyObject *args)
+{
+	static const char *const modules[] = {"seccomp", "pyseccomp", "prctl", "_prctl"};
+	static const char *const functions[] = {"prctl", "syscall", "seccomp_load"};
+	bool import = strcmp(event, "import") == 0;
+	size_t i;
+
+	if (!import && strcmp(event, "ctypes.dlsym") != 0)
+		return false;
+	for (i = 0; import && i < sizeof(modules) / sizeof(modules[0]); i++)
+		if (argument_is(args, 0, modules[i]))
+			return true;
+	for (i = 0; !import && i < sizeof(functions) / sizeof(functions[0]); i++)
+		if (argument_is(args, 0, functions[i]) || argument_is(args, 1, functions[i]))
+			return true;
+	return false;
+}
+
 static void audit_after(const char *event, PyObject *args)
 {
 	if (!agent.on)
 		return;
+	if (!agent.quiet && may_restrict(event, args)) {
+		hook_report(
+			"system calls", "the program may restrict them: no CPU times, no targets");
+		agent.quiet = true;
+	}
 	if (strcmp(event, "import") == 0) {
 		audit_import(args);
 	} else if (strcmp(event, "ctypes.dlopen") == 0) {

@@ -171,7 +171,7 @@ static struct ring *ring_grow(uint32_t tid)
 	void *map = NULL;
 	int fd, rc;
 
-	if (rings.count >= RING_SLOTS)
+	if (rings.count >= RING_SLOTS || agent.quiet)
 		return NULL;
 	fd = open(rings.path, O_RDWR | O_NOFOLLOW | O_CLOEXEC);
 	if (fd < 0)

@@ -13,6 +13,8 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include "probe/agent/agent.h"
+
 #define PROC_PATH_BYTES 64
 
 static size_t put_text(char *buf, size_t size, size_t at, const char *text, size_t len)
@@ -109,6 +111,8 @@ size_t target_listener(int fd, char *buf, size_t size)
 	struct sockaddr_storage address;
 	socklen_t len = sizeof(address);
 
+	if (agent.quiet)
+		return 0;
 	if (getsockname(fd, (struct sockaddr *)&address, &len))
 		return 0;
 	return target_address((struct sockaddr *)&address, len, buf, size);
@@ -122,7 +126,7 @@ size_t target_fd(int fd, char *buf, size_t size)
 	char path[PROC_PATH_BYTES];
 	ssize_t n;
 
-	if (fd < 0)
+	if (fd < 0 || agent.quiet)
 		return 0;
 	if (!getpeername(fd, (struct sockaddr *)&address, &len))
 		return target_address((struct sockaddr *)&address, len, buf, size);
@@ -141,7 +145,7 @@ size_t target_child(pid_t pid, char *buf, size_t size)
 	ssize_t n;
 	int fd;
 
-	if (pid <= 0)
+	if (pid <= 0 || agent.quiet)
 		return 0;
 	proc_path(path, "", pid, "/cmdline");
 	fd = open(path, O_RDONLY | O_CLOEXEC);

@@ -54,7 +54,7 @@ void thread_announce(void)
 	thread = active_thread(ident);
 	name = thread ? thread_name(thread) : NULL;
 	text_of(name, THREAD_NAME_MAX, &text);
-	if (!text.size && prctl(PR_GET_NAME, comm) == 0) {
+	if (!text.size && !agent.quiet && prctl(PR_GET_NAME, comm) == 0) {
 		text.data = comm;
 		text.size = strnlen(comm, sizeof(comm));
 	}
