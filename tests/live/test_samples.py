@@ -1,7 +1,10 @@
 """Busy loops are read from outside while they are busy: right lines, on every interpreter found, and no harm."""
+import json
 import os
 import re
+import shutil
 import subprocess
+import tempfile
 import threading
 from pathlib import Path
 
@@ -112,6 +115,54 @@ def test_hang_in_a_call_shows_its_line_while_it_lasts(awaitscope, report, tmp_pa
     assert (stall["file"], stall["line"], stall["function"]) == (str(program), 4, "fetch"), stall
     assert stall["duration_ms"] >= 900, stall
     assert {sample["kind"] for sample in stall["samples"]} == {"unknown"}, stall  # it was off CPU
+
+
+NOBODY = 65534
+
+
+@pytest.fixture
+def as_nobody(awaitscope):
+    """as_nobody("run", ...): the same without any privilege, in a folder of its own."""
+    from conftest import PROGRAM
+    if os.geteuid() != 0:
+        return awaitscope
+    folder = Path(tempfile.mkdtemp(dir="/var/tmp"))
+    os.chown(folder, NOBODY, NOBODY)
+    options = {"user": NOBODY, "group": NOBODY, "extra_groups": [], "cwd": folder}
+    try:
+        subprocess.run([PROGRAM, "--version"], check=True, capture_output=True, **options)
+    except (OSError, subprocess.CalledProcessError) as error:
+        pytest.skip(f"another user cannot run {PROGRAM}: {error}")
+    yield lambda *args: awaitscope(*args, env=dict(os.environ, HOME=str(folder)), **options)
+    shutil.rmtree(folder)
+
+
+HELD = "import asyncio, time\nasync def main():\n    await asyncio.sleep(0.01)\n    time.sleep(0.3)\nasyncio.run(main())\n"
+
+
+def samples_of(as_nobody, trace):
+    told = json.loads(as_nobody("report", "--format", "json", trace).out)
+    skip_unless_sampled(told)
+    return longest(told)["samples"]
+
+
+def test_needs_no_privilege_also_for_grandchildren(as_nobody):
+    assert as_nobody("run", "-o", "t.db", "--", "/usr/bin/python3", "-c", HELD).status == 0
+    assert [sample["line"] for sample in samples_of(as_nobody, "t.db")] == [4]
+    ended = as_nobody("run", "-o", "u.db", "--", "sh", "-c", 'python3=$1; shift; "$python3" "$@"; exit 0', "sh", "/usr/bin/python3",
+                      "-c", HELD)
+    assert ended.status == 0, ended
+    assert [sample["line"] for sample in samples_of(as_nobody, "u.db")] == [4]
+
+
+def test_says_what_may_not_be_read(as_nobody):
+    """A process that is not dumpable (setuid once, or by its own wish) keeps its memory to itself."""
+    ended = as_nobody("run", "-o", "t.db", "--", "/usr/bin/python3", "-c", "import ctypes; ctypes.CDLL(None).prctl(4, 0)\n" + HELD)
+    assert ended.status == 0, ended
+    told = json.loads(as_nobody("report", "--format", "json", "t.db").out)
+    assert [note for note in told["coverage"]["notes"] if "stacks of busy loops: reading its memory is not permitted" in note], told
+    assert longest(told)["samples"] == []
+    assert not told["coverage"]["lost_events"]
 
 
 def test_programs_may_end_at_any_moment_of_a_sample(awaitscope, report, tmp_path):
