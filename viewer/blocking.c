@@ -95,11 +95,12 @@ static int column_index(const struct report *report, sqlite3_stmt *rows, int col
 static int call_take(struct report *report, struct site_table *table, sqlite3_stmt *rows)
 {
 	struct site key = {.last_stall = NONE}, *site;
-	uint64_t off_ns = column_ns(rows, 4);
+	uint64_t off_ns = column_ns(rows, 4), held_ns; /* a database computes in the call as well */
 	struct call *call;
 	size_t at;
 
-	if (off_ns < report->min_block_ns)
+	held_ns = off_ns + (strcmp(column_text(rows, 8), "database") ? 0 : column_ns(rows, 5));
+	if (held_ns < report->min_block_ns)
 		return 0;
 	key.process = column_index(report, rows, 0, process_index);
 	key.loop = column_index(report, rows, 1, loop_index);
@@ -204,6 +205,24 @@ static int machinery_mark(struct report *report)
 	return rc < 0 ? rc : 0;
 }
 
+/* Calls name their site by its place in the list. */
+static int sites_sort(struct report *report)
+{
+	cleanup(freep) size_t *now = malloc((report->sites.n + 1) * sizeof(*now));
+
+	if (!now)
+		return -ENOMEM;
+	for (size_t i = 0; i < report->sites.n; i++)
+		report->sites.at[i].order = i;
+	if (report->sites.n)
+		qsort(report->sites.at, report->sites.n, sizeof(*report->sites.at), sites_compare);
+	for (size_t i = 0; i < report->sites.n; i++)
+		now[report->sites.at[i].order] = i;
+	for (size_t i = 0; i < report->calls.n; i++)
+		report->calls.at[i].site = now[report->calls.at[i].site];
+	return 0;
+}
+
 /* Calls by loop and begin against stalls by begin: one walk a loop. */
 int blocking_weigh(struct report *report)
 {
@@ -226,7 +245,7 @@ int blocking_weigh(struct report *report)
 			site_stall(&report->sites.at[c->site], &report->stalls.at[s], (int)s,
 				c->off_ns);
 	}
-	if (report->sites.n)
-		qsort(report->sites.at, report->sites.n, sizeof(*report->sites.at), sites_compare);
+	if (sites_sort(report))
+		return -ENOMEM;
 	return machinery_mark(report);
 }

@@ -18,13 +18,6 @@ static const char *const ranks[COVERAGE_KINDS][4] = {
 	[COVERAGE_cells] = {"none", "filename", "iopub", "ipython"},
 };
 
-const struct rule rules[] = {
-#define RULE(id, name, needs, doc) {#id, name, needs, doc},
-#include "viewer/rules.def"
-#undef RULE
-};
-const size_t rules_count = sizeof(rules) / sizeof(*rules);
-
 static size_t rank(enum coverage_kind kind, const char *sensor)
 {
 	size_t n = sizeof(ranks[kind]) / sizeof(*ranks[kind]);
@@ -39,6 +32,16 @@ static void coverage_none(struct coverage *coverage)
 {
 	for (int i = 0; i < COVERAGE_KINDS; i++)
 		coverage->sensor[i] = "none";
+}
+
+static int refused_add(struct report *report, const char *hook)
+{
+	const char **refused = list_add(&report->refused);
+
+	if (!refused)
+		return -ENOMEM;
+	*refused = string_keep(&report->strings, hook);
+	return *refused ? 0 : -ENOMEM;
 }
 
 static int row_take(struct report *report, struct coverage *whole, sqlite3_stmt *rows)
@@ -58,6 +61,9 @@ static int row_take(struct report *report, struct coverage *whole, sqlite3_stmt 
 			to->sensor[i] = sensor;
 	if (!strcmp(what, "note"))
 		return note_add(report, "%s", detail);
+	if (!strncmp(what, "hook:", 5) && !strcmp(sensor, "refused") &&
+		refused_add(report, what + 5))
+		return -ENOMEM;
 	if (!strncmp(what, "hook:", 5) && !strcmp(sensor, "refused") && process != NONE)
 		return note_add(report, "process %lld: no hook on %s: %s",
 			report->processes.at[process].pid, what + 5, detail);

@@ -12,6 +12,9 @@
  * takes microseconds. */
 #define AT_ONCE_NS 1000000
 
+/* Shorter iterations are no turns that a rule looks at. */
+#define TURN_LEAST_NS 1000000
+
 #define CAUSE_COLUMN 4 /* of QUERY_iteration */
 
 struct window { /* of a cell, on one loop */
@@ -187,6 +190,16 @@ static int stall_add(struct scan *scan, const struct iteration *it)
 	return 0;
 }
 
+static int turn_add(struct report *report, const struct iteration *it)
+{
+	struct turn *turn = list_add(&report->turns);
+
+	if (!turn)
+		return -ENOMEM;
+	*turn = (struct turn){it->loop, it->begin_ns, it->end_ns - it->begin_ns};
+	return 0;
+}
+
 /* The iteration after a stall, if it came at once, ran what had been waiting. */
 static void stall_reach(struct scan *scan, const struct iteration *it)
 {
@@ -218,6 +231,8 @@ static int iteration_take(struct scan *scan, const struct iteration *it)
 	stall_reach(scan, it);
 	if (!rc)
 		rc = cells_charge(scan, it);
+	if (!rc && busy_ns >= TURN_LEAST_NS)
+		rc = turn_add(report, it);
 	if (!rc && busy_ns >= report->stall_ns)
 		rc = stall_add(scan, it);
 	return rc;
@@ -316,10 +331,11 @@ static int stalls_place(struct report *report)
 
 /* A loop's row counts everything, also what a bound cut from the tables: that has no causes and
  * stands as short. */
-static void loops_finish(struct report *report)
+static int loops_finish(struct report *report)
 {
 	for (size_t i = 0; i < report->loops.n; i++) {
 		struct loop *l = &report->loops.at[i];
+		struct busy_set busy;
 		uint64_t sum = causes_total(&l->causes);
 
 		if (l->busy_ns > sum)
@@ -330,7 +346,10 @@ static void loops_finish(struct report *report)
 		if (!l->ended && l->ended_ns > l->began_ns &&
 			l->ended_ns - l->began_ns > l->observed_ns)
 			l->observed_ns = l->ended_ns - l->began_ns;
-		l->lag = lag_of(&l->busy, l->observed_ns);
+		if (busy_copy(&l->busy, 0, &busy))
+			return -ENOMEM;
+		l->lag = lag_of(&busy, l->observed_ns); /* findings need the whole set again */
+		busy_free(&busy);
 		if (l->lag.known && l->max_busy_ns > l->lag.max_ns)
 			l->lag.max_ns = l->max_busy_ns;
 		if (l->causes.ns[CAUSE_cpu_user] || l->causes.ns[CAUSE_cpu_kernel])
@@ -341,12 +360,22 @@ static void loops_finish(struct report *report)
 
 		c->lag = lag_of(&c->busy, c->ended_ns - c->began_ns);
 	}
+	return 0;
 }
 
 static int stalls_compare(const void *a, const void *b)
 {
 	const struct stall *x = a, *y = b;
 
+	return x->begin_ns < y->begin_ns ? -1 : x->begin_ns > y->begin_ns;
+}
+
+static int turns_compare(const void *a, const void *b)
+{
+	const struct turn *x = a, *y = b;
+
+	if (x->loop != y->loop)
+		return x->loop - y->loop;
 	return x->begin_ns < y->begin_ns ? -1 : x->begin_ns > y->begin_ns;
 }
 
@@ -374,7 +403,11 @@ int iterations_read(struct report *report)
 	if (report->stalls.n)
 		qsort(report->stalls.at, report->stalls.n, sizeof(*report->stalls.at),
 			stalls_compare);
-	loops_finish(report);
+	if (report->turns.n)
+		qsort(report->turns.at, report->turns.n, sizeof(*report->turns.at), turns_compare);
+	rc = loops_finish(report);
+	if (rc)
+		return rc;
 	report->busy_ns = scan.busy_ns;
 	if (scan.busy_ns)
 		report->accounted_share = 1.0 - (double)scan.unknown_ns / (double)scan.busy_ns;

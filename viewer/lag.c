@@ -33,6 +33,22 @@ void busy_free(struct busy_set *set)
 	*set = (struct busy_set){0};
 }
 
+int busy_copy(const struct busy_set *set, uint64_t above, struct busy_set *ret)
+{
+	struct busy_set copy = {0};
+
+	for (size_t i = 0; i < set->n; i++)
+		copy.room += set->at[i].ns > above;
+	copy.at = calloc(copy.room + 1, sizeof(*copy.at));
+	if (!copy.at)
+		return -ENOMEM;
+	for (size_t i = 0; i < set->n; i++)
+		if (set->at[i].ns > above)
+			copy.at[copy.n++] = set->at[i];
+	*ret = copy;
+	return 0;
+}
+
 /* Keeps the intervals above x; *ret_sum is their length in all, *ret_count how many they are. */
 static void keep_above(struct busy_set *set, uint64_t x, u128 *ret_sum, u128 *ret_count)
 {

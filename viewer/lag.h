@@ -22,6 +22,8 @@ struct lag {
 
 int busy_add(struct busy_set *set, uint64_t ns, uint64_t count);
 void busy_free(struct busy_set *set);
+/* The intervals longer than `above`. The caller frees *ret: busy_free(). -ENOMEM. */
+int busy_copy(const struct busy_set *set, uint64_t above, struct busy_set *ret);
 
 /*
  * The smallest x with P(lag > x) <= 1 − p, for p = 50, 90, 99 %, over observed_ns (raised to the

@@ -19,6 +19,8 @@ static int leak_take(struct report *report, struct leak *leak, sqlite3_stmt *row
 	leak->coro = keep_column(report, rows, 5);
 	leak->reason = keep_column(report, rows, 8);
 	leak->awaiting = keep_column(report, rows, 13);
+	leak->user = sqlite3_column_int(rows, 9) != 0;
+	leak->stack = sqlite3_column_int64(rows, 17);
 	leak->age_ns = ended > created ? ended - created : 0;
 	if (!leak->name || !leak->coro || !leak->reason || !leak->awaiting ||
 		keep_place(report, rows, 10, &leak->created) ||

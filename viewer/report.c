@@ -302,6 +302,7 @@ int report_read(struct trace *trace, const struct report_options *options, struc
 		delays_read,
 		blocking_weigh,
 		leaks_read,
+		findings_read,
 		verdict_write,
 	};
 	cleanup(report_freep) struct report *report = calloc(1, sizeof(*report));
@@ -335,8 +336,13 @@ void report_free(struct report *report)
 	free(report->leaks.at);
 	free(report->sites.at);
 	free(report->calls.at);
+	free(report->turns.at);
+	for (size_t i = 0; i < report->findings.n; i++)
+		free(report->findings.at[i].gains.at);
+	free(report->findings.at);
 	free(report->lost.at);
 	free(report->notes.at);
+	free(report->refused.at);
 	free(report->verdict);
 	strings_free(&report->strings);
 	free(report);

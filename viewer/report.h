@@ -105,6 +105,8 @@ struct leak {
 	const char *name, *coro, *reason, *awaiting;
 	struct place created, await;
 	uint64_t age_ns;
+	int64_t stack; /* of its creation */
+	bool user;     /* user code in that */
 };
 
 struct site { /* equal process, loop, cell, place, call and class */
@@ -118,6 +120,7 @@ struct site { /* equal process, loop, cell, place, call and class */
 	uint32_t tasks_delayed;      /* the most by one stall that it was part of */
 	bool delayed_most;           /* as that stall's */
 	int last_stall;
+	size_t order;   /* scratch: before it was sorted */
 	bool machinery; /* a kernel's own: no cell, and no user code in its stack */
 };
 
@@ -126,6 +129,38 @@ struct call { /* one blocking call on a loop */
 	uint64_t begin_ns, end_ns, off_ns;
 	enum cause cause;
 	size_t site;
+};
+
+struct turn { /* an iteration long enough to matter */
+	int loop;
+	uint64_t begin_ns, busy_ns;
+};
+
+enum severity { SEVERITY_note, SEVERITY_warning, SEVERITY_error };
+
+struct gain { /* time of one turn that would not have been without a finding */
+	int loop;
+	uint64_t begin_ns, ns;
+};
+
+struct finding {
+	const struct rule *rule;
+	enum severity severity;
+	int process, cell;
+	struct place place;
+	uint64_t count;
+	bool costed; /* it has a measured cost */
+	uint64_t cost_ns, longest_ns;
+	bool saves; /* what loops would lose without it is known */
+	uint64_t saved_p99_ns, saved_stall_ns;
+	uint64_t fingerprint;
+	uint32_t delayed;          /* tasks, by one stall it was part of */
+	bool delayed_most;         /* at most so many */
+	const char *subject;       /* the call, coroutine, ...; as its rule needs it */
+	const char *detail;
+	const char *message, *advice;
+	const char *evidence;      /* a JSON object */
+	LIST(struct gain) gains;
 };
 
 struct frame {
@@ -155,8 +190,11 @@ struct report {
 	LIST(struct leak) leaks;   /* by creation */
 	LIST(struct site) sites;   /* by total, longest first */
 	LIST(struct call) calls;   /* by loop and begin */
+	LIST(struct turn) turns;   /* by loop and begin */
+	LIST(struct finding) findings; /* what to mend first, first */
 	LIST(struct lost) lost;
 	LIST(const char *) notes;
+	LIST(const char *) refused; /* hooks that the agent did not place */
 	struct coverage coverage; /* the weakest over the processes that run loops */
 	uint64_t lost_events;
 	uint64_t busy_ns; /* of all loops; where there was none the next two mean nothing */
@@ -200,6 +238,7 @@ int timers_read(struct report *report);
 int delays_read(struct report *report);    /* who waited during stalls */
 int blocking_weigh(struct report *report); /* what sites did to stalls */
 int leaks_read(struct report *report);
+int findings_read(struct report *report); /* needs all of the above */
 int verdict_write(struct report *report);
 
 /* Index of a row id in a list sorted by id, or NONE. */

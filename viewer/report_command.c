@@ -13,6 +13,7 @@
 #include "probe/base/text.h"
 #include "probe/base/units.h"
 #include "viewer/output.h"
+#include "viewer/rule.h"
 #include "viewer/screen.h"
 
 #define EXIT_WRONG 2 /* wrong usage or input */
@@ -311,7 +312,9 @@ void trace_done(const char *path)
 	out = open_memstream(&line, &size);
 	if (out) {
 		coverage_print(report, out);
-		fprintf(out, "; no rule was checked.");
+		fputs("; ", out);
+		unchecked_print(report, out);
+		fputc('.', out);
 		fclose(out);
 	}
 	line_print(line ? line : "out of memory");

@@ -8,6 +8,7 @@
 #include "probe/base/cleanup.h"
 #include "probe/base/text.h"
 #include "viewer/coverage.h"
+#include "viewer/rule.h"
 
 #define REPORT_SCHEMA 1 /* removing a key raises it; readers ignore keys they do not know */
 #define REAL_DIGITS 15  /* as many as a double keeps, so that 0.1 is printed as 0.1 */
@@ -170,13 +171,25 @@ static json_t *process_json(struct report *report, const struct output_options *
 	return object;
 }
 
-static json_t *rule_json(struct report *report, const struct output_options *options, size_t i)
+static json_t *unchecked_json(const struct report *report)
 {
-	json_t *object = json_object();
+	json_t *array = json_array();
 
-	member(&object, "rule", text(rules[i].id));
-	member(&object, "needs", text(rules[i].needs));
-	return object;
+	for (size_t i = 0; i < rules_count && array; i++) {
+		json_t *object = json_object();
+
+		if (rule_checked(report, &rules[i])) {
+			json_decref(object);
+			continue;
+		}
+		member(&object, "rule", text(rules[i].id));
+		member(&object, "needs", text(rule_needs_text(&rules[i])));
+		if (json_array_append_new(array, object)) {
+			json_decref(array);
+			return NULL;
+		}
+	}
+	return array;
 }
 
 static json_t *note_json(struct report *report, const struct output_options *options, size_t i)
@@ -194,7 +207,7 @@ static json_t *coverage_json(struct report *report, const struct output_options 
 	member(&object, "accounted_share",
 		busy ? share_json(report->accounted_share) : json_null());
 	member(&object, "discrepancy_ms", busy ? ms(report->discrepancy_ns) : json_null());
-	member(&object, "not_checked", array_json(report, options, rules_count, rule_json));
+	member(&object, "not_checked", unchecked_json(report));
 	member(&object, "notes", array_json(report, options, report->notes.n, note_json));
 	return object;
 }
@@ -272,6 +285,25 @@ static json_t *stall_json(struct report *report, const struct output_options *op
 	return object;
 }
 
+/* The rules that fired in a cell, each once. */
+static json_t *cell_findings_json(const struct report *report, int cell)
+{
+	json_t *array = json_array();
+
+	for (size_t r = 0; r < rules_count && array; r++) {
+		size_t i = 0;
+
+		while (i < report->findings.n && (report->findings.at[i].rule != &rules[r] ||
+							 report->findings.at[i].cell != cell))
+			i++;
+		if (i < report->findings.n && json_array_append_new(array, text(rules[r].id))) {
+			json_decref(array);
+			return NULL;
+		}
+	}
+	return array;
+}
+
 static json_t *cell_json(struct report *report, const struct output_options *options, size_t i)
 {
 	const struct cell *c = &report->cells.at[i];
@@ -295,7 +327,7 @@ static json_t *cell_json(struct report *report, const struct output_options *opt
 	member(&object, "tasks_created", integer(c->tasks));
 	member(&object, "tasks_leaked", integer(c->leaked));
 	member(&object, "blocking_ms", ms(c->blocking_ns));
-	member(&object, "findings", json_array());
+	member(&object, "findings", cell_findings_json(report, (int)i));
 	return object;
 }
 
@@ -362,6 +394,32 @@ static json_t *site_json(struct report *report, const struct output_options *opt
 	return object;
 }
 
+static json_t *finding_json(struct report *report, const struct output_options *options, size_t i)
+{
+	const struct finding *f = &report->findings.at[i];
+	json_t *object = json_object(), *saved = json_object();
+	char fingerprint[24];
+
+	snprintf(fingerprint, sizeof(fingerprint), "%016llx", (unsigned long long)f->fingerprint);
+	member(&saved, "p99", f->saves ? ms(f->saved_p99_ns) : json_null());
+	member(&saved, "stall", f->saves ? ms(f->saved_stall_ns) : json_null());
+	member(&object, "rule", text(f->rule->id));
+	member(&object, "name", text(f->rule->name));
+	member(&object, "severity", text(severity_name(f->severity)));
+	member(&object, "pid", pid_of(report, f->process));
+	member(&object, "cell", index_or_null(f->cell));
+	member(&object, "execution_count", count_of(report, f->cell));
+	place_members(&object, &f->place);
+	member(&object, "count", integer(f->count));
+	member(&object, "cost_ms", f->costed ? ms(f->cost_ns) : json_null());
+	member(&object, "lag_saved_ms", saved);
+	member(&object, "fingerprint", text(fingerprint));
+	member(&object, "message", text(f->message));
+	member(&object, "advice", text(f->advice));
+	member(&object, "evidence", json_loads(f->evidence, 0, NULL));
+	return object;
+}
+
 static json_t *trace_json(struct report *report, const struct output_options *options)
 {
 	json_t *object = json_object();
@@ -390,7 +448,7 @@ int report_json(struct report *report, const struct output_options *options, FIL
 	member(&root, "cells", array_json(report, options, report->cells.n, cell_json));
 	member(&root, "leaked_tasks", array_json(report, options, report->leaks.n, leak_json));
 	member(&root, "blocking_sites", array_json(report, options, report->sites.n, site_json));
-	member(&root, "findings", json_array());
+	member(&root, "findings", array_json(report, options, report->findings.n, finding_json));
 	if (!root)
 		return -ENOMEM;
 	rc = json_dumpf(root, out, JSON_INDENT(1) | JSON_REAL_PRECISION(REAL_DIGITS));

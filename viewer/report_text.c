@@ -15,6 +15,7 @@
 #include "probe/base/units.h"
 #include "viewer/coverage.h"
 #include "viewer/names.h"
+#include "viewer/rule.h"
 #include "viewer/screen.h"
 #include "viewer/text_parts.h"
 
@@ -177,18 +178,27 @@ void coverage_print(const struct report *report, FILE *out)
 static void audit_line(struct text_report *t)
 {
 	const struct report *report = t->report;
+	cleanup(freep) char *unchecked = NULL;
 	char busy[DURATION_BYTES], gap[DURATION_BYTES], accounted[128] = "";
+	size_t size;
+	FILE *out;
 
 	if (report->busy_ns)
 		snprintf(accounted, sizeof(accounted),
 			"accounted for %.2f %% of %s busy, largest discrepancy %s; ",
 			report->accounted_share * 100, duration_text(report->busy_ns, busy),
 			duration_text(report->discrepancy_ns, gap));
+	out = open_memstream(&unchecked, &size);
+	if (!out) {
+		t->failed = true;
+		return;
+	}
+	unchecked_print(report, out);
+	t->failed |= fclose(out) != 0;
 	fputc('\n', t->screen.out);
-	print_safe(t, STYLE_dim, 0,
-		"Audit: %s%" PRIu64 " event%s lost; not checked: %zu rules, %s to %s.", accounted,
-		report->lost_events, report->lost_events == 1 ? "" : "s", rules_count, rules[0].id,
-		rules[rules_count - 1].id);
+	print_safe(t, STYLE_dim, 0, "Audit: %s%" PRIu64 " event%s lost; %s.", accounted,
+		report->lost_events, report->lost_events == 1 ? "" : "s",
+		unchecked ? unchecked : "");
 }
 
 static void coverage_section(struct text_report *t)
@@ -212,7 +222,8 @@ static void coverage_section(struct text_report *t)
 		t->failed = true;
 		return;
 	}
-	print_safe(t, STYLE_plain, 0, "%s. This version measures; it judges by no rule.", line);
+	print_safe(t, STYLE_plain, 0, "%s; %zu of %zu rules checked.", line,
+		rules_checked(report), rules_count);
 	if (!t->options->verbose && shown > NOTES_SHOWN)
 		shown = NOTES_SHOWN;
 	for (size_t i = 0; i < shown; i++)
@@ -297,6 +308,7 @@ int report_text(struct report *report, const struct output_options *options, FIL
 		fputc('\n', out);
 		trace_line(&t);
 		coverage_section(&t);
+		findings_section(&t);
 		cells_section(&t);
 		leaks_section(&t);
 		sites_section(&t);

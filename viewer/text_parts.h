@@ -41,6 +41,7 @@ void pid_cell(struct text_report *t, struct table *table, int process);
 /* "sleep 600 ms": the largest. */
 void causes_words(const struct causes *causes, char *buf, size_t size);
 
+void findings_section(struct text_report *t);
 void cells_section(struct text_report *t);
 void leaks_section(struct text_report *t);
 void sites_section(struct text_report *t);

@@ -7,11 +7,12 @@
 
 #include "probe/base/cleanup.h"
 #include "probe/base/units.h"
+#include "viewer/advice.h"
 #include "viewer/names.h"
+#include "viewer/rule.h"
 
 #define DURATION_BYTES 32
 #define NEARLY_ALL 10    /* but for one part in so many */
-#define ARGUMENTS_MAX 40 /* longer ones are not repeated in the advice */
 
 struct culprit { /* one cause at one place of one cell, over all stalls */
 	enum cause cause;
@@ -124,41 +125,6 @@ static int culprit_worst(const struct report *report, struct culprit *ret)
 	return rc;
 }
 
-/* The arguments as the call was written, where that is known and short: "(0.2)". */
-static const char *arguments(const char *call)
-{
-	const char *open = call ? strchr(call, '(') : NULL;
-
-	return open && strlen(open) <= ARGUMENTS_MAX && call[strlen(call) - 1] == ')' ? open : "()";
-}
-
-static void advise(FILE *out, enum cause cause, const char *call)
-{
-	static const struct {
-		enum cause cause;
-		const char *call, *text;
-	} advices[] = {
-#define ADVICE(cause, call, text) {CAUSE_##cause, call, text},
-#include "viewer/advice.def"
-#undef ADVICE
-	};
-
-	for (size_t i = 0; i < sizeof(advices) / sizeof(*advices); i++) {
-		const char *text = advices[i].text, *gap;
-
-		if (advices[i].cause != cause ||
-			strncmp(call ? call : "", advices[i].call, strlen(advices[i].call)))
-			continue;
-		gap = strstr(text, "%s");
-		if (gap)
-			fprintf(out, " %.*s%s%s", (int)(gap - text), text, arguments(call),
-				gap + 2);
-		else
-			fprintf(out, " %s", text);
-		return;
-	}
-}
-
 static void subject_print(FILE *out, const struct report *report, const struct culprit *c)
 {
 	char name[NAME_BYTES];
@@ -246,7 +212,7 @@ static void stalled_print(FILE *out, const struct report *report, const struct c
 	fputs(": ", out);
 	cause_print(out, report, c);
 	fputc('.', out);
-	advise(out, c->cause, c->call);
+	advice_print(out, c->cause, c->call);
 }
 
 static void leaked_print(FILE *out, const struct report *report)
@@ -330,7 +296,33 @@ static void unseen_print(FILE *out, const struct report *report)
 		count_print(report->lost_events, "event", out);
 		fputs(" were lost", out);
 	}
-	fputs("; no rule was checked.", out);
+	fputs("; ", out);
+	unchecked_print(report, out);
+	fputc('.', out);
+}
+
+/* The worst that is no note and holds no loop: those are told as stalls. */
+static const struct finding *finding_worst(const struct report *report)
+{
+	const struct finding *worst = NULL;
+
+	for (size_t i = 0; i < report->findings.n; i++) {
+		const struct finding *f = &report->findings.at[i];
+
+		if (f->severity != SEVERITY_note && (!worst || f->severity > worst->severity))
+			worst = f;
+	}
+	return worst;
+}
+
+static void found_print(FILE *out, const struct report *report, const struct finding *f)
+{
+	char least[NAME_BYTES];
+
+	if (!f->saved_stall_ns)
+		fprintf(out, "No stall of %s or more, but ",
+			threshold_text(report->stall_ns, least));
+	fprintf(out, "%s: %s %s", f->rule->name, f->message, f->advice);
 }
 
 static bool any_iteration(const struct report *report)
@@ -343,6 +335,7 @@ static bool any_iteration(const struct report *report)
 
 static int sentence(FILE *out, const struct report *report)
 {
+	const struct finding *found = finding_worst(report);
 	struct culprit worst = {0};
 	int rc = culprit_worst(report, &worst);
 
@@ -356,6 +349,8 @@ static int sentence(FILE *out, const struct report *report)
 		fputs(" seen).", out);
 	} else if (worst.ns) {
 		stalled_print(out, report, &worst);
+	} else if (found && strcmp(found->rule->id, "AS201")) {
+		found_print(out, report, found);
 	} else if (report->leaks.n) {
 		leaked_print(out, report);
 	} else if (any_iteration(report)) {

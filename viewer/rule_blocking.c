@@ -1,0 +1,257 @@
+/*
+ * AS101 to AS107 and AS112: calls that block the loop. A site counts where it held one turn of its
+ * loop for --stall/10 or more in all; in a synchronous cell it is a note.
+ */
+#include <errno.h>
+
+#include "probe/base/cleanup.h"
+#include "viewer/advice.h"
+#include "viewer/names.h"
+#include "viewer/rule.h"
+
+#define LEAST_SHARE 10 /* of --stall, in sum per site and turn */
+
+struct held { /* by one site, in turns where it was enough */
+	uint64_t ns, count, longest_ns;
+};
+
+struct weight {                 /* of one site */
+	struct held loop, cell; /* cell: inside a synchronous one */
+	struct held turn;       /* the turn that is being added up */
+	uint64_t turn_begin_ns;
+	bool turn_open, turn_in_cell;
+	const struct rule *rule; /* NULL: none judges it */
+	struct place place;
+	size_t finding; /* its index */
+};
+
+static const struct class_rule {
+	const char *class, *rule;
+} class_rules[] = {
+	{"sleep", "AS101"},
+	{"network", "AS102"},
+	{"file", "AS103"},
+	{"database", "AS104"},
+	{"subprocess", "AS105"},
+	{"dns", "AS106"},
+	{"lock", "AS107"},
+};
+
+static const struct rule *rule_of_class(const char *class)
+{
+	for (size_t i = 0; i < sizeof(class_rules) / sizeof(*class_rules); i++)
+		if (!strcmp(class_rules[i].class, class))
+			return rule_find(class_rules[i].rule);
+	return NULL;
+}
+
+/*
+ * Is frame i of the judge's, inside of the innermost user frame or that itself, an __enter__ or
+ * __exit__ that user code called by `with`? The coroutine is further out.
+ */
+static bool is_context_manager(const struct judge *judge, size_t i)
+{
+	static const char *const names[] = {"__enter__", "__exit__", "__aenter__", "__aexit__"};
+	const struct frame *f = &judge->frames.at[i];
+	bool named = false;
+
+	for (size_t k = 0; k < sizeof(names) / sizeof(*names); k++)
+		named |= !strcmp(name_last(f->place.function), names[k]);
+	return named && i + 1 < judge->frames.n && (f->user || judge->frames.at[i + 1].user);
+}
+
+static bool is_machinery(const struct frame *f)
+{
+	const char *inside = f->place.file ? library_path(f->place.file) : NULL;
+
+	return inside && (!strncmp(inside, "IPython/", strlen("IPython/")) ||
+				 !strncmp(inside, "ipykernel/", strlen("ipykernel/")));
+}
+
+static int site_judge(struct judge *judge, const struct site *site, struct weight *w)
+{
+	int user, rc = step_frames(judge, site->stack, &user);
+	bool outer = false;
+
+	if (rc)
+		return rc;
+	if (site->stack && user == NONE)
+		return 0; /* library code alone */
+	if (!site->stack && !file_is_user(judge->report, site->place.file))
+		return 0;
+	if (user > 0 && is_machinery(&judge->frames.at[user - 1]))
+		return 0; /* showing a value, printing */
+	w->place = site->stack ? judge->frames.at[user].place : site->place;
+	w->rule = rule_of_class(site->class);
+	for (size_t i = judge->frames.n; w->rule && w->loop.count && i-- > 0;) {
+		if (outer && is_context_manager(judge, i))
+			w->rule = rule_find("AS112");
+		outer |= judge->frames.at[i].user;
+	}
+	return 0;
+}
+
+/* The turn of this site is over: does it count? */
+static void turn_close(const struct report *report, struct weight *w)
+{
+	struct held *to = w->turn_in_cell ? &w->cell : &w->loop;
+
+	if (w->turn_open && w->turn.ns >= report->stall_ns / LEAST_SHARE) {
+		to->ns += w->turn.ns;
+		to->count += w->turn.count;
+		if (w->turn.longest_ns > to->longest_ns)
+			to->longest_ns = w->turn.longest_ns;
+	}
+	w->turn = (struct held){0};
+	w->turn_open = false;
+}
+
+/* A database call computes as well; the others hold the loop while they wait. */
+static uint64_t call_ns(const struct call *c)
+{
+	return c->cause == CAUSE_database ? c->end_ns - c->begin_ns : c->off_ns;
+}
+
+static int weights_make(struct judge *judge)
+{
+	const struct report *report = judge->report;
+	int rc = 0;
+
+	judge->weights = calloc(report->sites.n + 1, sizeof(*judge->weights));
+	if (!judge->weights)
+		return -ENOMEM;
+	for (size_t i = 0; i < report->calls.n; i++) {
+		const struct call *c = &report->calls.at[i];
+		const struct turn *turn = turn_at(report, c->loop, c->begin_ns);
+		uint64_t begin_ns = turn ? turn->begin_ns : c->begin_ns;
+		struct weight *w = &judge->weights[c->site];
+
+		if (!w->turn_open || w->turn_begin_ns != begin_ns)
+			turn_close(report, w);
+		w->turn_open = true;
+		w->turn_begin_ns = begin_ns;
+		w->turn_in_cell =
+			in_synchronous(report, report->sites.at[c->site].cell, c->begin_ns);
+		w->turn.ns += call_ns(c);
+		w->turn.count++;
+		if (call_ns(c) > w->turn.longest_ns)
+			w->turn.longest_ns = call_ns(c);
+	}
+	for (size_t i = 0; i < report->sites.n && !rc; i++) {
+		struct weight *w = &judge->weights[i];
+
+		turn_close(report, w);
+		if ((w->loop.count || w->cell.count) && !report->sites.at[i].machinery)
+			rc = site_judge(judge, &report->sites.at[i], w);
+	}
+	return rc;
+}
+
+static bool is_import(const struct site *site)
+{
+	return !strncmp(site->call, "import ", 7) || !strncmp(site->call, "from ", 5);
+}
+
+static int site_find(struct judge *judge, const struct rule *rule, size_t index)
+{
+	const struct report *report = judge->report;
+	const struct site *s = &report->sites.at[index];
+	struct weight *w = &judge->weights[index];
+	const struct held *held = w->loop.count ? &w->loop : &w->cell;
+	struct finding *f = finding_at(judge, rule, s->process, s->cell, &w->place);
+
+	if (!f)
+		return -ENOMEM;
+	w->finding = (size_t)(f - report->findings.at);
+	if (!f->count || (f->severity == SEVERITY_note && w->loop.count))
+		f->severity = w->loop.count && !is_import(s) ? rule->severity : SEVERITY_note;
+	if (held->longest_ns > f->longest_ns) {
+		f->longest_ns = held->longest_ns;
+		f->subject = s->call;
+		f->detail = s->class;
+	}
+	f->count += held->count;
+	f->cost_ns += held->ns;
+	f->costed = true;
+	if (s->tasks_delayed != NOT_COUNTED && s->tasks_delayed > f->delayed) {
+		f->delayed = s->tasks_delayed;
+		f->delayed_most = s->delayed_most;
+	}
+	return 0;
+}
+
+static int gains_find(struct judge *judge, const struct rule *rule)
+{
+	struct report *report = judge->report;
+
+	for (size_t i = 0; i < report->calls.n; i++) {
+		const struct call *c = &report->calls.at[i];
+		const struct weight *w = &judge->weights[c->site];
+		const struct turn *turn =
+			w->rule == rule ? turn_at(report, c->loop, c->begin_ns) : NULL;
+
+		if (turn && finding_gain(&report->findings.at[w->finding], c->loop, turn->begin_ns,
+				    call_ns(c)))
+			return -ENOMEM;
+	}
+	return 0;
+}
+
+static const char *advice_keep(struct judge *judge, const struct finding *f)
+{
+	cleanup(freep) char *text = NULL;
+	size_t size;
+	FILE *out = open_memstream(&text, &size);
+	const char *kept;
+
+	if (out) {
+		advice_print(out, cause_of_class(f->detail), f->subject);
+		judge->failed |= fclose(out) != 0;
+	}
+	kept = text ? string_keep(&judge->report->strings, text + (*text == ' ')) : NULL;
+	judge->failed |= !kept;
+	return kept ? kept : "";
+}
+
+static void finding_end(struct judge *judge, struct finding *f)
+{
+	char often[64] = "", delayed[64] = "";
+	const char *why = "";
+
+	if (f->severity == SEVERITY_error && f->cost_ns < judge->report->stall_ns)
+		f->severity = SEVERITY_warning;
+	if (f->count > 1)
+		snprintf(often, sizeof(often), " in %llu calls, the longest %s",
+			(unsigned long long)f->count, time_text(f->longest_ns));
+	if (f->delayed)
+		snprintf(delayed, sizeof(delayed), " and delayed %s%u task%s",
+			f->delayed_most ? "up to " : "", f->delayed, f->delayed == 1 ? "" : "s");
+	if (f->severity == SEVERITY_note && f->cell != NONE &&
+		judge->report->cells.at[f->cell].synchronous)
+		why = ", as a synchronous cell does by design";
+	finding_say(judge, f, "%s held the event loop for %s%s%s%s", f->subject,
+		time_text(f->cost_ns), often, delayed, why);
+	if (strcmp(f->rule->id, "AS112")) /* it is the context manager that is to change */
+		f->advice = advice_keep(judge, f);
+	finding_evidence(judge, f,
+		json_pack("{s:s,s:s,s:I,s:f,s:o}", "call", utf8_keep(judge, f->subject), "class",
+			f->detail, "calls", (json_int_t)f->count, "longest_ms",
+			(double)(f->longest_ns / 1000) / 1000.0, "tasks_delayed",
+			f->delayed ? json_integer(f->delayed) : json_null()));
+}
+
+int rule_blocking(struct judge *judge, const struct rule *rule)
+{
+	struct report *report = judge->report;
+	size_t first = report->findings.n;
+	int rc = judge->weights ? 0 : weights_make(judge);
+
+	for (size_t i = 0; i < report->sites.n && !rc; i++)
+		if (judge->weights[i].rule == rule)
+			rc = site_find(judge, rule, i);
+	if (!rc && report->findings.n > first)
+		rc = gains_find(judge, rule);
+	for (size_t i = first; i < report->findings.n && !rc; i++)
+		finding_end(judge, &report->findings.at[i]);
+	return rc;
+}

@@ -1,0 +1,324 @@
+/*
+ * AS108 and AS208: steps that computed for --stall or longer without an await. Of a step only the
+ * CPU time is known that its turn had beyond what anything else in it may have used: a lower bound.
+ */
+#include <errno.h>
+
+#include "probe/base/cleanup.h"
+#include "viewer/rule.h"
+
+#define SAMPLES_LEAST 20 /* fewer do not tell where a step was */
+#define HOG_STEPS 3      /* that were stalls */
+#define HOG_SHARE 2      /* one part in so many of the loop's step time */
+
+struct step { /* of at least --stall, that computed */
+	int process, loop;
+	int64_t thread;
+	uint64_t begin_ns, end_ns;
+	size_t finding;
+};
+
+struct spot { /* a line that samples of a finding hit */
+	size_t finding;
+	struct place place;
+	uint64_t samples;
+};
+
+struct cpu_check {
+	LIST(struct step) steps; /* by thread and begin */
+	LIST(struct spot) spots;
+};
+
+/* Off the CPU in calls that were timed, within a span of a loop. */
+static uint64_t calls_off(const struct report *report, int loop, uint64_t from, uint64_t to)
+{
+	size_t low = 0, high = report->calls.n;
+	uint64_t off_ns = 0;
+
+	while (low < high) {
+		size_t mid = low + (high - low) / 2;
+		const struct call *c = &report->calls.at[mid];
+
+		if (c->loop < loop || (c->loop == loop && c->begin_ns < from))
+			low = mid + 1;
+		else
+			high = mid;
+	}
+	for (; low < report->calls.n; low++) {
+		const struct call *c = &report->calls.at[low];
+
+		if (c->loop != loop || c->begin_ns >= to)
+			break;
+		off_ns += c->off_ns;
+	}
+	return off_ns;
+}
+
+static uint64_t step_cpu(
+	const struct report *report, const struct stall *s, uint64_t begin_ns, uint64_t end_ns)
+{
+	uint64_t cpu_ns = causes_family(&s->causes, FAMILY_CPU);
+	uint64_t other_ns = calls_off(report, s->loop, begin_ns, end_ns) +
+			    causes_family(&s->causes, FAMILY_WAIT);
+	uint64_t left_ns = end_ns - begin_ns;
+
+	left_ns = left_ns > other_ns ? left_ns - other_ns : 0;
+	return cpu_ns < left_ns ? cpu_ns : left_ns;
+}
+
+/*
+ * A stall's place is the longest thing seen in it: its own, or that of another stall in the same
+ * coroutine. False: it is no coroutine of the user's.
+ */
+static bool coroutine_place(
+	const struct report *report, const struct stall *s, const char *coro, struct place *ret)
+{
+	for (size_t i = 0; i < report->stalls.n && strcmp(s->place.function, coro); i++)
+		if (!strcmp(report->stalls.at[i].place.function, coro))
+			s = &report->stalls.at[i];
+	if (!file_is_user(report, s->place.file))
+		return false;
+	*ret = s->place;
+	return true;
+}
+
+/* Columns: row_place, begin, duration, coro, user, thread. */
+static int step_take(
+	struct judge *judge, const struct rule *rule, struct cpu_check *check, sqlite3_stmt *rows)
+{
+	struct report *report = judge->report;
+	uint64_t begin_ns = column_ns(rows, 6), end_ns = begin_ns + column_ns(rows, 7), cpu_ns;
+	const struct stall *s;
+	const struct turn *turn;
+	struct row_place at;
+	struct finding *f;
+	struct step *step;
+	bool by_design;
+
+	if (row_place_take(judge, rows, &at))
+		return -ENOMEM;
+	turn = at.loop == NONE ? NULL : turn_at(report, at.loop, begin_ns);
+	s = turn ? stall_of(report, turn) : NULL;
+	by_design = in_synchronous(report, at.cell, (begin_ns + end_ns) / 2);
+	if (!s || at.process == NONE || report->loops.at[at.loop].machinery ||
+		(!by_design && !sqlite3_column_int(rows, 9)))
+		return 0;
+	cpu_ns = step_cpu(report, s, begin_ns, end_ns);
+	if (cpu_ns < report->stall_ns)
+		return 0;
+	if (by_design)
+		at.place =
+			(struct place){.file = report->cells.at[at.cell].filename, .function = ""};
+	else if (!coroutine_place(report, s, column_text(rows, 8), &at.place))
+		return 0;
+	f = finding_at(judge, rule, at.process, at.cell, &at.place);
+	step = list_add(&check->steps);
+	if (!f || !step || finding_gain(f, at.loop, turn->begin_ns, cpu_ns))
+		return -ENOMEM;
+	*step = (struct step){at.process, at.loop, sqlite3_column_int64(rows, 10), begin_ns, end_ns,
+		(size_t)(f - report->findings.at)};
+	f->severity = by_design ? SEVERITY_note : rule->severity;
+	f->subject = keep_column(report, rows, 8);
+	f->count++;
+	f->costed = true;
+	f->cost_ns += cpu_ns;
+	if (cpu_ns > f->longest_ns)
+		f->longest_ns = cpu_ns;
+	if (s->tasks_delayed != NOT_COUNTED && s->tasks_delayed > f->delayed) {
+		f->delayed = s->tasks_delayed;
+		f->delayed_most = s->delayed_most;
+	}
+	return f->subject ? 0 : -ENOMEM;
+}
+
+static int steps_compare(const void *a, const void *b)
+{
+	const struct step *x = a, *y = b;
+
+	if (x->thread != y->thread)
+		return x->thread < y->thread ? -1 : 1;
+	return x->begin_ns < y->begin_ns ? -1 : x->begin_ns > y->begin_ns;
+}
+
+static const struct step *step_at(const struct cpu_check *check, int64_t thread, uint64_t time_ns)
+{
+	size_t low = 0, high = check->steps.n;
+
+	while (low < high) {
+		size_t mid = low + (high - low) / 2;
+		const struct step *s = &check->steps.at[mid];
+
+		if (s->thread < thread || (s->thread == thread && s->begin_ns <= time_ns))
+			low = mid + 1;
+		else
+			high = mid;
+	}
+	if (!low || check->steps.at[low - 1].thread != thread ||
+		check->steps.at[low - 1].end_ns < time_ns)
+		return NULL;
+	return &check->steps.at[low - 1];
+}
+
+static int spot_hit(struct cpu_check *check, size_t finding, const struct place *place)
+{
+	struct spot *spot;
+
+	for (size_t i = 0; i < check->spots.n; i++) {
+		spot = &check->spots.at[i];
+		if (spot->finding == finding && spot->place.file == place->file &&
+			spot->place.line == place->line &&
+			spot->place.function == place->function) {
+			spot->samples++;
+			return 0;
+		}
+	}
+	spot = list_add(&check->spots);
+	if (!spot)
+		return -ENOMEM;
+	*spot = (struct spot){finding, *place, 1};
+	return 0;
+}
+
+/* Samples come in order, and most have the stack of the one before. */
+static int samples_read(struct judge *judge, struct cpu_check *check)
+{
+	cleanup(rows_freep) sqlite3_stmt *rows = NULL;
+	struct place place = {0};
+	int64_t last = 0;
+	int user = NONE, rc = trace_rows(judge->report->trace, QUERY_sample, &rows);
+
+	while (!rc && (rc = trace_next(judge->report->trace, rows)) == 1) {
+		const struct step *step =
+			step_at(check, sqlite3_column_int64(rows, 0), column_ns(rows, 1));
+		int64_t stack = sqlite3_column_int64(rows, 2);
+
+		rc = 0;
+		if (!step)
+			continue;
+		if (stack != last) {
+			rc = step_frames(judge, stack, &user);
+			last = stack;
+			if (!rc && user != NONE)
+				place = judge->frames.at[user].place;
+		}
+		if (!rc && user != NONE)
+			rc = spot_hit(check, step->finding, &place);
+	}
+	return rc;
+}
+
+/* Where most samples were: the function that most of them hit, and its hottest line. */
+static void finding_place(struct judge *judge, const struct cpu_check *check, size_t index)
+{
+	struct finding *f = &judge->report->findings.at[index];
+	const struct spot *best = NULL;
+	uint64_t all = 0;
+
+	for (size_t i = 0; i < check->spots.n; i++) {
+		const struct spot *s = &check->spots.at[i];
+
+		if (s->finding != index)
+			continue;
+		all += s->samples;
+		if (!best || s->samples > best->samples)
+			best = s;
+	}
+	if (all >= SAMPLES_LEAST)
+		f->place = best->place;
+	finding_say(judge, f, "%s%scomputed for %s%s in %llu step%s with no await", f->subject,
+		*f->subject ? " " : "", f->count > 1 ? "" : "at least ", time_text(f->cost_ns),
+		(unsigned long long)f->count, f->count == 1 ? "" : "s");
+	finding_evidence(judge, f,
+		json_pack("{s:s,s:I,s:f,s:I,s:i}", "coro", utf8_keep(judge, f->subject), "steps",
+			(json_int_t)f->count, "longest_ms", (double)(f->longest_ns / 1000) / 1000.0,
+			"samples", (json_int_t)all, "tasks_delayed", (int)f->delayed));
+}
+
+int rule_cpu(struct judge *judge, const struct rule *rule)
+{
+	cleanup(rows_freep) sqlite3_stmt *rows = NULL;
+	struct report *report = judge->report;
+	struct cpu_check check = {0};
+	size_t first = report->findings.n;
+	int rc = trace_rows(report->trace, QUERY_long_step, &rows);
+
+	if (!rc)
+		sqlite3_bind_int64(rows, 1, (sqlite3_int64)report->stall_ns);
+	while (!rc && (rc = trace_next(report->trace, rows)) == 1)
+		rc = step_take(judge, rule, &check, rows);
+	if (check.steps.n)
+		qsort(check.steps.at, check.steps.n, sizeof(*check.steps.at), steps_compare);
+	if (!rc && check.steps.n)
+		rc = samples_read(judge, &check);
+	for (size_t i = first; i < report->findings.n && !rc; i++)
+		finding_place(judge, &check, i);
+	free(check.steps.at);
+	free(check.spots.at);
+	return rc;
+}
+
+static int loop_steps(struct judge *judge, int64_t loop, uint64_t *ret_ns)
+{
+	cleanup(rows_freep) sqlite3_stmt *rows = NULL;
+	int rc = trace_rows(judge->report->trace, QUERY_loop_steps, &rows);
+
+	if (!rc)
+		sqlite3_bind_int64(rows, 1, loop);
+	if (!rc)
+		rc = trace_next(judge->report->trace, rows);
+	if (rc == 1)
+		*ret_ns = column_ns(rows, 0);
+	return rc < 0 ? rc : 0;
+}
+
+/* Columns: row_place, steps that were stalls, their time, all its time, coro. */
+static int hog_take(struct judge *judge, const struct rule *rule, sqlite3_stmt *rows)
+{
+	uint64_t stalls = column_ns(rows, 6), all_ns = column_ns(rows, 8), loop_ns = 0;
+	struct row_place at;
+	struct finding *f;
+	int rc;
+
+	if (row_place_take(judge, rows, &at))
+		return -ENOMEM;
+	rc = loop_steps(judge, sqlite3_column_int64(rows, 1), &loop_ns);
+	if (rc)
+		return rc;
+	if (all_ns < loop_ns / HOG_SHARE || at.process == NONE ||
+		!file_is_user(judge->report, at.place.file))
+		return 0;
+	f = finding_at(judge, rule, at.process, at.cell, &at.place);
+	if (!f)
+		return -ENOMEM;
+	f->count += stalls;
+	f->costed = true;
+	f->cost_ns += column_ns(rows, 7);
+	f->subject = keep_column(judge->report, rows, 9);
+	if (!f->subject)
+		return -ENOMEM;
+	finding_say(judge, f,
+		"one task of %s took %llu %% of the loop's step time; %llu of its steps were "
+		"stalls, "
+		"%s in all",
+		f->subject, (unsigned long long)(loop_ns ? all_ns * 100 / loop_ns : 0),
+		(unsigned long long)f->count, time_text(f->cost_ns));
+	finding_evidence(judge, f,
+		json_pack("{s:s,s:I,s:f,s:f}", "coro", utf8_keep(judge, f->subject), "stalls",
+			(json_int_t)stalls, "task_ms", (double)(all_ns / 1000) / 1000.0, "loop_ms",
+			(double)(loop_ns / 1000) / 1000.0));
+	return 0;
+}
+
+int rule_hog(struct judge *judge, const struct rule *rule)
+{
+	cleanup(rows_freep) sqlite3_stmt *rows = NULL;
+	int rc = trace_rows(judge->report->trace, QUERY_task_hog, &rows);
+
+	if (!rc)
+		sqlite3_bind_int64(rows, 1, (sqlite3_int64)judge->report->stall_ns);
+	if (!rc)
+		sqlite3_bind_int(rows, 2, HOG_STEPS);
+	while (!rc && (rc = trace_next(judge->report->trace, rows)) == 1)
+		rc = hog_take(judge, rule, rows);
+	return rc;
+}

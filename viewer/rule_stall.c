@@ -1,0 +1,320 @@
+/*
+ * AS109, AS110, AS111 and AS113: what held a loop and was no call: collections, the GIL, other
+ * programs on the CPU, and synchronous cells while tasks of others were due.
+ */
+#include <errno.h>
+
+#include "probe/base/cleanup.h"
+#include "viewer/names.h"
+#include "viewer/rule.h"
+
+#define DELAYED_NAMED 5 /* tasks that AS113 lists */
+
+static double ms_of(uint64_t ns)
+{
+	return (double)(ns / 1000) / 1000.0;
+}
+
+/* A kernel's own work between cells is nobody's fault. */
+static bool is_users(const struct report *report, const struct stall *s)
+{
+	const struct loop *l = &report->loops.at[s->loop];
+
+	if (l->machinery || l->process == NONE)
+		return false;
+	return s->cell != NONE || !report->processes.at[l->process].is_kernel ||
+	       file_is_user(report, s->place.file);
+}
+
+static struct place users_place(const struct report *report, const struct place *place)
+{
+	return file_is_user(report, place->file) ? *place : (struct place){.function = ""};
+}
+
+static bool is_by_design(const struct report *report, int cell)
+{
+	return cell != NONE && report->cells.at[cell].synchronous;
+}
+
+/* One stall of which most was spent so. The finding is of the cell, wherever in it. */
+static struct finding *stall_find(struct judge *judge, const struct rule *rule,
+	const struct stall *s, uint64_t ns, enum severity severity)
+{
+	const struct place nowhere = {.function = ""};
+	struct finding *f = finding_at(
+		judge, rule, judge->report->loops.at[s->loop].process, s->cell, &nowhere);
+
+	if (!f || finding_gain(f, s->loop, s->begin_ns, ns))
+		return NULL;
+	f->severity = is_by_design(judge->report, s->cell) ? SEVERITY_note : severity;
+	f->count++;
+	f->cost_ns += ns;
+	f->costed = true;
+	if (ns > f->longest_ns)
+		f->longest_ns = ns;
+	if (s->tasks_delayed != NOT_COUNTED && s->tasks_delayed > f->delayed)
+		f->delayed = s->tasks_delayed;
+	return f;
+}
+
+static int share_check(struct judge *judge, const struct rule *rule, enum cause cause,
+	enum severity severity, const char *format)
+{
+	struct report *report = judge->report;
+	size_t first = report->findings.n;
+
+	for (size_t i = 0; i < report->stalls.n; i++) {
+		const struct stall *s = &report->stalls.at[i];
+		uint64_t ns = s->causes.ns[cause];
+
+		if (ns && ns >= s->busy_ns / 2 && is_users(report, s) &&
+			!stall_find(judge, rule, s, ns, severity))
+			return -ENOMEM;
+	}
+	for (size_t i = first; i < report->findings.n; i++) {
+		struct finding *f = &report->findings.at[i];
+
+		finding_say(judge, f, format, time_text(f->cost_ns), (unsigned long long)f->count,
+			f->count == 1 ? "" : "s");
+		finding_evidence(judge, f,
+			json_pack("{s:I,s:f,s:i}", "stalls", (json_int_t)f->count, "longest_ms",
+				ms_of(f->longest_ns), "tasks_delayed", (int)f->delayed));
+	}
+	return 0;
+}
+
+/* Who held it is not known to the agent: a note. */
+int rule_gil(struct judge *judge, const struct rule *rule)
+{
+	struct report *report = judge->report;
+	size_t first = report->findings.n;
+	int rc = share_check(judge, rule, CAUSE_gil, severity_lower(rule->severity),
+		"the event loop waited %s for the GIL in %llu stall%s, while another thread held "
+		"it; "
+		"which one is not known");
+
+	for (size_t i = first; i < report->findings.n && !rc; i++)
+		finding_evidence(judge, &report->findings.at[i],
+			json_pack("{s:I,s:f,s:n}", "stalls",
+				(json_int_t)report->findings.at[i].count, "longest_ms",
+				ms_of(report->findings.at[i].longest_ns), "holder"));
+	return rc;
+}
+
+int rule_runq(struct judge *judge, const struct rule *rule)
+{
+	return share_check(judge, rule, CAUSE_runq, rule->severity,
+		"the event loop was ready to run, but without a CPU, for %s in %llu stall%s");
+}
+
+/* The turn of any loop of this thread that holds this time. */
+static const struct turn *turn_of_thread(
+	const struct report *report, int process, long long tid, uint64_t time_ns)
+{
+	for (size_t i = 0; i < report->loops.n; i++) {
+		const struct loop *l = &report->loops.at[i];
+		const struct turn *turn = l->process == process && l->tid == tid && !l->machinery
+						  ? turn_at(report, (int)i, time_ns)
+						  : NULL;
+
+		if (turn)
+			return turn;
+	}
+	return NULL;
+}
+
+static int collection_take(struct judge *judge, const struct rule *rule, sqlite3_stmt *rows)
+{
+	struct report *report = judge->report;
+	int process = process_index(report, sqlite3_column_int64(rows, 0));
+	uint64_t begin_ns = column_ns(rows, 3), ns = column_ns(rows, 4),
+		 cpu_ns = column_ns(rows, 5);
+	enum severity severity;
+	const struct turn *turn =
+		turn_of_thread(report, process, sqlite3_column_int64(rows, 1), begin_ns);
+	const struct stall *stall = turn ? stall_of(report, turn) : NULL;
+	struct place place = {.function = ""};
+	struct finding *f;
+	int cell = sqlite3_column_type(rows, 2) == SQLITE_NULL
+			   ? NONE
+			   : cell_index(report, sqlite3_column_int64(rows, 2));
+
+	if (!turn || process == NONE || (cell == NONE && report->processes.at[process].is_kernel))
+		return 0;
+	if (stall)
+		place = users_place(report, &stall->place);
+	f = finding_at(judge, rule, process, cell, &place);
+	if (!f || finding_gain(f, turn->loop, turn->begin_ns, ns))
+		return -ENOMEM;
+	/* a collection that hardly ran waited for a CPU: then that was the cause */
+	severity = in_synchronous(report, cell, begin_ns) || cpu_ns < ns / 2 ? SEVERITY_note
+									     : rule->severity;
+	if (!f->count++ || severity > f->severity)
+		f->severity = severity;
+	f->cost_ns += ns;
+	f->costed = true;
+	if (ns > f->longest_ns)
+		f->longest_ns = ns;
+	if (stall && stall->tasks_delayed != NOT_COUNTED && stall->tasks_delayed > f->delayed)
+		f->delayed = stall->tasks_delayed;
+	return 0;
+}
+
+int rule_gc(struct judge *judge, const struct rule *rule)
+{
+	cleanup(rows_freep) sqlite3_stmt *rows = NULL;
+	struct report *report = judge->report;
+	size_t first = report->findings.n;
+	int rc = trace_rows(report->trace, QUERY_collection, &rows);
+
+	if (!rc)
+		sqlite3_bind_int64(rows, 1, (sqlite3_int64)(report->stall_ns / 2));
+	while (!rc && (rc = trace_next(report->trace, rows)) == 1)
+		rc = collection_take(judge, rule, rows);
+	for (size_t i = first; i < report->findings.n && !rc; i++) {
+		struct finding *f = &report->findings.at[i];
+
+		finding_say(judge, f,
+			"garbage collection held the event loop for %s in %llu collection%s",
+			time_text(f->cost_ns), (unsigned long long)f->count,
+			f->count == 1 ? "" : "s");
+		finding_evidence(judge, f,
+			json_pack("{s:I,s:f}", "collections", (json_int_t)f->count, "longest_ms",
+				ms_of(f->longest_ns)));
+	}
+	return rc;
+}
+
+struct delay { /* of a task of another cell, by a synchronous one */
+	int cell;
+	int64_t task;
+	const char *coro;
+	uint64_t ns;
+	const struct stall *stall;
+};
+
+typedef LIST(struct delay) delay_list;
+
+/* Columns: loop, task, its cell, coro, when it was due, when it went on. */
+static int delay_take(struct judge *judge, delay_list *delays, sqlite3_stmt *rows)
+{
+	struct report *report = judge->report;
+	int loop = loop_index(report, sqlite3_column_int64(rows, 0));
+	int cell = sqlite3_column_type(rows, 2) == SQLITE_NULL
+			   ? NONE
+			   : cell_index(report, sqlite3_column_int64(rows, 2));
+	uint64_t due_ns = column_ns(rows, 4), end_ns = column_ns(rows, 5), held_ns;
+	const struct turn *turn = loop == NONE ? NULL : turn_at(report, loop, due_ns);
+	const struct stall *s = turn ? stall_of(report, turn) : NULL;
+	struct delay *d;
+
+	if (!s || !is_by_design(report, s->cell) || s->cell == cell)
+		return 0;
+	held_ns = s->begin_ns + s->busy_ns;
+	held_ns = held_ns < end_ns ? held_ns : end_ns;
+	if (held_ns < due_ns + report->stall_ns)
+		return 0;
+	d = list_add(delays);
+	if (!d)
+		return -ENOMEM;
+	*d = (struct delay){s->cell, sqlite3_column_int64(rows, 1), keep_column(report, rows, 3),
+		held_ns - due_ns, s};
+	return d->coro ? 0 : -ENOMEM;
+}
+
+static int task_compare(const void *a, const void *b)
+{
+	const struct delay *x = a, *y = b;
+
+	if (x->cell != y->cell)
+		return x->cell - y->cell;
+	if (x->task != y->task)
+		return x->task < y->task ? -1 : 1;
+	return x->ns > y->ns ? -1 : x->ns < y->ns;
+}
+
+static int longest_compare(const void *a, const void *b)
+{
+	const struct delay *x = a, *y = b;
+
+	if (x->cell != y->cell)
+		return x->cell - y->cell;
+	return x->ns > y->ns ? -1 : x->ns < y->ns;
+}
+
+/* By cell, the longest first; of each task its longest. */
+static void delays_sort(delay_list *delays)
+{
+	size_t kept = 0;
+
+	if (!delays->n)
+		return;
+	qsort(delays->at, delays->n, sizeof(*delays->at), task_compare);
+	for (size_t i = 0; i < delays->n; i++)
+		if (!kept || delays->at[kept - 1].cell != delays->at[i].cell ||
+			delays->at[kept - 1].task != delays->at[i].task)
+			delays->at[kept++] = delays->at[i];
+	delays->n = kept;
+	qsort(delays->at, delays->n, sizeof(*delays->at), longest_compare);
+}
+
+/* Those of one cell, the longest first. */
+static int starved_find(
+	struct judge *judge, const struct rule *rule, const struct delay *delays, size_t n)
+{
+	struct report *report = judge->report;
+	const struct cell *c = &report->cells.at[delays->cell];
+	const struct place place = {.file = c->filename, .function = ""};
+	struct finding *f = finding_at(judge, rule, c->process, delays->cell, &place);
+	json_t *tasks = json_array();
+
+	for (size_t i = 0; i < n && i < DELAYED_NAMED; i++)
+		json_array_append_new(tasks,
+			json_pack("{s:I,s:s,s:f}", "task", (json_int_t)delays[i].task, "coro",
+				utf8_keep(judge, delays[i].coro), "delay_ms", ms_of(delays[i].ns)));
+	if (!f || !tasks ||
+		finding_gain(
+			f, delays->stall->loop, delays->stall->begin_ns, delays->stall->busy_ns)) {
+		json_decref(tasks);
+		return -ENOMEM;
+	}
+	f->count = n;
+	f->costed = true;
+	f->cost_ns = f->longest_ns = delays->ns;
+	f->severity = rule->severity;
+	finding_say(judge, f,
+		"a synchronous cell held the event loop for %s while %llu task%s of other cells %s "
+		"due; %s waited %s",
+		time_text(delays->stall->busy_ns), (unsigned long long)n, n == 1 ? "" : "s",
+		n == 1 ? "was" : "were", delays->coro, time_text(delays->ns));
+	finding_evidence(judge, f,
+		json_pack("{s:I,s:b,s:o}", "tasks_delayed", (json_int_t)n, "exact", 1, "tasks",
+			tasks));
+	return 0;
+}
+
+int rule_starved(struct judge *judge, const struct rule *rule)
+{
+	static const enum query queries[] = {QUERY_delayed_timer, QUERY_delayed_await};
+	struct report *report = judge->report;
+	delay_list delays = {0};
+	int rc = 0;
+
+	for (size_t q = 0; q < sizeof(queries) / sizeof(*queries) && !rc; q++) {
+		cleanup(rows_freep) sqlite3_stmt *rows = NULL;
+
+		rc = trace_rows(report->trace, queries[q], &rows);
+		if (!rc)
+			sqlite3_bind_int64(rows, 1, (sqlite3_int64)report->stall_ns);
+		while (!rc && (rc = trace_next(report->trace, rows)) == 1)
+			rc = delay_take(judge, &delays, rows);
+	}
+	delays_sort(&delays);
+	for (size_t i = 0, to; i < delays.n && !rc; i = to) {
+		for (to = i; to < delays.n && delays.at[to].cell == delays.at[i].cell;)
+			to++;
+		rc = starved_find(judge, rule, &delays.at[i], to - i);
+	}
+	free(delays.at);
+	return rc;
+}
