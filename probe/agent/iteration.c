@@ -182,8 +182,10 @@ uint64_t loop_faults(void)
 {
 	int error = errno;
 	struct rusage usage;
-	uint64_t faults = getrusage(RUSAGE_THREAD, &usage) ? 0 : (uint64_t)usage.ru_majflt;
+	uint64_t faults = 0;
 
+	if (!agent.quiet && !getrusage(RUSAGE_THREAD, &usage))
+		faults = (uint64_t)usage.ru_majflt;
 	errno = error;
 	return faults;
 }
@@ -222,7 +224,9 @@ void iteration_end(struct loop_thread *thread, struct loop_run *run, uint64_t no
 		ev->loop = run->id;
 		ev->begin_ns = run->begin_ns;
 		ev->select_ns = run->select_ns;
-		ev->cpu_ns = clamp((int64_t)(cpu_ns - run->cpu_ns), busy_ns);
+		ev->cpu_ns = -1;
+		if (!agent.quiet)
+			ev->cpu_ns = clamp((int64_t)(cpu_ns - run->cpu_ns), busy_ns);
 		ev->runq_ns = -1;
 		if (run->runq_ns >= 0 && thread->read_runq_ns >= 0)
 			ev->runq_ns = clamp(thread->read_runq_ns - run->runq_ns, busy_ns);

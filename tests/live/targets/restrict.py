@@ -7,8 +7,8 @@ import struct
 import sys
 import time
 
-# open pread64 getpeername readlink clock_gettime openat readlinkat fallocate
-FORBIDDEN = [2, 17, 52, 89, 228, 257, 267, 285]
+# open pread64 getpeername readlink getrusage clock_gettime openat readlinkat fallocate
+FORBIDDEN = [2, 17, 52, 89, 98, 228, 257, 267, 285]
 OTHERWISE = {"kill": 0x80000000, "eperm": 0x00050001}[sys.argv[1]]  # SECCOMP_RET_KILL_PROCESS, SECCOMP_RET_ERRNO | EPERM
 
 
