@@ -33,97 +33,111 @@ uint64_t clock_thread_cpu_ns(void)
 #define BASELINE_NS 2000000000u /* the frequency is measured over at most so long */
 #define READING_NS 2000u        /* a reading that took longer was interrupted */
 #define FRACTION 32             /* bits of ns per tick behind the point */
+#define READ_TRIES 64
+
+struct anchor {
+	uint64_t tsc, ns;
+	uint64_t ticks;       /* it serves for */
+	uint64_t ns_per_tick; /* << FRACTION */
+};
 
 static struct {
 	bool usable;
-	uint32_t sequence;    /* odd: being written */
-	uint64_t tsc, ns;     /* the anchor */
-	uint64_t ticks;       /* it serves for */
-	uint64_t ns_per_tick; /* << FRACTION; 0: not known yet */
-	uint64_t base_tsc, base_ns;
-} anchor;
+	uint32_t moving;     /* 1: a thread is at the next anchor */
+	uint32_t turn;       /* anchors so far; the newest is at[turn & 1]; 0: none yet */
+	struct anchor at[2]; /* readers have one turn's time to read */
+	struct anchor base;  /* where the frequency is measured from */
+} clocks;
 
 static inline uint64_t tsc_read(void)
 {
 	return __builtin_ia32_rdtsc();
 }
 
-/* The kernel's clock and the TSC at one moment; false: interrupted in between. */
-static bool reading_take(uint64_t *ret_tsc, uint64_t *ret_ns)
+static inline uint64_t anchor_time(const struct anchor *a, uint64_t tsc)
 {
-	uint64_t before = tsc_read(), ns = kernel_ns(CLOCK_MONOTONIC), after = tsc_read();
-
-	*ret_tsc = before + (after - before) / 2;
-	*ret_ns = ns;
-	return !anchor.ns_per_tick ||
-	       ((after - before) * anchor.ns_per_tick) >> FRACTION < READING_NS;
+	return a->ns + (uint64_t)(((unsigned __int128)(tsc - a->tsc) * a->ns_per_tick) >> FRACTION);
 }
 
-/* Sequence is odd and ours. Time must not run backwards: what the old anchor was ahead is made up
- * during the new one. */
-static void anchor_move(uint64_t tsc, uint64_t ns)
+/*
+ * The TSC, and the kernel's clock just after: told from there, time is never behind what the kernel
+ * has told. False: interrupted in between.
+ */
+static bool reading_take(struct anchor *ret)
 {
-	uint64_t rate, told = 0, ahead = 0;
+	uint64_t before = kernel_ns(CLOCK_MONOTONIC);
 
-	if (!anchor.base_tsc || ns - anchor.base_ns < ANCHOR_NS) {
-		if (!anchor.base_tsc) {
-			anchor.base_tsc = tsc;
-			anchor.base_ns = ns;
-		}
+	ret->tsc = tsc_read();
+	ret->ns = kernel_ns(CLOCK_MONOTONIC);
+	return ret->ns - before < READING_NS;
+}
+
+/* Time must not run backwards: what the last anchor was ahead is made up during the next one. */
+static void anchor_move(const struct anchor *last, struct anchor next)
+{
+	uint64_t rate, told, ahead = 0;
+
+	if (!clocks.base.tsc)
+		clocks.base = next;
+	if (next.ns - clocks.base.ns < ANCHOR_NS)
 		return;
-	}
-	rate = (uint64_t)(((unsigned __int128)(ns - anchor.base_ns) << FRACTION) /
-			  (tsc - anchor.base_tsc));
-	if (anchor.ns_per_tick && tsc - anchor.tsc <= anchor.ticks * 2)
-		told = anchor.ns + (((tsc - anchor.tsc) * anchor.ns_per_tick) >> FRACTION);
-	if (told > ns)
-		ahead = told - ns < ANCHOR_NS / 2 ? told - ns : ANCHOR_NS / 2;
-	anchor.tsc = tsc;
-	anchor.ns = ns + ahead;
-	anchor.ticks = (uint64_t)(((unsigned __int128)ANCHOR_NS << FRACTION) / rate);
-	anchor.ns_per_tick = rate - (uint64_t)((unsigned __int128)rate * ahead / ANCHOR_NS);
-	if (ns - anchor.base_ns > BASELINE_NS) {
-		anchor.base_tsc = tsc;
-		anchor.base_ns = ns;
-	}
+	rate = (uint64_t)(((unsigned __int128)(next.ns - clocks.base.ns) << FRACTION) /
+			  (next.tsc - clocks.base.tsc));
+	told = last ? anchor_time(last, next.tsc) : 0;
+	if (told > next.ns)
+		ahead = told - next.ns < ANCHOR_NS / 2 ? told - next.ns : ANCHOR_NS / 2;
+	if (next.ns - clocks.base.ns > BASELINE_NS)
+		clocks.base = next;
+	next.ns += ahead;
+	next.ticks = (uint64_t)(((unsigned __int128)ANCHOR_NS << FRACTION) / rate);
+	next.ns_per_tick = rate - (uint64_t)((unsigned __int128)rate * ahead / ANCHOR_NS);
+	clocks.at[(clocks.turn + 1) & 1] = next;
+	__atomic_store_n(&clocks.turn, clocks.turn + 1, __ATOMIC_RELEASE);
 }
 
-static uint64_t anchor_renew(void)
+/* The newest anchor; false: none, or it went away while it was read. */
+static inline bool anchor_read(struct anchor *ret)
 {
-	uint32_t sequence = __atomic_load_n(&anchor.sequence, __ATOMIC_RELAXED);
-	uint64_t tsc, ns;
+	uint32_t turn = __atomic_load_n(&clocks.turn, __ATOMIC_ACQUIRE);
 
-	if (sequence & 1 || !__atomic_compare_exchange_n(&anchor.sequence, &sequence, sequence + 1,
-				    false, __ATOMIC_ACQUIRE, __ATOMIC_RELAXED))
-		return kernel_ns(CLOCK_MONOTONIC);
-	if (reading_take(&tsc, &ns)) {
-		anchor_move(tsc, ns);
-		if (anchor.tsc == tsc)
-			ns = anchor.ns;
-	}
-	__atomic_store_n(&anchor.sequence, sequence + 2, __ATOMIC_RELEASE);
-	return ns;
+	*ret = clocks.at[turn & 1];
+	__atomic_thread_fence(__ATOMIC_ACQUIRE);
+	return turn && turn == __atomic_load_n(&clocks.turn, __ATOMIC_RELAXED);
+}
+
+static void anchor_renew(void)
+{
+	struct anchor last, next;
+	bool any = clocks.turn != 0;
+	uint32_t free = 0;
+
+	if (!__atomic_compare_exchange_n(
+		    &clocks.moving, &free, 1, false, __ATOMIC_ACQUIRE, __ATOMIC_RELAXED))
+		return;
+	last = clocks.at[clocks.turn & 1];
+	if (reading_take(&next))
+		anchor_move(any ? &last : NULL, next);
+	__atomic_store_n(&clocks.moving, 0, __ATOMIC_RELEASE);
 }
 
 uint64_t clock_now_ns(void)
 {
-	uint32_t sequence;
-	uint64_t tsc, since, ns, rate, ticks;
+	struct anchor a;
+	uint64_t tsc;
 
-	if (!anchor.usable)
+	if (!clocks.usable)
 		return kernel_ns(CLOCK_MONOTONIC);
-	sequence = __atomic_load_n(&anchor.sequence, __ATOMIC_ACQUIRE);
-	since = __atomic_load_n(&anchor.tsc, __ATOMIC_RELAXED);
-	ns = __atomic_load_n(&anchor.ns, __ATOMIC_RELAXED);
-	rate = __atomic_load_n(&anchor.ns_per_tick, __ATOMIC_RELAXED);
-	ticks = __atomic_load_n(&anchor.ticks, __ATOMIC_RELAXED);
-	__atomic_thread_fence(__ATOMIC_ACQUIRE);
-	if (sequence & 1 || sequence != __atomic_load_n(&anchor.sequence, __ATOMIC_RELAXED))
-		return kernel_ns(CLOCK_MONOTONIC);
-	tsc = tsc_read();
-	if (!rate || tsc - since > ticks)
-		return anchor_renew();
-	return ns + (((tsc - since) * rate) >> FRACTION);
+	if (anchor_read(&a)) {
+		tsc = tsc_read();
+		if (__builtin_expect(tsc - a.tsc <= a.ticks, 1))
+			return a.ns + (((tsc - a.tsc) * a.ns_per_tick) >> FRACTION);
+	}
+	anchor_renew();
+	/* Where another thread is at it, or was interrupted, the last anchor serves on. */
+	for (unsigned int i = 0; i < READ_TRIES; i++)
+		if (anchor_read(&a))
+			return anchor_time(&a, tsc_read());
+	return kernel_ns(CLOCK_MONOTONIC);
 }
 
 /* The kernel trusts the TSC of this machine, and this process may read it (prctl(2), PR_GET_TSC).
@@ -137,7 +151,7 @@ void clock_open(void)
 
 	if (fd >= 0)
 		close(fd);
-	anchor.usable = n == 4 && !memcmp(name, "tsc\n", 4) && prctl(PR_GET_TSC, &may) == 0 &&
+	clocks.usable = n == 4 && !memcmp(name, "tsc\n", 4) && prctl(PR_GET_TSC, &may) == 0 &&
 			may == PR_TSC_ENABLE;
 }
 

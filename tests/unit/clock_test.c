@@ -65,7 +65,7 @@ static void clock_without_the_tsc_is_the_kernels(void **state)
 	uint64_t before, ours;
 
 #ifdef __x86_64__
-	anchor.usable = false;
+	clocks.usable = false;
 #endif
 	before = kernel_ns(CLOCK_MONOTONIC);
 	ours = clock_now_ns();
