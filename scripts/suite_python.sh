@@ -57,6 +57,7 @@ for python in "$root"/usr/bin/python3 "$root"/usr/bin/python3.[0-9]* "$root"/usr
 	esac
 	[ -x "$python" ] || continue
 	name=${python##*/}
+	[ "$name" = python3 ] || [ "$(readlink -f "$root/usr/bin/python3")" != "$(readlink -f "$python")" ] || continue
 	program=$store/$suite-$name
 	cat >"$program.new" <<PROGRAM
 #!/bin/sh
@@ -80,6 +81,5 @@ exec unshare --mount --propagation private sh -c '
 PROGRAM
 	chmod 755 "$program.new"
 	mv "$program.new" "$program"
-	[ "$name" = python3 ] || [ "$(readlink -f "$root/usr/bin/python3")" != "$(readlink -f "$python")" ] || continue
 	echo "$program"
 done

@@ -1,7 +1,8 @@
 """The interpreters that tests run programs with: what this machine has, each once, and packages for those that lack them.
 
-AWAITSCOPE_PYTHONS names more of them (a:b:c), for instance what scripts/suite_python.sh prints. Virtual environments are made in
-$XDG_CACHE_HOME/awaitscope-tests and kept; without a package index the packages are missing, and tests say so."""
+AWAITSCOPE_PYTHONS names more of them (a:b:c); those that scripts/suite_python.sh has made are found where it keeps them. Virtual
+environments are made in $XDG_CACHE_HOME/awaitscope-tests and kept; without a package index the packages are missing, and tests say
+so."""
 import fcntl
 import functools
 import glob
@@ -12,6 +13,7 @@ import subprocess
 from pathlib import Path
 
 DEBIAN = "/usr/bin/python3"
+SUITES = os.environ.get("AWAITSCOPE_DEBIAN", "/var/tmp/awaitscope-debian")
 CACHE = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "awaitscope-tests"
 PIP_SECONDS = 120
 NAMES = r"python[23]?(\.\d+t?)?|pypy[23]?(\.\d+)?"
@@ -70,6 +72,7 @@ def ask(path):
 def everything():
     """Every interpreter found, Debian's own first."""
     named = os.environ.get("AWAITSCOPE_PYTHONS", "").split(":")
+    named += sorted(glob.glob(f"{SUITES}/*-py*[0-9]"))
     paths = [DEBIAN, *filter(None, named)]
     paths += sorted(glob.glob(os.path.expanduser("~/.pyenv/versions/*/bin/python")))
     for folder in os.environ.get("PATH", "").split(":"):
