@@ -50,7 +50,8 @@ static char *place_text(const struct model_held *at, char buf[PLACE_BYTES])
 	char name[PLACE_BYTES], place[PLACE_BYTES];
 	cleanup(freep) char *shown_name = NULL, *shown_place = NULL;
 
-	snprintf(name, sizeof(name), named ? "in %s() " : "", at->function);
+	snprintf(name, sizeof(name), "%s%s%s", named ? "in " : "", named ? at->function : "",
+		named ? "() " : "");
 	if (at->in_cell && at->execution_count >= 0)
 		snprintf(
 			place, sizeof(place), "In [%" PRId64 "]:%u", at->execution_count, at->line);
