@@ -27,6 +27,9 @@ static const struct command {
 		"awaitscope run analysis.ipynb", command_run},
 	{"report", "say what a trace shows: stalls, cells, leaked tasks, blocking calls",
 		"awaitscope report trace.db", report_main},
+	{"check", "judge a trace for CI: exit status, JUnit, SARIF, GitHub annotations",
+		"awaitscope check --fail-on warning trace.db", check_main},
+	{"rules", "list the rules, or explain one", "awaitscope rules AS101", rules_main},
 };
 #define COMMANDS (sizeof(commands) / sizeof(*commands))
 

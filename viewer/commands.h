@@ -4,6 +4,8 @@
 #define VIEWER_COMMANDS_H
 
 int report_main(int argc, char **argv);
+int check_main(int argc, char **argv);
+int rules_main(int argc, char **argv);
 
 /* Three lines on stderr after a recording: the verdict, coverage and losses, where the trace is and
  * what to do next. */

@@ -12,6 +12,7 @@
 #include "probe/base/cleanup.h"
 #include "probe/base/text.h"
 #include "probe/base/units.h"
+#include "viewer/finding_store.h"
 #include "viewer/output.h"
 #include "viewer/rule.h"
 #include "viewer/screen.h"
@@ -308,6 +309,9 @@ void trace_done(const char *path)
 		line_print(trace_why(trace));
 		return;
 	}
+	if (findings_store(path, report))
+		line_print("The findings could not be stored in the trace; report and check judge "
+			   "it anew.");
 	line_print(report->verdict);
 	out = open_memstream(&line, &size);
 	if (out) {

@@ -1,5 +1,5 @@
-/* An opened trace: read only, and only through the statements of query.def. Silent; what went wrong
- * is a sentence. */
+/* An opened trace: read only, and only through the statements of query.def (finding_store.h alone
+ * writes). Silent; what went wrong is a sentence. */
 #ifndef VIEWER_TRACE_H
 #define VIEWER_TRACE_H
 

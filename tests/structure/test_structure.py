@@ -152,6 +152,10 @@ def test_trace_page_tells_the_schema():
     subprocess.run([TOP / "scripts/trace_doc.py", "--check"], check=True)
 
 
+def test_rules_page_tells_the_rules():
+    subprocess.run([TOP / "scripts/rules_doc.py", "--check"], check=True)
+
+
 @pytest.mark.parametrize("page", ["docs/trace.md", "README.md"])
 def test_queries_in_the_pages_work(page):
     sql = sqlite3.connect(":memory:")

@@ -1,0 +1,237 @@
+/* A check for other tools: JUnit XML, GitHub annotations and its Markdown summary. Every text of
+ * the target is escaped for the form it goes into. */
+#include <errno.h>
+
+#include "probe/base/cleanup.h"
+#include "probe/base/text.h"
+#include "viewer/check.h"
+#include "viewer/names.h"
+
+/* ---- XML */
+
+/* XML 1.0 has no control characters but tab and line ends; they become spaces. */
+static void xml_print(FILE *out, const char *raw)
+{
+	cleanup(freep) char *text = text_to_utf8(raw, strlen(raw));
+
+	for (const char *p = text ? text : ""; *p; p++) {
+		switch (*p) {
+		case '&':
+			fputs("&amp;", out);
+			break;
+		case '<':
+			fputs("&lt;", out);
+			break;
+		case '>':
+			fputs("&gt;", out);
+			break;
+		case '"':
+			fputs("&quot;", out);
+			break;
+		case '\n':
+			fputs("&#10;", out);
+			break;
+		default:
+			fputc((unsigned char)*p < ' ' ? ' ' : *p, out);
+		}
+	}
+}
+
+static void failure_print(FILE *out, const struct finding *f)
+{
+	fprintf(out, "      <failure type=\"%s\" message=\"", severity_name(f->severity));
+	xml_print(out, f->message);
+	fputs("\">", out);
+	xml_print(out, f->advice);
+	fputs("</failure>\n", out);
+}
+
+static bool is_gated(const condition_list *conditions, const struct rule *rule)
+{
+	for (size_t i = 0; i < conditions->n; i++) {
+		const struct condition *c = &conditions->at[i];
+
+		if (c->rule == rule || (c->by_severity && rule->severity >= c->severity))
+			return true;
+	}
+	return false;
+}
+
+static void rule_case(const struct report *report, const condition_list *conditions,
+	const struct rule *rule, bool allowed, FILE *out)
+{
+	fprintf(out, "    <testcase classname=\"awaitscope.rules\" name=\"%s %s\" time=\"0\">\n",
+		rule->id, rule->name);
+	if (!rule_checked(report, rule))
+		fprintf(out,
+			!allowed && is_gated(conditions, rule)
+				? "      <failure type=\"unchecked\" message=\"not checked, needs "
+				  "%s\"/>\n"
+				: "      <skipped message=\"not checked, needs %s\"/>\n",
+			rule_needs_text(rule));
+	for (size_t i = 0; i < report->findings.n; i++)
+		if (report->findings.at[i].rule == rule &&
+			finding_fails(conditions, &report->findings.at[i]))
+			failure_print(out, &report->findings.at[i]);
+	fputs("    </testcase>\n", out);
+}
+
+static void measure_case(
+	const struct report *report, const struct condition *c, bool allowed, FILE *out)
+{
+	cleanup(freep) char *outcome = NULL;
+	size_t size;
+	FILE *text = open_memstream(&outcome, &size);
+
+	if (text) {
+		outcome_print(report, c, text);
+		fclose(text);
+	}
+	fputs("    <testcase classname=\"awaitscope.measures\" name=\"", out);
+	xml_print(out, c->text);
+	fputs("\" time=\"0\">", out);
+	if (c->failed || (c->unchecked && !allowed)) {
+		fputs("<failure type=\"limit\" message=\"", out);
+		xml_print(out, outcome ? outcome : c->text);
+		fputs("\"/>", out);
+	} else if (c->unchecked) {
+		fputs("<skipped message=\"could not be measured\"/>", out);
+	}
+	fputs("</testcase>\n", out);
+}
+
+int check_junit(
+	const struct report *report, const condition_list *conditions, bool allowed, FILE *out)
+{
+	cleanup(freep) char *cases = NULL;
+	size_t size, tests = rules_count, failures = 0, skipped = 0;
+	FILE *body = open_memstream(&cases, &size);
+
+	if (!body)
+		return -ENOMEM;
+	for (size_t i = 0; i < rules_count; i++)
+		rule_case(report, conditions, &rules[i], allowed, body);
+	for (size_t i = 0; i < conditions->n; i++)
+		if (conditions->at[i].measure) {
+			measure_case(report, &conditions->at[i], allowed, body);
+			tests++;
+		}
+	if (fclose(body))
+		return -ENOMEM;
+	for (const char *p = cases; (p = strstr(p, "<testcase")); p++) {
+		const char *end = strstr(p, "</testcase>");
+		const char *failure = strstr(p, "<failure"), *skip = strstr(p, "<skipped");
+
+		failures += failure && failure < end;
+		skipped += skip && skip < end;
+	}
+	fputs("<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n", out);
+	fprintf(out,
+		"<testsuites tests=\"%zu\" failures=\"%zu\" errors=\"0\" skipped=\"%zu\" "
+		"time=\"%.3f\">\n",
+		tests, failures, skipped, (double)report->duration_ns / 1e9);
+	fprintf(out,
+		"  <testsuite name=\"awaitscope\" tests=\"%zu\" failures=\"%zu\" "
+		"errors=\"0\" skipped=\"%zu\" time=\"%.3f\" timestamp=\"%.19s\">\n",
+		tests, failures, skipped, (double)report->duration_ns / 1e9, report->started_at);
+	fputs(cases, out);
+	fputs("  </testsuite>\n</testsuites>\n", out);
+	return ferror(out) ? -EIO : 0;
+}
+
+/* ---- GitHub */
+
+/* A workflow command ends at a line's end; in a property also : and , mean something. */
+static void command_print(FILE *out, const char *raw, bool property)
+{
+	cleanup(freep) char *text = text_to_utf8(raw, strlen(raw));
+
+	for (const char *p = text ? text : ""; *p; p++) {
+		if (*p == '%' || (unsigned char)*p < ' ' || (property && (*p == ':' || *p == ',')))
+			fprintf(out, "%%%02X", (unsigned char)*p);
+		else
+			fputc(*p, out);
+	}
+}
+
+void check_github(const struct report *report, FILE *out)
+{
+	static const char *const commands[] = {
+		[SEVERITY_note] = "notice",
+		[SEVERITY_warning] = "warning",
+		[SEVERITY_error] = "error",
+	};
+
+	for (size_t i = 0; i < report->findings.n; i++) {
+		const struct finding *f = &report->findings.at[i];
+		struct location at = {0};
+
+		if (location_find(report, f, &at))
+			continue;
+		fprintf(out, "::%s ", commands[f->severity]);
+		if (at.path) {
+			fputs("file=", out);
+			command_print(out, at.path, true);
+			if (at.line)
+				fprintf(out, ",line=%d", at.line);
+			fputc(',', out);
+		}
+		fprintf(out, "title=%s %s::", f->rule->id, f->rule->name);
+		command_print(out, f->message, false);
+		fputc(' ', out);
+		command_print(out, f->advice, false);
+		fputc('\n', out);
+		free(at.path);
+	}
+}
+
+/* In a table's cell; nothing of a target may begin HTML or Markdown. */
+static void markdown_print(FILE *out, const char *raw)
+{
+	cleanup(freep) char *text = text_to_utf8(raw, strlen(raw));
+
+	for (const char *p = text ? text : ""; *p; p++) {
+		if (*p == '&')
+			fputs("&amp;", out);
+		else if (*p == '<')
+			fputs("&lt;", out);
+		else if ((unsigned char)*p < ' ')
+			fputc(' ', out);
+		else if (strchr("\\`*_[]|#@!", *p))
+			fprintf(out, "\\%c", *p);
+		else
+			fputc(*p, out);
+	}
+}
+
+void check_summary(
+	const struct report *report, const condition_list *conditions, bool passed, FILE *out)
+{
+	fprintf(out, "## awaitscope: %s\n\n", passed ? "passed" : "failed");
+	markdown_print(out, report->verdict);
+	fputs("\n\n| rule | severity | cost | finding |\n|---|---|---|---|\n", out);
+	for (size_t i = 0; i < report->findings.n; i++) {
+		const struct finding *f = &report->findings.at[i];
+
+		fprintf(out, "| %s%s%s %s | %s | %s | ", finding_fails(conditions, f) ? "**" : "",
+			f->rule->id, finding_fails(conditions, f) ? "**" : "", f->rule->name,
+			severity_name(f->severity), f->costed ? time_text(f->cost_ns) : "");
+		markdown_print(out, f->message);
+		fputs(" |\n", out);
+	}
+	fputc('\n', out);
+	for (size_t i = 0; i < conditions->n; i++) {
+		cleanup(freep) char *outcome = NULL;
+		size_t size;
+		FILE *text = open_memstream(&outcome, &size);
+
+		if (!text)
+			return;
+		outcome_print(report, &conditions->at[i], text);
+		fclose(text);
+		fputs("* ", out);
+		markdown_print(out, outcome);
+		fputc('\n', out);
+	}
+	fputs("\n", out);
+}
