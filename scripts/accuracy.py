@@ -35,8 +35,13 @@ FROM iteration i JOIN loop l ON l.id = i.loop JOIN thread t ON t.id = l.thread J
 NS = 1e6
 REASONS = {  # what is known to miss, and why
     "page fault answered after 20 ms": "userfaultfd's faults count as minor ones; from inside, such a wait cannot be told from a "
-    "call nobody hooked, so it is unknown and not guessed. The eBPF sensor sees it.",
+    "call nobody hooked, so it is unknown and not guessed.",
+    "fsync": "So short a turn allows an error of a few microseconds, which the program's own clocks need too.",
 }
+GIL = ("Probably: the thread that lets the loop go on was put off CPU while it held the GIL; the program's own clocks take that for the lock's "
+       "wait.")
+REASONS.update(dict.fromkeys(("Future.result()", "lock released", "mixture: sleep, code, collection, lock"), GIL))
+QUIET_LOAD = 0.5
 INTRO = """# Reported against true
 
 Made by `scripts/accuracy.py` with the agent alone. Programs under `tests/accuracy` hold their loop in a known way and write what
@@ -243,6 +248,8 @@ def main():
     load = os.getloadavg()[0]
     rows, notes = tables(args)
     text = "\n".join("| " + " | ".join(r) + " |" for r in [HEAD, ("---",) * len(HEAD)] + rows)
+    if load > QUIET_LOAD:
+        notes.append("**Taken beside other load**: run-queue wait is part of most acts here, and rare misses come from it.")
     text += "\n\n" + "\n\n".join(notes) + "\n\n%s; Python %s; load at the start %.2f.\n" % (
         machine(), subprocess.run([args.python, "-V"], capture_output=True, text=True, check=True).stdout.split()[-1], load)
     print(text)
