@@ -62,6 +62,8 @@ static inline bool agent_ours(void);
 bool agent_interp_ours(void);
 /* Off since a fork? Then make this process rings of its own. True if recording goes on. GIL */
 bool agent_resume(void);
+/* The calling thread holds the GIL of our interpreter. any */
+bool agent_gil_held(void);
 /* The interpreter is finalizing: objects may be half torn down. any */
 bool agent_finalizing(void);
 

@@ -105,7 +105,7 @@ static void span_write(const struct span *s, int fd, int32_t result, const char 
 	/* ring 0 is for those with the GIL */
 	if (!agent_thread.ring || process_is_other() || !s->thread->depth)
 		return;
-	stack = stack_here();
+	stack = loop_frames_stand(s->thread) ? stack_here() : 0;
 	ev = ring_new(block, len, s->end_ns);
 	if (!ev)
 		return;

@@ -8,6 +8,9 @@
 #include <dlfcn.h>
 #include <errno.h>
 #include <pthread.h>
+#include <signal.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
 #include "probe/agent/frame.h"
 #include "probe/agent/got.h"
@@ -96,6 +99,21 @@ static void selector_forget(struct loop_thread *thread)
 	thread->armed = false;
 }
 
+/* A bit each; the kernel's sigset_t, whatever the libc's. */
+static uint64_t signals_blocked(void)
+{
+	uint64_t set = 0;
+
+	syscall(SYS_rt_sigprocmask, SIG_BLOCK, NULL, &set, sizeof(set));
+	return set;
+}
+
+/* A handler's own signal is blocked in it, unless it asked for SA_NODEFER. */
+bool loop_frames_stand(const struct loop_thread *thread)
+{
+	return !agent_gil_held() || (!agent.quiet && signals_blocked() == thread->blocked);
+}
+
 static void start_announce(const struct loop_run *run, const char *type)
 {
 	size_t len = strlen(type);
@@ -134,6 +152,7 @@ static void run_push(PyObject *loop, bool hooked)
 	selector_forget(thread);
 	start_announce(run, type);
 	thread->depth++;
+	thread->blocked = agent.quiet ? 0 : signals_blocked();
 	agent_thread.loop = thread;
 }
 

@@ -57,6 +57,7 @@ struct loop_thread {
 	int schedstat_fd;     /* -1: none */
 	uint64_t schedstat_ino;
 	uint64_t select_ns; /* entry of the selector call in flight */
+	uint64_t blocked;   /* signals that were when its newest loop began, a bit each */
 	/* select.epoll objects seen in poll() since the innermost loop began */
 	const void *selector;
 	const void *stranger;
@@ -70,6 +71,12 @@ struct loop_thread {
 uint64_t loop_cpu_ns(struct loop_thread *thread, uint64_t now_ns);
 /* CPU time and run-queue wait (< 0: not to be had) of the thread, read now. any */
 void loop_clocks_read(struct loop_thread *thread, uint64_t now_ns);
+
+/*
+ * Nothing moves in the thread's Python frames: it is off the GIL, or is in no signal handler, which
+ * may have interrupted the interpreter between two states of them. any
+ */
+bool loop_frames_stand(const struct loop_thread *thread);
 
 /* The selector of the innermost loop is entered, or has returned. any */
 void selector_enter(struct loop_thread *thread, uint64_t now_ns);

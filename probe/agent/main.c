@@ -53,6 +53,13 @@ bool agent_interp_ours(void)
 	return python.thread_state() && python.interp() == agent.interp;
 }
 
+bool agent_gil_held(void)
+{
+	void *thread = python.thread_state();
+
+	return thread && thread == PyGILState_GetThisThreadState();
+}
+
 bool agent_finalizing(void)
 {
 	return python.finalizing && python.finalizing();

@@ -107,8 +107,8 @@ import asyncio, calls
 async def nothing():
     pass
 async def main():
-    calls.storm_begin(200)
-    for _ in range(60):
+    calls.storm_begin(30)
+    for _ in range(400):
         await asyncio.gather(*(nothing() for _ in range(100)))
         calls.nap(1)
     return calls.storm_end()
@@ -116,8 +116,8 @@ print(asyncio.run(main()))
 """
 
 
-def test_signals_tear_no_record(tmp_path):
-    """A handler that interrupts the writing of a record makes a wrapped call of its own, and keeps errno."""
+def test_signals_at_any_moment(tmp_path):
+    """A handler makes a wrapped call while a record is half written, a table locked, a Python frame half made; errno is kept."""
     extension("calls.c", tmp_path)
     ended = run_program([DEBIAN, "-c", STORM], cwd=tmp_path,
                         env=agent_environment(tmp_path, AWAITSCOPE_MIN_BLOCK="0", PYTHONPATH=str(tmp_path)))
