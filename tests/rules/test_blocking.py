@@ -1,0 +1,152 @@
+"""AS101 to AS107, AS112: two cases each that fire, and near misses."""
+import pytest
+
+from trace_maker import APP, LIB, Trace, cell_file
+
+CLASSES = [("AS101", "sleep", "time.sleep(0.2)", "error"), ("AS102", "network", "requests.get", "error"),
+           ("AS103", "file", "open(path)", "warning"), ("AS104", "database", "sqlite3.Connection.execute", "warning"),
+           ("AS105", "subprocess", "subprocess.run", "error"), ("AS106", "dns", "socket.getaddrinfo", "error"),
+           ("AS107", "lock", "guard.acquire()", "error")]
+EACH = pytest.mark.parametrize("rule, kind, call, severity", CLASSES)
+SYNC = "time.sleep(0.2)"
+
+
+@EACH
+def test_fires_in_a_program(tmp_path, rule, kind, call, severity):
+    t = Trace(tmp_path / "t.db")
+    t.block(1000, 200, kind, call=call)
+    found, = t.findings(rule)
+    assert (found["file"], found["line"], found["severity"], found["count"]) == (APP, 3, severity, 1)
+    assert found["cost_ms"] == 200 and found["lag_saved_ms"]["stall"] == 201
+    assert call in found["message"] and "app.py:3, in fetch" in found["message"]
+
+
+@EACH
+def test_fires_below_a_library_in_a_cell(tmp_path, rule, kind, call, severity):
+    t = Trace(tmp_path / "t.db", kernel=True)
+    helper = t.cell(0, 1, "def helper(): ...", synchronous=True)
+    cell = t.cell(900, 2000)
+    for n in range(3):
+        t.block(1000 + 50 * n, 30, kind, call=call, cell=cell,
+                frames=[(LIB, 5, "send"), (LIB, 9, "get"), (cell_file("def helper(): ..."), 1, "helper")])
+    found, = t.findings(rule)
+    assert (found["cell"], found["line"], found["count"], found["execution_count"]) == (1, 1, 3, 2)
+    assert found["severity"] == "warning"  # 90 ms in all, less than --stall
+    assert found["cost_ms"] == 90 and helper == 1
+
+
+@EACH
+def test_little_in_each_turn_is_a_site_only(tmp_path, rule, kind, call, severity):
+    t = Trace(tmp_path / "t.db")
+    for n in range(50):
+        t.block(1000 + 20 * n, 9, kind, call=call)
+    assert not t.findings(rule)
+
+
+@EACH
+def test_a_library_by_itself_is_not_judged(tmp_path, rule, kind, call, severity):
+    t = Trace(tmp_path / "t.db")
+    t.block(1000, 200, kind, call=call, frames=[(LIB, 5, "send")])
+    assert not t.findings(rule)
+
+
+@EACH
+def test_a_synchronous_cell_makes_notes(tmp_path, rule, kind, call, severity):
+    t = Trace(tmp_path / "t.db", kernel=True)
+    cell = t.cell(900, 2000, SYNC, synchronous=True)
+    t.block(1000, 200, kind, call=call, cell=cell, frames=[(cell_file(SYNC), 1, "<module>")])
+    assert [f["severity"] for f in t.findings(rule)] == ["note"]
+
+
+@EACH
+def test_no_loop_ran_there(tmp_path, rule, kind, call, severity):
+    t = Trace(tmp_path / "t.db")
+    t.call(1000, 200, call=call, kind=kind, loop=None)
+    assert not t.findings(rule)
+
+
+def test_small_calls_add_up_within_one_turn(tmp_path):
+    t = Trace(tmp_path / "t.db")
+    t.iteration(1000, 20, blocked_sleep=18)
+    for n in range(6):
+        t.call(1000 + 3 * n, 3)
+    found, = t.findings("AS101")
+    assert found["count"] == 6 and found["cost_ms"] == 18
+
+
+def test_a_database_that_computes_holds_the_loop_too(tmp_path):
+    t = Trace(tmp_path / "t.db")
+    t.iteration(1000, 60)
+    t.call(1000, 0, "c.execute(query)", "database", cpu=50)
+    found, = t.findings("AS104")
+    assert found["cost_ms"] == 50
+
+
+def test_other_classes_than_the_databases_do_not_count_their_cpu(tmp_path):
+    t = Trace(tmp_path / "t.db")
+    t.iteration(1000, 60)
+    t.call(1000, 2, "subprocess.run", "subprocess", cpu=50)
+    assert not t.findings("AS105")
+
+
+def test_showing_a_value_is_the_kernels_own(tmp_path):
+    t = Trace(tmp_path / "t.db", kernel=True)
+    cell = t.cell(900, 2000)
+    t.block(1000, 200, "lock", call="IPython.DisplayHook", cell=cell,
+            frames=[("/usr/lib/python3.11/threading.py", 320, "Condition.wait"),
+                    ("/usr/lib/python3/dist-packages/IPython/core/displayhook.py", 268, "DisplayHook.__call__"),
+                    (cell_file("await main()"), 3, "<module>")])
+    assert not t.findings("AS107")
+
+
+def test_one_line_in_two_cells_is_two_findings(tmp_path):
+    t = Trace(tmp_path / "t.db", kernel=True)
+    for n in range(2):
+        cell = t.cell(1000 * n, 1000 * n + 900)
+        t.block(1000 * n + 100, 200, cell=cell, frames=[(cell_file("await main()"), 3, "fetch")])
+    found = t.findings("AS101")
+    assert sorted(f["cell"] for f in found) == [0, 1]
+    assert found[0]["fingerprint"] != found[1]["fingerprint"]
+
+
+# AS112
+
+
+def context(name):
+    return [(APP, 9, name), (APP, 30, "export")]
+
+
+@pytest.mark.parametrize("name", ["Connection.__enter__", "Connection.__exit__", "Pool.__aenter__", "Pool.__aexit__"])
+def test_a_context_manager_of_the_users(tmp_path, name):
+    t = Trace(tmp_path / "t.db")
+    t.block(1000, 200, frames=context(name))
+    found, = t.findings("AS112")
+    assert (found["line"], found["severity"]) == (9, "error")
+    assert not t.findings("AS101")  # instead of it
+
+
+def test_a_librarys_context_manager_that_user_code_enters(tmp_path):
+    t = Trace(tmp_path / "t.db")
+    t.block(1000, 200, "network", call="lib.Client.__enter__",
+            frames=[(LIB, 5, "connect"), (LIB, 9, "Client.__enter__"), (APP, 30, "export")])
+    assert len(t.findings("AS112")) == 1 and not t.findings("AS102")
+
+
+def test_a_context_manager_deep_in_a_library_is_that_librarys_affair(tmp_path):
+    t = Trace(tmp_path / "t.db")
+    t.block(1000, 200, "network", call="lib.get",
+            frames=[(LIB, 5, "connect"), (LIB, 9, "Client.__enter__"), (LIB, 20, "get"), (APP, 30, "export")])
+    assert len(t.findings("AS102")) == 1 and not t.findings("AS112")
+
+
+def test_with_in_a_synchronous_cell_is_the_classes_note(tmp_path):
+    t = Trace(tmp_path / "t.db", kernel=True)
+    cell = t.cell(900, 2000, SYNC, synchronous=True)
+    t.block(1000, 200, cell=cell, frames=[(APP, 9, "Connection.__enter__"), (cell_file(SYNC), 1, "<module>")])
+    assert not t.findings("AS112") and [f["severity"] for f in t.findings("AS101")] == ["note"]
+
+
+def test_a_call_inside_the_with_block_is_not_its_context_manager(tmp_path):
+    t = Trace(tmp_path / "t.db")
+    t.block(1000, 200, frames=[(APP, 31, "export")])
+    assert not t.findings("AS112") and len(t.findings("AS101")) == 1

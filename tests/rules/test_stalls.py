@@ -1,0 +1,234 @@
+"""AS108 to AS111, AS113, AS208."""
+import pytest
+
+from trace_maker import APP, LIB, Trace, cell_file
+
+SYNC = "total = sum(rows)"
+
+
+def computing(t, begin, length, cell=None, **causes):
+    task = t.task("rank", cell, place=(APP, 40, "main"))
+    t.iteration(begin, length, cell, place=(APP, 5, "rank"), **causes)
+    t.step(task, begin, length, cell)
+    return task
+
+
+def sample(t, begin, n, line, file=APP, function="score"):
+    stack = t.stack((file, line, function), (APP, 8, "rank"))
+    for i in range(n):
+        t.add("sample", process=1, thread=1, time_ns=(begin + i) * 1_000_000, begin_ns=begin * 1_000_000, duration_ns=1_000_000,
+              kind="python", state="R", stack=stack, file=file, line=line, function=function)
+
+
+def test_cpu_bound_step_without_samples_is_its_coroutine(tmp_path):
+    t = Trace(tmp_path / "t.db")
+    computing(t, 1000, 400)
+    found, = t.findings("AS108")
+    assert (found["line"], found["severity"], found["cost_ms"]) == (5, "error", 400)
+
+
+def test_cpu_bound_step_is_at_its_hottest_line(tmp_path):
+    t = Trace(tmp_path / "t.db", kernel=True)
+    cell = t.cell(900, 2000)
+    computing(t, 1000, 400, cell)
+    sample(t, 1010, 15, 12)
+    sample(t, 1100, 30, 13)
+    found, = t.findings("AS108")
+    assert (found["cell"], found["line"], found["function"]) == (0, 13, "score")
+
+
+def test_few_samples_do_not_place_it(tmp_path):
+    t = Trace(tmp_path / "t.db")
+    computing(t, 1000, 400)
+    sample(t, 1010, 19, 12)
+    assert t.findings("AS108")[0]["line"] == 5
+
+
+@pytest.mark.parametrize("causes", [dict(blocked_sleep=350), dict(gil=350), dict(runq=350), dict(gc=350)])
+def test_a_step_that_did_not_compute_long_enough(tmp_path, causes):
+    t = Trace(tmp_path / "t.db")
+    if "blocked_sleep" in causes:
+        t.call(1010, 350)
+    computing(t, 1000, 400, **causes)
+    assert not t.findings("AS108")
+
+
+def test_many_short_steps_in_one_stall_are_not_cpu_bound(tmp_path):
+    t = Trace(tmp_path / "t.db")
+    t.iteration(1000, 400)
+    for n in range(8):
+        t.step(t.task(), 1000 + 50 * n, 50)
+    assert not t.findings("AS108")
+
+
+def test_a_librarys_step_is_not_judged(tmp_path):
+    t = Trace(tmp_path / "t.db")
+    t.iteration(1000, 400, place=(LIB, 5, "serve"))
+    t.step(t.task("serve", user=0), 1000, 400)
+    assert not t.findings("AS108")
+
+
+def test_a_synchronous_cell_that_computes_is_a_note(tmp_path):
+    t = Trace(tmp_path / "t.db", kernel=True)
+    cell = t.cell(1001, 1399, SYNC, synchronous=True)
+    t.iteration(1000, 400, cell)
+    t.step(t.task("dispatch", user=0, runs_cell=1), 1000, 400, cell)
+    assert [f["severity"] for f in t.findings("AS108")] == ["note"]
+
+
+# AS109
+
+
+def collection(t, begin, length, cpu=None, cell=None):
+    t.add("gc", process=1, thread=1, cell=cell, begin_ns=begin * 1_000_000, duration_ns=length * 1_000_000,
+          cpu_ns=(length if cpu is None else cpu) * 1_000_000, generation=2, collected=0)
+
+
+@pytest.mark.parametrize("length", [50, 300])
+def test_gc_pause(tmp_path, length):
+    t = Trace(tmp_path / "t.db")
+    t.iteration(1000, length + 1, gc=length)
+    collection(t, 1000, length)
+    found, = t.findings("AS109")
+    assert (found["severity"], found["cost_ms"]) == ("warning", length)
+
+
+def test_gc_pause_in_a_cell(tmp_path):
+    t = Trace(tmp_path / "t.db", kernel=True)
+    cell = t.cell(900, 2000)
+    t.iteration(1000, 201, cell, gc=200)
+    collection(t, 1000, 200, cell=cell)
+    assert t.findings("AS109")[0]["cell"] == 0
+
+
+def test_a_short_collection_or_one_outside_of_turns_is_none(tmp_path):
+    t = Trace(tmp_path / "t.db")
+    t.iteration(1000, 60, gc=49)
+    collection(t, 1000, 49)
+    collection(t, 5000, 400)
+    assert not t.findings("AS109")
+
+
+def test_a_collection_that_hardly_ran_is_a_note(tmp_path):
+    t = Trace(tmp_path / "t.db")
+    t.iteration(1000, 201, gc=20, runq=180)
+    collection(t, 1000, 200, cpu=20)
+    assert [f["severity"] for f in t.findings("AS109")] == ["note"]
+
+
+# AS110, AS111
+
+
+@pytest.mark.parametrize("rule, cause, severity", [("AS110", "gil", "note"), ("AS111", "runq", "warning")])
+class TestStarved:
+    def test_half_of_a_stall(self, tmp_path, rule, cause, severity):
+        t = Trace(tmp_path / "t.db")
+        t.iteration(1000, 200, **{cause: 100})
+        found, = t.findings(rule)
+        assert (found["severity"], found["cost_ms"]) == (severity, 100)
+
+    def test_stalls_of_one_cell_are_one_finding(self, tmp_path, rule, cause, severity):
+        t = Trace(tmp_path / "t.db", kernel=True)
+        cell = t.cell(900, 3000)
+        for n in range(3):
+            t.iteration(1000 + 300 * n, 200, cell, **{cause: 150})
+        found, = t.findings(rule)
+        assert (found["cell"], found["count"], found["cost_ms"]) == (0, 3, 450)
+
+    def test_less_than_half(self, tmp_path, rule, cause, severity):
+        t = Trace(tmp_path / "t.db")
+        t.iteration(1000, 200, **{cause: 99})
+        assert not t.findings(rule)
+
+    def test_no_stall(self, tmp_path, rule, cause, severity):
+        t = Trace(tmp_path / "t.db")
+        t.iteration(1000, 99, **{cause: 98})
+        assert not t.findings(rule)
+
+    def test_synchronous_cell(self, tmp_path, rule, cause, severity):
+        t = Trace(tmp_path / "t.db", kernel=True)
+        cell = t.cell(900, 2000, SYNC, synchronous=True)
+        t.iteration(1000, 200, cell, **{cause: 150})
+        assert [f["severity"] for f in t.findings(rule)] == ["note"]
+
+    def test_a_kernels_own_work_is_nobodys(self, tmp_path, rule, cause, severity):
+        t = Trace(tmp_path / "t.db", kernel=True)
+        t.cell(3000, 4000)
+        t.iteration(1000, 200, place=(None, None, None), **{cause: 150})
+        assert not t.findings(rule)
+
+
+# AS113
+
+
+def starved(t, late=500, cell_of_task=1):
+    before = t.cell(0, 500, "task = create_task(refresh())")
+    cell = t.cell(1000, 1600, SYNC, synchronous=True)
+    t.iteration(1000, 600, cell)
+    task = t.task("refresh", {1: before, 2: cell}[cell_of_task])
+    t.wait(task, 900, 150 + late)
+    t.add("late_timer", loop=1, due_ns=1050 * 1_000_000, late_ns=late * 1_000_000, task=task, cell=cell_of_task)
+
+
+def test_a_cell_that_starves_a_task(tmp_path):
+    t = Trace(tmp_path / "t.db", kernel=True)
+    starved(t)
+    found, = t.findings("AS113")
+    assert (found["cell"], found["severity"], found["cost_ms"], found["count"]) == (1, "error", 500, 1)
+    assert found["file"] == cell_file(SYNC) and "refresh" in found["message"]
+
+
+def test_a_cell_that_starves_a_task_that_was_woken(tmp_path):
+    t = Trace(tmp_path / "t.db", kernel=True)
+    before = t.cell(0, 500, "task = create_task(refresh())")
+    cell = t.cell(1000, 1600, SYNC, synchronous=True)
+    t.iteration(1000, 600, cell)
+    t.wait(t.task("refresh", before), 900, 700, "Future", woken_how="thread", set_ns=1200 * 1_000_000)
+    assert t.findings("AS113")[0]["cost_ms"] == 400
+
+
+def test_a_task_that_was_hardly_late(tmp_path):
+    t = Trace(tmp_path / "t.db", kernel=True)
+    starved(t, late=99)
+    assert not t.findings("AS113")
+
+
+def test_a_task_of_the_cell_itself(tmp_path):
+    t = Trace(tmp_path / "t.db", kernel=True)
+    starved(t, cell_of_task=2)
+    assert not t.findings("AS113")
+
+
+def test_a_task_that_was_not_due(tmp_path):
+    t = Trace(tmp_path / "t.db", kernel=True)
+    before = t.cell(0, 500, "task = create_task(backup())")
+    cell = t.cell(1000, 1600, SYNC, synchronous=True)
+    t.iteration(1000, 600, cell)
+    t.wait(t.task("backup", before), 100, 4000, woken_how="timer", set_ns=4100 * 1_000_000)
+    assert not t.findings("AS113")
+
+
+# AS208
+
+
+def hog(t, steps, length=150, others=0):
+    task = t.task("greedy", busy_ns=steps * length * 1_000_000)
+    t.task("modest", busy_ns=others * 1_000_000)
+    for n in range(steps):
+        t.iteration(1000 + 200 * n, length)
+        t.step(task, 1000 + 200 * n, length)
+
+
+@pytest.mark.parametrize("steps, others", [(3, 0), (8, 1200)])
+def test_task_hog(tmp_path, steps, others):
+    t = Trace(tmp_path / "t.db")
+    hog(t, steps, others=others)
+    found, = t.findings("AS208")
+    assert (found["severity"], found["count"]) == ("warning", steps)
+
+
+@pytest.mark.parametrize("steps, length, others", [(2, 150, 0), (8, 99, 0), (8, 150, 1201)])
+def test_no_task_hog(tmp_path, steps, length, others):
+    t = Trace(tmp_path / "t.db")
+    hog(t, steps, length, others)
+    assert not t.findings("AS208")
