@@ -14,7 +14,7 @@
 #include "probe/event.h"
 #include "probe/ring.h"
 
-/* ---- the calling thread: initial-exec TLS, so 64 bytes at most (FACTS F10)  */
+/* ---- the calling thread: initial-exec TLS, so 64 bytes at most  */
 
 struct ring;        /* ring.c */
 struct loop_thread; /* loop.c: what a thread that runs a loop keeps */

@@ -294,7 +294,7 @@ static const char *descriptors_find(
 }
 
 /*
- * From 3.14 a task steps only if its loop is the thread's running one (FACTS: enter_task); before,
+ * From 3.14 a task steps only if its loop is the thread's running one (enter_task checks it); before,
  * nothing needs to be swapped.
  */
 struct running {
