@@ -61,7 +61,7 @@ static bool creator_ended(const struct task *t)
 const char *leak_reason(const struct task *t)
 {
 	if (t->destroyed)
-		return "destroyed";
+		return t->quiet ? NULL : "destroyed";
 	if (t->runs_cell || t->main)
 		return NULL;
 	if (t->ended)
@@ -69,9 +69,4 @@ const char *leak_reason(const struct task *t)
 	if (t->late)
 		return NULL; /* nobody saw who created it */
 	return creator_ended(t) ? "pending" : NULL;
-}
-
-bool leak_is_unsure(const struct task *t)
-{
-	return t->unheard != t->process->unheard;
 }

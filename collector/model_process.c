@@ -382,7 +382,7 @@ static void close_coverage(struct model *model, struct process *p)
 		coverage_add(model, p, "cells", "none", "it ran no notebook cell");
 }
 
-/* Said, since no leak among them would read as none. */
+/* Said, since no leak among them would read as if there was none. */
 static void coverage_unsure(struct model *model, struct process *p, size_t tasks)
 {
 	char text[128];
@@ -402,11 +402,9 @@ void process_close(struct model *model, struct process *p)
 	for (struct task *t = p->task; t; t = t->next) {
 		if (t->ended)
 			continue; /* decided at its end */
-		t->leaked = leak_reason(t);
-		if (t->leaked && leak_is_unsure(t)) {
-			t->leaked = NULL;
-			unsure++;
-		}
+		t->unsure = t->unheard != p->unheard;
+		t->leaked = t->unsure ? NULL : leak_reason(t);
+		unsure += t->unsure;
 		task_dirty(model, t);
 	}
 	if (unsure)

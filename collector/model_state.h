@@ -169,7 +169,7 @@ struct task {
 	struct cell *cell;
 	struct cell *ran; /* the last cell it ran */
 	bool runs_cell, user, main, late;
-	bool ended, destroyed, unretrieved;
+	bool ended, destroyed, quiet, unretrieved;
 	bool kept, dropped; /* its row is in the file; it was refused for want of room */
 	uint8_t cancels;
 	uint32_t state; /* enum task_state */
@@ -184,6 +184,7 @@ struct task {
 	struct stack *failed;  /* where it failed */
 	uint64_t steps, busy_ns, max_step_ns, last_ns;
 	uint64_t unheard; /* of its process, when it was last heard of */
+	bool unsure;      /* pending, or its end is among what was lost since */
 	/* What it waits for since its last step. */
 	bool waits;
 	struct stack *await_stack;
@@ -439,8 +440,6 @@ struct site await_site(const struct task *t);
 bool leak_is_shutdown(const struct stack *s); /* the stack of a cancel() */
 bool leak_is_main(const struct stack *s);     /* the creation stack of a loop's main task */
 const char *leak_reason(const struct task *t);
-/* Records that may have told its end were lost. */
-bool leak_is_unsure(const struct task *t);
 
 /* ---- model_cell.c */
 void cell_begin(struct model *model, struct process *p, const struct ev_cell_begin *r);

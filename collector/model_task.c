@@ -63,6 +63,8 @@ static const char *state_text(const struct task *t)
 
 	if (t->destroyed)
 		return "destroyed";
+	if (t->unsure)
+		return "unknown";
 	return t->ended ? names[t->state] : "pending";
 }
 
@@ -89,7 +91,7 @@ static void put_task(struct model *model, struct dirty *d)
 {
 	struct task *t = TASK_OF(d);
 	char exception[EXCEPTION_MAX], what[WHAT_MAX];
-	bool waits = !t->ended && t->waits;
+	bool waits = !t->ended && !t->unsure && t->waits;
 	struct site at = waits ? await_site(t) : (struct site){0};
 
 	if (model->full && !t->kept) {
@@ -107,7 +109,8 @@ static void put_task(struct model *model, struct dirty *d)
 		TEXT_OF(t->name ? t->name : ""), TEXT_OF(t->coro), NUMBER(t->user),
 		NUMBER(t->created_ns), ID(t->stack), TEXT_OF(t->created.file),
 		NUMBER_IF(t->created.line, t->created.line), TEXT_OF(t->created.function),
-		NUMBER_IF(t->ended, t->ended_ns), TEXT_OF(state_text(t)),
+		NUMBER_IF(t->ended || t->unsure, t->unsure ? t->last_ns : t->ended_ns),
+		TEXT_OF(state_text(t)),
 		TEXT_OF(exception_text(t->exception, t->message, exception, sizeof(exception))),
 		NUMBER(!t->unretrieved), TEXT_OF(canceller(t)), NUMBER(t->steps),
 		NUMBER(t->busy_ns), NUMBER(t->max_step_ns), NUMBER_IF(t->steps, t->last_ns),
@@ -375,7 +378,8 @@ void task_step(struct model *model, struct process *p, const struct ev_step *r)
 		t->loop = thread_loop(thread);
 		main_of_loop(model, t);
 	}
-	wait_record(model, t, begin_ns);
+	if (t->unheard == p->unheard) /* else the steps between may be what was lost */
+		wait_record(model, t, begin_ns);
 	wait_stop(model, t);
 	t->steps++;
 	t->busy_ns += end_ns - begin_ns;
@@ -433,8 +437,12 @@ void task_gone(struct model *model, struct process *p, const struct ev_task_gone
 		return; /* what the end of the interpreter took was pending when the program ended
 			 */
 	t->destroyed = true;
-	anomaly_put(model, p, time_ns, "destroyed_pending", t, t->cell, t->coro,
-		t->name ? t->name : "", s, t->created);
+	/* Its maker knew: run_until_complete()'s own, the children of a gather() that was given up.
+	 */
+	t->quiet = r->flags & GONE_QUIET;
+	if (!t->quiet)
+		anomaly_put(model, p, time_ns, "destroyed_pending", t, t->cell, t->coro,
+			t->name ? t->name : "", s, t->created);
 	end_task(model, t, TASK_PENDING, time_ns);
 }
 

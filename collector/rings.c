@@ -32,7 +32,7 @@ struct stream { /* one ring file */
 	struct ring_reader *reader; /* NULL: refused, or done with */
 	bool refused, released;
 	uint64_t latest_ns;            /* of the records handed out */
-	struct ring_losses told, seen; /* seen: at seen_ns, not told yet */
+	struct ring_losses told, seen; /* seen: at seen_ns, to be told */
 	uint64_t seen_ns;
 	uint64_t
 		ring_ns[RING_SLOTS]; /* time of a ring's next record, as ordered; never goes back */
@@ -318,20 +318,17 @@ static int hand_out_loss(struct stream *s, const char *what, uint64_t now, uint6
 }
 
 /*
- * Losses since they were last told. What was published before them may be held back still, and
- * whoever judges by their place in the stream must have had it: they wait as long. settled: nothing
- * is held back.
+ * What was written up to the last look at the losses, then those losses: who judges by their place
+ * in the stream finds what came before them before, and what came once there was room again after.
  */
-static int hand_out_losses(struct stream *s, uint64_t now_ns, bool settled, struct sink *sink)
+static int hand_out_losses(
+	struct rings *rings, struct stream *s, uint64_t now_ns, struct sink *sink)
 {
 	const struct ring_losses *seen = &s->seen;
-	int rc;
+	int rc = merge(rings, s, s->seen_ns, sink);
 
-	if (!settled && now_ns - s->seen_ns < RINGS_HOLDBACK_NS)
-		return 0;
-	if (settled)
-		ring_reader_losses(s->reader, &s->seen);
-	rc = hand_out_loss(s, "ring full", seen->full, &s->told.full, now_ns, sink);
+	if (!rc)
+		rc = hand_out_loss(s, "ring full", seen->full, &s->told.full, now_ns, sink);
 	if (!rc)
 		rc = hand_out_loss(s, "no ring", seen->no_ring, &s->told.no_ring, now_ns, sink);
 	if (!rc)
@@ -380,9 +377,13 @@ static int drain_stream(
 		return 0;
 	ring_reader_look(s->reader, now_ns);
 	done = s->released || ring_reader_closed(s->reader);
-	rc = merge(rings, s, final || done ? UINT64_MAX : limit_ns, sink);
+	if (final || done)
+		limit_ns = UINT64_MAX;
+	rc = s->seen_ns <= limit_ns ? hand_out_losses(rings, s, now_ns, sink) : 0;
+	if (!rc && s->seen_ns <= limit_ns) /* nothing is held back: what was lost by now, too */
+		rc = hand_out_losses(rings, s, now_ns, sink);
 	if (!rc)
-		rc = hand_out_losses(s, now_ns, final || done, sink);
+		rc = merge(rings, s, limit_ns, sink);
 	if (!rc && done)
 		finish(rings, s);
 	return rc;

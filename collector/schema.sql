@@ -76,8 +76,8 @@ CREATE TABLE task(
 	created_ns INTEGER NOT NULL,
 	stack INTEGER REFERENCES stack,	-- of the creation
 	file TEXT, line INTEGER, function TEXT,	-- innermost user frame of it, else innermost frame outside asyncio
-	ended_ns INTEGER,		-- null: pending when the trace ended
-	state TEXT NOT NULL,		-- pending, done, cancelled, failed, destroyed
+	ended_ns INTEGER,		-- null: pending when the trace ended; unknown: last heard of
+	state TEXT NOT NULL,		-- pending, done, cancelled, failed, destroyed; unknown: its end may be lost
 	exception TEXT,			-- "ValueError: row 1", for failed
 	retrieved INTEGER NOT NULL DEFAULT 1,	-- 0: failed and finalized without anybody looking
 	cancelled_by TEXT,		-- user, shutdown (the loop's own shutdown), task

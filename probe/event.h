@@ -93,6 +93,7 @@ enum { /* ev_task_gone.flags */
 	GONE_PENDING = 1u << 0,
 	GONE_UNRETRIEVED = 1u << 1,
 	GONE_AT_EXIT = 1u << 2, /* the interpreter was finalizing */
+	GONE_QUIET = 1u << 3,	/* beside GONE_PENDING: asyncio was told not to mention it */
 };
 
 enum { /* ev_loop_start.flags */

@@ -5,7 +5,8 @@
 #   scripts/deps.sh test     and to test it
 #   scripts/deps.sh list     print the packages that would be asked for; install nothing
 #
-# Nothing is downloaded where everything is there. Debian 12 and 13, where all of these names are the same.
+# Nothing is downloaded where everything is there. Debian 12 and 13, where all of these names are the same
+# but one: CPython's own tests are packaged by version.
 set -eu
 
 # A compiler, the build system, the two libraries awaitscope links, Python's headers; then what runs a notebook.
@@ -16,6 +17,10 @@ run='gcc libc6-dev cmake ninja-build pkgconf libsqlite3-dev libjansson-dev pytho
 test='clang binutils libcmocka-dev sqlite3 git
 	python3-pytest python3-aiohttp python3-uvloop python3-nest-asyncio python3-greenlet python3-requests musl-tools
 	jupyter-core jupyter-client jupyter-nbconvert debootstrap'
+case $(sed -n 's/^VERSION_CODENAME=//p' /etc/os-release 2>/dev/null) in
+bookworm) test="$test libpython3.11-testsuite" ;;
+trixie) test="$test libpython3.13-testsuite" ;;
+esac
 
 say() { printf 'deps: %s\n' "$*" >&2; }
 fail() { say "$*"; exit 1; }

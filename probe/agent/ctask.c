@@ -245,8 +245,9 @@ static void on_finalize(PyObject *self)
 	if (agent_ours() && object_at(self, layout.coro)) {
 		error_put_aside(&error);
 		if (object_int_at(self, layout.state) == TASK_PENDING) {
-			if (object_described_true(layout.log_destroy_pending, self))
-				flags = GONE_PENDING;
+			flags = GONE_PENDING;
+			if (!object_described_true(layout.log_destroy_pending, self))
+				flags |= GONE_QUIET;
 		} else if (object_at(self, layout.exception) &&
 			   object_described_true(layout.log_traceback, self)) {
 			flags = GONE_UNRETRIEVED;

@@ -206,8 +206,7 @@ static void gone_write(PyObject *self)
 	uint32_t flags = 0;
 
 	if (state_of(self) == TASK_PENDING) {
-		if (attr_true(self, ATTR_LOG_PENDING))
-			flags = GONE_PENDING;
+		flags = GONE_PENDING | (attr_true(self, ATTR_LOG_PENDING) ? 0 : GONE_QUIET);
 	} else if (attr_true(self, ATTR_LOG_TRACEBACK)) {
 		exception = attr_of(self, ATTR_EXCEPTION);
 		flags = exception ? GONE_UNRETRIEVED : 0;

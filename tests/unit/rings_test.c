@@ -332,7 +332,7 @@ TEST(rings_tell_losses_once)
 	ring_writer_close(&w);
 }
 
-TEST(rings_tell_a_loss_after_what_was_written_before_it)
+TEST(rings_tell_a_loss_between_what_was_written_before_and_after_it)
 {
 	struct ring_writer w;
 
@@ -340,12 +340,12 @@ TEST(rings_tell_a_loss_after_what_was_written_before_it)
 	put(&w, 0, NOW - 1, 1);
 	ring_writer_control(&w, 0)->dropped = 3;
 	assert_int_equal(drain(NOW, 0), 0);
-	put(&w, 0, SETTLED - 1, 2);
-	drain(SETTLED, 0);
-	EXPECT(1, 3);
-	ring_writer_control(&w, 0)->dropped = 4;
-	drain(SETTLED, 1); /* the end: nothing is held back any more */
-	EXPECT(2, 1);
+	put(&w, 0, NOW + 1, 2), put(&w, 0, SETTLED, 4);
+	drain(SETTLED + 1, 0);
+	EXPECT(1, 3, 2);
+	ring_writer_control(&w, 0)->dropped = 8;
+	drain(SETTLED + 1, 1); /* the end: nothing is held back any more */
+	EXPECT(4, 5);
 	ring_writer_close(&w);
 }
 
@@ -810,7 +810,7 @@ int main(void)
 		IN_FOLDER(rings_carry_the_largest_record),
 		IN_FOLDER(rings_survive_a_sink_that_stops),
 		IN_FOLDER(rings_tell_losses_once),
-		IN_FOLDER(rings_tell_a_loss_after_what_was_written_before_it),
+		IN_FOLDER(rings_tell_a_loss_between_what_was_written_before_and_after_it),
 		IN_FOLDER(rings_give_up_a_ring_with_unknown_kind),
 		IN_FOLDER(rings_give_up_a_ring_with_size_of_none),
 		IN_FOLDER(rings_give_up_a_ring_with_size_beyond_the_head),
