@@ -143,6 +143,7 @@ bool loop_started_by(uint32_t stack);
 /* The calling thread takes steps of this loop, so it runs it, even if its start was not seen (late
  * agent, uvloop). Cheap. GIL */
 void loop_seen(PyObject *loop);
+bool loop_runs_here(PyObject *loop); /* on the calling thread, as far as was seen. GIL */
 
 /* ---- task.c, pytask.c, cell.c, gc.c, anomaly.c, audit.c ----------------- */
 

@@ -31,18 +31,20 @@ static PyObject *str_cr_suspended;
 
 /*
  * Whether an eager task took its first step: it is done, waits, or its coroutine has begun. Without
- * a running loop it does not.
+ * a running loop it does not. rc: what its __init__ returned; it fails where the step raises
+ * KeyboardInterrupt or SystemExit.
  */
-static bool eager_stepped(PyObject *task)
+static bool eager_stepped(PyObject *task, int rc)
 {
 	PyObject *coro = object_at(task, layout.coro), *suspended;
 	bool begun;
 
-	if (object_int_at(task, layout.state) != TASK_PENDING || object_at(task, layout.waiter) ||
-		!coro || !str_cr_suspended)
+	if (rc || object_int_at(task, layout.state) != TASK_PENDING || !coro)
+		return object_int_at(task, layout.state) != TASK_PENDING;
+	if (object_at(task, layout.waiter))
 		return true;
-	if (strcmp(object_type_name(coro), "coroutine") != 0)
-		return true;
+	if (!task_coro_native(coro) || !str_cr_suspended)
+		return loop_runs_here(object_at(task, layout.loop));
 	suspended = object_get(coro, str_cr_suspended);
 	begun = suspended == Py_True;
 	Py_DecRef(suspended);
@@ -59,23 +61,32 @@ static struct task_after after_of(PyObject *task)
 	};
 }
 
+static void born(PyObject *task, struct task_birth *birth)
+{
+	birth->coro = object_at(task, layout.coro);
+	task_birth_write(birth, task, object_at(task, layout.loop), object_at(task, layout.name));
+}
+
 static int init_eager(PyObject *self, PyObject *args, PyObject *kwargs, struct task_birth *birth)
 {
+	bool announced = task_birth_eager(birth, self, kwargs);
 	struct error_aside error;
 	struct task_after after;
 	struct task_step step;
 	uint64_t end_ns;
 	int rc;
 
-	task_birth_eager(birth, self, kwargs);
 	task_step_begin(self, NULL, &step);
 	rc = task_init.init(self, args, kwargs);
 	end_ns = task_step_end(self, &step);
-	if (!agent.on)
+	if (!agent.on || (rc && !announced))
 		return rc;
 	error_put_aside(&error);
-	task_name_write(self, object_at(self, layout.name));
-	if (rc == 0 && eager_stepped(self)) {
+	if (announced)
+		task_name_write(self, object_at(self, layout.name));
+	else
+		born(self, birth);
+	if (eager_stepped(self, rc)) {
 		after = after_of(self);
 		task_step_write(self, &step, end_ns, &after);
 	}
@@ -95,11 +106,8 @@ static int on_init(PyObject *self, PyObject *args, PyObject *kwargs)
 	if (task_is_eager(kwargs))
 		return init_eager(self, args, kwargs, &birth);
 	rc = task_init.init(self, args, kwargs);
-	if (rc == 0 && agent.on) {
-		birth.coro = object_at(self, layout.coro);
-		task_birth_write(
-			&birth, self, object_at(self, layout.loop), object_at(self, layout.name));
-	}
+	if (rc == 0 && agent.on)
+		born(self, &birth);
 	return rc;
 }
 
@@ -126,8 +134,7 @@ static void step_done(PyObject *task, const struct task_step *step, PyObject *re
 }
 
 /* Because its future is done, or with an exception (NULL: neither, or the other). */
-static void step_begin(
-	PyObject *task, PyObject *future, PyObject *exception, struct task_step *ret)
+static void step_begin(PyObject *task, PyObject *future, PyObject *exception, struct task_step *ret)
 {
 	task_step_begin(task, object_at(task, layout.loop), ret);
 	if (future)

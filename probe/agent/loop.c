@@ -320,6 +320,11 @@ static PyObject *hook_set_running(PyObject *module, PyObject *loop)
 	return result;
 }
 
+bool loop_runs_here(PyObject *loop)
+{
+	return run_of(thread_here(), loop) != NULL;
+}
+
 void loop_seen(PyObject *loop)
 {
 	struct loop_thread *thread = agent_thread.loop;

@@ -88,25 +88,69 @@ static void named(PyObject *self)
 	Py_DecRef(name);
 }
 
+/*
+ * Eager tasks whose __init__ has begun and whose first step has not: that is one a thread. In a
+ * table, since greenlets move stacks. Where it is full, the step comes before its task.
+ */
+#define EAGER_MAX 16
+static struct {
+	PyObject *task; /* NULL: free; no reference */
+	struct task_birth birth;
+} eager[EAGER_MAX];
+
+static int eager_find(PyObject *task)
+{
+	int i;
+
+	for (i = 0; i < EAGER_MAX; i++)
+		if (eager[i].task == task)
+			return i;
+	return -1;
+}
+
+static bool eager_keep(PyObject *task, const struct task_birth *birth)
+{
+	int i = eager_find(task); /* left over from a thread that a fork ended */
+
+	if (i < 0)
+		i = eager_find(NULL);
+	if (i < 0)
+		return false;
+	eager[i].task = task;
+	eager[i].birth = *birth;
+	return true;
+}
+
+/* False: it was taken already. */
+static bool eager_take(PyObject *task, struct task_birth *ret)
+{
+	int i = eager_find(task);
+
+	if (i < 0)
+		return false;
+	eager[i].task = NULL;
+	*ret = eager[i].birth;
+	return true;
+}
+
 static PyObject *on_init(PyObject *self, PyObject *args, PyObject *kwargs)
 {
 	struct task_birth birth;
 	PyObject *result;
-	bool eager;
+	bool kept = false;
 
 	if (!task_due())
 		return descriptor_call(&hooks[METHOD_INIT], self, args, kwargs);
 	cell_try();
-	eager = task_is_eager(kwargs);
 	task_birth_take(task_coro_arg(args, 0, kwargs), TASK_PYTHON, &birth);
-	if (eager)
-		task_birth_eager(&birth, self, kwargs);
+	if (task_is_eager(kwargs)) {
+		birth.flags |= TASK_EAGER;
+		kept = eager_keep(self, &birth);
+	}
 	result = descriptor_call(&hooks[METHOD_INIT], self, args, kwargs);
-	if (!result || !agent.on)
+	if (kept && !eager_take(self, &birth))
 		return result;
-	if (eager)
-		named(self);
-	else
+	if (result && agent.on)
 		born(self, &birth);
 	return result;
 }
@@ -163,11 +207,14 @@ static PyObject *on_step(PyObject *self, PyObject *args, PyObject *kwargs)
 
 static PyObject *on_eager_start(PyObject *self, PyObject *args, PyObject *kwargs)
 {
+	struct task_birth birth;
 	struct task_step step;
 	PyObject *result;
 
 	if (!task_due())
 		return descriptor_call(&hooks[METHOD_EAGER_START], self, args, kwargs);
+	if (eager_take(self, &birth))
+		born(self, &birth);
 	task_step_begin(self, NULL, &step);
 	result = descriptor_call(&hooks[METHOD_EAGER_START], self, args, kwargs);
 	step_done(self, &step);
@@ -236,8 +283,7 @@ static PyObject *on_del(PyObject *self, PyObject *args, PyObject *kwargs)
 
 static struct descriptor hooks[METHODS] = {
 	[METHOD_INIT] = {.def = DESCRIPTOR_DEF("__init__", on_init, NULL)},
-	[METHOD_STEP] = {.def = DESCRIPTOR_DEF("_Task__step", on_step, NULL),
-		.function = "__step"},
+	[METHOD_STEP] = {.def = DESCRIPTOR_DEF("_Task__step", on_step, NULL), .function = "__step"},
 	[METHOD_CANCEL] = {.def = DESCRIPTOR_DEF("cancel", on_cancel, NULL)},
 	[METHOD_SET_NAME] = {.def = DESCRIPTOR_DEF("set_name", on_set_name, NULL)},
 	[METHOD_DEL] = {.def = DESCRIPTOR_DEF("__del__", on_del, NULL)},

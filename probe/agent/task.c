@@ -132,12 +132,21 @@ bool task_is_eager(PyObject *kwargs)
 	return value && PyLong_Check(value) && PyObject_IsTrue(value) == 1;
 }
 
-void task_birth_eager(struct task_birth *birth, PyObject *task, PyObject *kwargs)
+bool task_coro_native(PyObject *coro)
+{
+	return coro && !(PyType_GetFlags(Py_TYPE(coro)) & Py_TPFLAGS_HEAPTYPE) &&
+	       strcmp(object_type_name(coro), "coroutine") == 0;
+}
+
+bool task_birth_eager(struct task_birth *birth, PyObject *task, PyObject *kwargs)
 {
 	PyObject *key = name_of(&str_loop, "loop");
 
 	birth->flags |= TASK_EAGER;
+	if (!task_coro_native(birth->coro))
+		return false;
 	task_birth_write(birth, task, key ? PyDict_GetItemWithError(kwargs, key) : NULL, NULL);
+	return true;
 }
 
 void task_name_write(PyObject *task, PyObject *name)

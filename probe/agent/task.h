@@ -25,10 +25,15 @@ void task_birth_take(PyObject *coro, uint32_t flags, struct task_birth *ret);
 void task_birth_write(
 	const struct task_birth *birth, PyObject *task, PyObject *loop, PyObject *name);
 void task_name_write(PyObject *task, PyObject *name);
+/* A coroutine of an async def: the one kind that Task() is sure to take. NULL: none */
+bool task_coro_native(PyObject *coro);
 /* Does Task(..., eager_start=True) ask for the first step within __init__ (3.12+)? */
 bool task_is_eager(PyObject *kwargs);
-/* Announces an eager task before its __init__ runs that step: still without the name it will get. */
-void task_birth_eager(struct task_birth *birth, PyObject *task, PyObject *kwargs);
+/*
+ * Announces an eager task before its __init__ runs that step: still without the name it will get.
+ * False: not done, since its __init__ may yet refuse what it is given.
+ */
+bool task_birth_eager(struct task_birth *birth, PyObject *task, PyObject *kwargs);
 
 /*
  * An open step; task_step_begin() and _end() come in pairs, also nested. Greenlets end them in any

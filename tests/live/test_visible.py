@@ -31,7 +31,7 @@ def describe():
                    sys.unraisablehook is sys.__unraisablehook__, sys.get_asyncgen_hooks()[0] is not None]
     seen["signals"] = [str(signal.getsignal(n)) for n in range(1, signal.NSIG) if n not in (32, 33)]
     seen["limits"] = [resource.getrlimit(n) for n in range(16)]
-    seen["status"] = [line for line in open("/proc/self/status") if line.startswith(("Sig", "Shd", "NoNewPrivs", "TracerPid", "Umask"))]
+    seen["status"] = [line for line in open("/proc/self/status") if line.startswith(("SigP", "SigB", "SigI", "SigC", "Shd", "NoNewPrivs", "TracerPid", "Umask"))]
     seen["gc"] = gc.get_threshold(), gc.isenabled(), gc.get_debug(), len(gc.garbage)
     seen["gc.callbacks"] = len(gc.callbacks)
     seen["atexit"] = atexit._ncallbacks()

@@ -178,7 +178,7 @@ def call_later():
             loop.call_later(0.0002 * (n % 3), future.set_result, None)
             made = loop.create_future()
             loop.call_at(loop.time(), lambda: made.set_result(loop.create_task(own(turns(2)))))
-            loop.call_soon(lambda: asyncio.ensure_future(own(turns(0))))
+            loop.call_soon(lambda: loop.create_task(own(turns(0)), name="of a callback"))
             await task
             await (await made)
     run(main())

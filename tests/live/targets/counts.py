@@ -18,6 +18,7 @@ class BeforeBoth(BeforeInit):
         super().__del__()
 
 
+import collections.abc  # noqa: E402
 import contextlib  # noqa: E402
 import functools  # noqa: E402
 import json  # noqa: E402
@@ -106,6 +107,38 @@ async def eager_work(eager=True):
         await asyncio.create_task(own(waits()))
 
 
+class Foreign(collections.abc.Coroutine):
+    """A coroutine that is no native one, as Cython makes them."""
+
+    def __init__(self, coro):
+        self.coro = coro
+
+    def __await__(self):
+        return self.coro.__await__()
+
+    def send(self, value):
+        return self.coro.send(value)
+
+    def throw(self, *error):
+        return self.coro.throw(*error)
+
+    def close(self):
+        self.coro.close()
+
+
+async def foreign_work(n):
+    for i in range(n):
+        tasks = [asyncio.ensure_future(Foreign(own(work(i % 3)))) for work in (turns, fails)]
+        await asyncio.gather(*tasks, return_exceptions=True)
+        with contextlib.suppress(TypeError):
+            asyncio.Task(turns)  # no coroutine, and no task
+
+
+@program()
+def foreign_coroutines():
+    run(foreign_work(50))
+
+
 @program(minor=12)
 def eager_tasks():
     loop = asyncio.new_event_loop()
@@ -114,14 +147,25 @@ def eager_tasks():
         def __init__(self, *args, **kwargs):
             super().__init__(*args, **kwargs)
 
-    late = asyncio.Task(own(turns(2)), loop=loop, eager_start=True)  # no loop runs: it starts as any other
+    # no loop runs: they start as any other
+    late = [asyncio.Task(coro, loop=loop, eager_start=True) for coro in (own(turns(2)), Foreign(own(turns(2))))]
+
+    async def raises(error):
+        raise error
 
     async def main():
-        await late
+        await asyncio.gather(*late)
         for factory in asyncio.eager_task_factory, asyncio.create_eager_task_factory(Eager), None:
             loop.set_task_factory(factory)
             await eager_work(eager=factory is not None)
+            await foreign_work(50)
         await asyncio.Task(own(turns(1)), loop=loop, eager_start=1)
+        loop.set_exception_handler(lambda *_: None)  # "exception was never retrieved"
+        for error in KeyboardInterrupt, SystemExit:
+            with contextlib.suppress(error):  # out of Task() itself
+                asyncio.Task(own(raises(error)), loop=loop, eager_start=True)
+        with contextlib.suppress(TypeError):
+            asyncio.Task(turns, loop=loop, eager_start=True)
     run(main(), loop)
 
 
@@ -129,7 +173,18 @@ def eager_tasks():
 def eager_py_tasks():
     loop = asyncio.new_event_loop()
     loop.set_task_factory(asyncio.create_eager_task_factory(asyncio.tasks._PyTask))
-    run(eager_work(), loop)
+
+    async def main():
+        await eager_work()
+        await foreign_work(50)
+        with contextlib.suppress(TypeError):
+            asyncio.create_task(turns)
+        loop.set_task_factory(None)
+        asyncio.tasks._PyTask(own(turns(1)), loop=loop, eager_start=True)
+        await turns(2)
+    late = asyncio.tasks._PyTask(own(turns(1)), loop=loop, eager_start=True)
+    run(main(), loop)
+    assert late.done()
 
 
 @program()
@@ -267,7 +322,9 @@ def greenlet_loops():
             asyncio.tasks._swap_current_task(loop, task)
 
     async def hops(n):
+        loop = asyncio.get_running_loop()
         for i in range(n):
+            loop.call_soon(lambda: loop.create_task(own(turns(1)), name="of a callback"))
             other()
             await asyncio.sleep(0)
             asyncio.ensure_future(own(turns(1)))
