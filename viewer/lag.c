@@ -8,6 +8,8 @@
 #include <errno.h>
 #include <stdlib.h>
 
+#define P99_PART 100 /* one part in so many of the time is above p99 */
+
 typedef unsigned __int128 u128; /* 2^20 intervals of 2^63 ns do not fit in 64 bits */
 
 int busy_add(struct busy_set *set, uint64_t ns, uint64_t count)
@@ -101,6 +103,11 @@ struct lag lag_of(struct busy_set *set, uint64_t observed_ns)
 	observed = sum > observed_ns ? sum : observed_ns;
 	lag.p50_ns = tail_root(set, 0, observed / 2);
 	lag.p90_ns = tail_root(set, lag.p50_ns, observed / 10);
-	lag.p99_ns = tail_root(set, lag.p90_ns, observed / 100);
+	lag.p99_ns = tail_root(set, lag.p90_ns, observed / P99_PART);
 	return lag;
+}
+
+uint64_t lag_p99(struct busy_set *set, uint64_t from, uint64_t observed_ns)
+{
+	return set->n ? tail_root(set, from, observed_ns / P99_PART) : from;
 }

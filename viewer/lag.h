@@ -31,5 +31,7 @@ int busy_copy(const struct busy_set *set, uint64_t above, struct busy_set *ret);
  * reordered and dropped.
  */
 struct lag lag_of(struct busy_set *set, uint64_t observed_ns);
+/* p99 alone, where it is known not to be below `from`. Consumes the set. */
+uint64_t lag_p99(struct busy_set *set, uint64_t from, uint64_t observed_ns);
 
 #endif

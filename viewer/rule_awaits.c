@@ -108,14 +108,6 @@ static int repeated_find(const struct judge *judge)
 	return NONE;
 }
 
-struct repeat { /* of one await, by one task */
-	int64_t task, stack;
-	size_t finding;
-	bool beside; /* another task waited there at the same time */
-};
-
-typedef LIST(struct repeat) repeat_list;
-
 /* The execution of this file that was under way. */
 static int cell_running(const struct report *report, const char *file, uint64_t time_ns)
 {
@@ -129,75 +121,170 @@ static int cell_running(const struct report *report, const char *file, uint64_t 
 	return NONE;
 }
 
-/* Columns: process, loop, cell, task, stack, count, sum, max, runs a cell, first begin. */
-static int repeat_take(
-	struct judge *judge, const struct rule *rule, repeat_list *repeats, sqlite3_stmt *rows)
+struct wait { /* one wait of a task at an await */
+	int64_t task, stack;
+	uint64_t begin_ns, ns;
+};
+
+typedef LIST(struct wait) wait_list;
+
+/* How often each (task, await) was seen, at most: several may share a counter. */
+#define COUNTERS (1 << 21)
+/* Awaits at which some task may have waited often enough; the same. */
+#define AWAITS (1 << 18)
+
+struct sketch {
+	uint8_t count[COUNTERS];
+	bool repeats[AWAITS];
+};
+
+static uint8_t *counter_of(struct sketch *sketch, int64_t task, int64_t stack)
 {
+	uint64_t h = ((uint64_t)task * 0x9e3779b97f4a7c15) ^ ((uint64_t)stack * 0xc2b2ae3d27d4eb4f);
+
+	return &sketch->count[(h ^ h >> 32) & (COUNTERS - 1)];
+}
+
+static int sketch_fill(struct judge *judge, struct sketch *sketch)
+{
+	cleanup(rows_freep) sqlite3_stmt *rows = NULL;
+	int rc = trace_rows(judge->report->trace, QUERY_await_stack, &rows);
+
+	while (!rc && (rc = trace_next(judge->report->trace, rows)) == 1) {
+		int64_t stack = sqlite3_column_int64(rows, 1);
+		uint8_t *c = counter_of(sketch, sqlite3_column_int64(rows, 0), stack);
+
+		*c += *c < REPEATS_LEAST;
+		sketch->repeats[stack & (AWAITS - 1)] |= *c == REPEATS_LEAST;
+		rc = 0;
+	}
+	return rc;
+}
+
+static int wait_compare(const void *a, const void *b)
+{
+	const struct wait *x = a, *y = b;
+
+	if (x->stack != y->stack)
+		return x->stack < y->stack ? -1 : 1;
+	if (x->task != y->task)
+		return x->task < y->task ? -1 : 1;
+	return x->begin_ns < y->begin_ns ? -1 : x->begin_ns > y->begin_ns;
+}
+
+/* All waits of awaits that may repeat, by await, task and time. */
+static int waits_read(struct judge *judge, const struct sketch *sketch, wait_list *waits)
+{
+	cleanup(rows_freep) sqlite3_stmt *rows = NULL;
+	int rc = trace_rows(judge->report->trace, QUERY_await_stack, &rows);
+
+	while (!rc && (rc = trace_next(judge->report->trace, rows)) == 1) {
+		int64_t task = sqlite3_column_int64(rows, 0), stack = sqlite3_column_int64(rows, 1);
+		struct wait *w;
+
+		rc = 0;
+		if (!sketch->repeats[stack & (AWAITS - 1)])
+			continue;
+		w = list_add(waits);
+		if (!w)
+			return -ENOMEM;
+		w->task = task;
+		w->stack = stack;
+		w->begin_ns = column_ns(rows, 2);
+		w->ns = column_ns(rows, 3);
+	}
+	if (waits->n)
+		qsort(waits->at, waits->n, sizeof(*waits->at), wait_compare);
+	return rc;
+}
+
+static int time_compare(const void *a, const void *b)
+{
+	const struct wait *x = *(const struct wait *const *)a;
+	const struct wait *y = *(const struct wait *const *)b;
+
+	return x->begin_ns < y->begin_ns ? -1 : x->begin_ns > y->begin_ns;
+}
+
+/* Do any waits of one await overlap? 1, 0, or -ENOMEM. */
+static int any_beside(const struct wait *waits, size_t n)
+{
+	cleanup(freep) const struct wait **sorted = malloc(n * sizeof(*sorted));
+	uint64_t until_ns = 0;
+
+	if (!sorted)
+		return -ENOMEM;
+	for (size_t i = 0; i < n; i++)
+		sorted[i] = &waits[i];
+	qsort(sorted, n, sizeof(*sorted), time_compare);
+	for (size_t i = 0; i < n; i++) {
+		if (sorted[i]->begin_ns < until_ns)
+			return 1;
+		until_ns = sorted[i]->begin_ns + sorted[i]->ns;
+	}
+	return 0;
+}
+
+/* Those of one task at one await, added up. */
+static int repeat_find(struct judge *judge, const struct rule *rule, const struct wait *waits,
+	size_t n, const struct place *place, const struct place *outermost)
+{
+	cleanup(rows_freep) sqlite3_stmt *rows = NULL;
 	struct report *report = judge->report;
-	int process = process_index(report, sqlite3_column_int64(rows, 0));
-	int user = NONE, at, outermost = NONE;
-	int cell = sqlite3_column_type(rows, 2) == SQLITE_NULL
-			   ? NONE
-			   : cell_index(report, sqlite3_column_int64(rows, 2));
-	const struct place *place;
-	struct repeat *repeat;
 	struct finding *f;
-	int rc = step_frames(judge, sqlite3_column_int64(rows, 4), &user);
+	int process, cell, rc = trace_rows(report->trace, QUERY_task_runs, &rows);
+
+	if (rc)
+		return rc;
+	sqlite3_bind_int64(rows, 1, waits->task);
+	rc = trace_next(report->trace, rows);
+	if (rc != 1)
+		return rc;
+	process = process_index(report, sqlite3_column_int64(rows, 0));
+	cell = sqlite3_column_type(rows, 1) == SQLITE_NULL
+		       ? NONE
+		       : cell_index(report, sqlite3_column_int64(rows, 1));
+	/* a cell's own top-level await is written to wait */
+	if (sqlite3_column_int(rows, 2) && place->file == outermost->file &&
+		place->line == outermost->line && place->function == outermost->function)
+		return 0;
+	if (cell == NONE)
+		cell = cell_running(report, outermost->file, waits->begin_ns);
+	f = finding_at(judge, rule, process, cell, place);
+	if (!f)
+		return -ENOMEM;
+	f->count += n;
+	f->costed = true;
+	for (size_t i = 0; i < n; i++) {
+		f->cost_ns += waits[i].ns;
+		if (waits[i].ns > f->longest_ns)
+			f->longest_ns = waits[i].ns;
+	}
+	return 0;
+}
+
+/* All waits of one await. */
+static int await_judge(
+	struct judge *judge, const struct rule *rule, const struct wait *waits, size_t n)
+{
+	struct place place, outermost = {0};
+	int user, at, rc = step_frames(judge, waits->stack, &user);
 
 	at = rc ? NONE : repeated_find(judge);
 	if (at == NONE)
 		return rc;
-	for (int i = user; i < (int)judge->frames.n; i++)
+	place = judge->frames.at[at].place;
+	for (size_t i = 0; i < judge->frames.n; i++)
 		if (judge->frames.at[i].user)
-			outermost = i;
-	/* a cell's own top-level await is written to wait */
-	if (sqlite3_column_int(rows, 8) && at == outermost)
-		return 0;
-	place = &judge->frames.at[at].place;
-	if (cell == NONE)
-		cell = cell_running(
-			report, judge->frames.at[outermost].place.file, column_ns(rows, 9));
-	f = finding_at(judge, rule, process, cell, place);
-	repeat = list_add(repeats);
-	if (!f || !repeat)
-		return -ENOMEM;
-	*repeat = (struct repeat){sqlite3_column_int64(rows, 3), sqlite3_column_int64(rows, 4),
-		(size_t)(f - report->findings.at), false};
-	f->count += column_ns(rows, 5);
-	f->costed = true;
-	f->cost_ns += column_ns(rows, 6);
-	if (column_ns(rows, 7) > f->longest_ns)
-		f->longest_ns = column_ns(rows, 7);
-	return 0;
-}
-
-static struct repeat *repeat_of(repeat_list *repeats, int64_t stack, int64_t task)
-{
-	for (size_t i = 0; i < repeats->n; i++)
-		if (repeats->at[i].stack == stack && (!task || repeats->at[i].task == task))
-			return &repeats->at[i];
-	return NULL;
-}
-
-/* Waits at the same await that overlap are not one after the other. */
-static int beside_mark(struct judge *judge, repeat_list *repeats)
-{
-	cleanup(rows_freep) sqlite3_stmt *rows = NULL;
-	cleanup(freep) uint64_t *until = calloc(repeats->n + 1, sizeof(*until));
-	int rc = until ? trace_rows(judge->report->trace, QUERY_overlapping_await, &rows) : -ENOMEM;
-
-	while (!rc && (rc = trace_next(judge->report->trace, rows)) == 1) {
-		struct repeat *r = repeat_of(repeats, sqlite3_column_int64(rows, 3), 0);
-		uint64_t begin_ns = column_ns(rows, 1), end_ns = column_ns(rows, 2);
-
-		rc = 0;
-		if (!r)
-			continue;
-		r->beside |= until[r - repeats->at] > begin_ns;
-		if (end_ns > until[r - repeats->at])
-			until[r - repeats->at] = end_ns;
+			outermost = judge->frames.at[i].place;
+	rc = any_beside(waits, n);
+	for (size_t i = 0, to; i < n && !rc; i = to) {
+		for (to = i; to < n && waits[to].task == waits[i].task;)
+			to++;
+		if (to - i >= REPEATS_LEAST)
+			rc = repeat_find(judge, rule, &waits[i], to - i, &place, &outermost);
 	}
-	return rc;
+	return rc < 0 ? rc : 0;
 }
 
 static void sequential_say(struct judge *judge, struct finding *f)
@@ -211,39 +298,22 @@ static void sequential_say(struct judge *judge, struct finding *f)
 			(double)(f->longest_ns / 1000) / 1000.0, "concurrency", 1));
 }
 
-/* Drops the findings, from `first` on, that are marked by a count of 0. */
-static void findings_drop(struct report *report, size_t first)
-{
-	size_t kept = first;
-
-	for (size_t i = first; i < report->findings.n; i++) {
-		if (report->findings.at[i].count)
-			report->findings.at[kept++] = report->findings.at[i];
-		else
-			free(report->findings.at[i].gains.at);
-	}
-	report->findings.n = kept;
-}
-
 int rule_sequential(struct judge *judge, const struct rule *rule)
 {
-	cleanup(rows_freep) sqlite3_stmt *rows = NULL;
+	cleanup(freep) struct sketch *sketch = calloc(1, sizeof(*sketch));
 	struct report *report = judge->report;
 	size_t first = report->findings.n;
-	repeat_list repeats = {0};
-	int rc = trace_rows(report->trace, QUERY_repeated_await, &rows);
+	wait_list waits = {0};
+	int rc = sketch ? sketch_fill(judge, sketch) : -ENOMEM;
 
 	if (!rc)
-		sqlite3_bind_int(rows, 1, REPEATS_LEAST);
-	while (!rc && (rc = trace_next(report->trace, rows)) == 1)
-		rc = repeat_take(judge, rule, &repeats, rows);
-	if (!rc && repeats.n)
-		rc = beside_mark(judge, &repeats);
-	for (size_t i = 0; i < repeats.n && !rc; i++)
-		if (repeats.at[i].beside)
-			report->findings.at[repeats.at[i].finding].count = 0;
-	free(repeats.at);
-	findings_drop(report, first);
+		rc = waits_read(judge, sketch, &waits);
+	for (size_t i = 0, to; i < waits.n && !rc; i = to) {
+		for (to = i; to < waits.n && waits.at[to].stack == waits.at[i].stack;)
+			to++;
+		rc = await_judge(judge, rule, &waits.at[i], to - i);
+	}
+	free(waits.at);
 	for (size_t i = first; i < report->findings.n && !rc; i++)
 		sequential_say(judge, &report->findings.at[i]);
 	return rc;

@@ -80,7 +80,6 @@ static int p99_without(const struct loop *loop, const struct busy_set *busy, con
 	uint64_t above, uint64_t *ret_ns)
 {
 	struct busy_set set;
-	uint64_t p99_ns;
 	int rc = busy_copy(busy, above, &set);
 
 	if (rc)
@@ -102,9 +101,8 @@ static int p99_without(const struct loop *loop, const struct busy_set *busy, con
 	for (size_t i = 0; i < cuts->n && !rc; i++)
 		if (cuts->at[i].is_ns > above)
 			rc = busy_add(&set, cuts->at[i].is_ns, 1);
-	p99_ns = set.n ? lag_of(&set, loop->observed_ns).p99_ns : 0;
+	*ret_ns = lag_p99(&set, above, loop->observed_ns);
 	busy_free(&set);
-	*ret_ns = p99_ns > above ? p99_ns : above;
 	return rc;
 }
 

@@ -240,7 +240,8 @@ static int cell_print(struct table *table, struct screen *screen, size_t column,
 	return 0;
 }
 
-/* Natural widths, then the widest of those that may shrink until the row fits. */
+/* Natural widths; then without the columns that may be dropped; then the widest of those that may
+ * shrink until the row fits. */
 static void widths_find(const struct table *table, const struct screen *screen, size_t *widths)
 {
 	size_t total = INDENT;
@@ -260,6 +261,11 @@ static void widths_find(const struct table *table, const struct screen *screen, 
 			widths[c] = title;
 		total += widths[c] ? widths[c] + GAP : 0;
 	}
+	for (size_t c = 0; c < table->n && total > screen->width + GAP; c++)
+		if (table->columns[c].drops && widths[c]) {
+			total -= widths[c] + GAP;
+			widths[c] = 0;
+		}
 	while (total > screen->width + GAP) {
 		size_t widest = table->n;
 

@@ -38,6 +38,7 @@ struct column {
 	bool right;     /* numbers */
 	bool keep_end;  /* what does not fit is cut at the beginning: file names */
 	size_t most;    /* columns at most; 0: no limit */
+	bool drops;     /* left out where the screen is too narrow for all */
 	size_t shrinks; /* may be cut to that many where the screen is narrow; 0: never */
 };
 

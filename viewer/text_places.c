@@ -238,10 +238,10 @@ static void site_row(struct text_report *t, struct table *table, const struct si
 static const struct column site_columns[] = {
 	PID_COLUMN,
 	{.title = "cell"},
-	{.title = "call", .most = 40, .shrinks = 14},
+	{.title = "call", .most = 40, .shrinks = 24},
 	{.title = "class"},
 	{.title = "line", .most = 40, .keep_end = true, .shrinks = 12},
-	{.title = "in", .most = 28, .shrinks = 8},
+	{.title = "in", .most = 28, .drops = true},
 	{.title = "count", .right = true},
 	{.title = "total", .right = true},
 	{.title = "longest", .right = true},

@@ -168,7 +168,8 @@ static int open_as(const char *name, int flags, sqlite3 **ret)
 		sqlite3_busy_timeout(sql, BUSY_MS);
 		sqlite3_db_config(sql, SQLITE_DBCONFIG_DEFENSIVE, 1, NULL);
 		sqlite3_db_config(sql, SQLITE_DBCONFIG_TRUSTED_SCHEMA, 0, NULL);
-		sqlite3_exec(sql, "PRAGMA query_only = 1", NULL, NULL, NULL);
+		sqlite3_exec(sql, "PRAGMA query_only = 1; PRAGMA cache_size = -32768", NULL, NULL,
+			NULL);
 		rc = pragma_number(sql, "SELECT count(*) FROM sqlite_master", &tables);
 	}
 	if (rc != SQLITE_OK) {
