@@ -3,8 +3,11 @@
 #ifndef COLLECTOR_COMMANDS_H
 #define COLLECTOR_COMMANDS_H
 
-/* Called when a trace has been closed: the verdict lines, by whoever sees the viewer too. */
-typedef void (*trace_done_fn)(const char *path);
+#include <stdbool.h>
+
+/* Called when a trace has been closed: its findings, and the verdict lines unless quiet, by whoever sees
+ * the viewer too. */
+typedef void (*trace_done_fn)(const char *path, bool quiet);
 
 int run_main(int argc, char **argv, trace_done_fn done);
 

@@ -178,9 +178,8 @@ static void verdict(struct recording *r, const char *path, const char *untraced)
 		log_error("%s%s", untraced, empty ? "; the trace is empty" : "");
 	if (untraced && empty)
 		return;
-	if (log_level() > LOG_QUIET)
-		r->options->done(path);
-	else if (empty && !r->untraced_said)
+	r->options->done(path, log_level() <= LOG_QUIET);
+	if (log_level() <= LOG_QUIET && empty && !r->untraced_said)
 		log_error("no Python process with an event loop was seen; the trace is empty");
 }
 

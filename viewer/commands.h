@@ -3,12 +3,14 @@
 #ifndef VIEWER_COMMANDS_H
 #define VIEWER_COMMANDS_H
 
+#include <stdbool.h>
+
 int report_main(int argc, char **argv);
 int check_main(int argc, char **argv);
 int rules_main(int argc, char **argv);
 
-/* Three lines on stderr after a recording: the verdict, coverage and losses, where the trace is and
- * what to do next. */
-void trace_done(const char *path);
+/* After a recording: stores the findings in the trace and tells three lines on stderr, unless quiet:
+ * the verdict, coverage and losses, where the trace is and what to do next. */
+void trace_done(const char *path, bool quiet);
 
 #endif

@@ -4,33 +4,12 @@
  */
 #include <errno.h>
 #include <limits.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "probe/base/cleanup.h"
 #include "viewer/check.h"
 #include "viewer/names.h"
-
-#define FILE_MOST (64 << 20) /* bytes; a larger notebook has no line numbers */
-
-static char *file_read(const char *path)
-{
-	cleanup(freep) char *text = NULL;
-	FILE *file;
-	struct stat st;
-	size_t n;
-
-	if (stat(path, &st) || !S_ISREG(st.st_mode) || st.st_size > FILE_MOST)
-		return NULL;
-	file = fopen(path, "re");
-	text = file ? malloc((size_t)st.st_size + 1) : NULL;
-	n = text ? fread(text, 1, (size_t)st.st_size, file) : 0;
-	if (text)
-		text[n] = '\0';
-	if (file)
-		fclose(file);
-	return TAKE(text);
-}
+#include "viewer/source_text.h"
 
 /* A line of source as notebooks write it, without the closing quote: "\"import os". */
 static char *json_line(const char *line, size_t n)
@@ -119,7 +98,7 @@ int location_find(const struct report *report, const struct finding *finding, st
 		int line = at.line ? at.line : 1;
 
 		path = *report->notebook ? report->notebook : NULL;
-		text = path ? file_read(path) : NULL;
+		text = path ? source_read(path) : NULL;
 		at.line = !text          ? 0
 			  : *text == '{' ? notebook_line(text, source, line)
 					 : script_line(text, source, line);

@@ -290,7 +290,7 @@ static void line_print(const char *text)
 	fprintf(stderr, "%s\n", safe ? safe : "out of memory");
 }
 
-void trace_done(const char *path)
+void trace_done(const char *path, bool quiet)
 {
 	const struct report_options options = {0};
 	cleanup(trace_freep) struct trace *trace = NULL;
@@ -312,6 +312,8 @@ void trace_done(const char *path)
 	if (findings_store(path, report))
 		line_print("The findings could not be stored in the trace; report and check judge "
 			   "it anew.");
+	if (quiet)
+		return;
 	line_print(report->verdict);
 	out = open_memstream(&line, &size);
 	if (out) {

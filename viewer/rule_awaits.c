@@ -1,13 +1,12 @@
 /* AS210: one await, waited for again and again while nothing else did. */
-#include <ctype.h>
 #include <errno.h>
 
 #include "probe/base/cleanup.h"
 #include "viewer/names.h"
 #include "viewer/rule.h"
+#include "viewer/source_text.h"
 
 #define REPEATS_LEAST 5
-#define INDENT_TAB 8
 
 /* Waiting for these one at a time is their purpose. */
 static bool is_excluded(const struct frame *operand)
@@ -26,63 +25,26 @@ static bool is_excluded(const struct frame *operand)
 	return false;
 }
 
-struct text_line {
-	const char *at;
-	size_t n, indent;
-};
+enum in_loop { IN_LOOP, NOT_IN_LOOP, LOOP_UNKNOWN };
 
-static struct text_line line_of(const char *source, int line)
+static enum in_loop loop_around(const struct report *report, const struct place *place)
 {
-	struct text_line l = {.at = source};
+	int cell = cell_of_file(report, place->file, NONE);
+	cleanup(freep) char *text = cell == NONE ? source_read(place->file) : NULL;
+	const char *source = cell == NONE ? text : report->cells.at[cell].source;
 
-	for (; line > 1 && *l.at; line--) {
-		l.at += strcspn(l.at, "\n");
-		l.at += *l.at == '\n';
-	}
-	l.n = strcspn(l.at, "\n");
-	for (; l.n && isblank((unsigned char)*l.at); l.at++, l.n--)
-		l.indent += *l.at == '\t' ? INDENT_TAB : 1;
-	return l;
-}
-
-static bool begins(const struct text_line *l, const char *word)
-{
-	size_t n = strlen(word);
-
-	return l->n > n && !strncmp(l->at, word, n) && !isalnum((unsigned char)l->at[n]);
-}
-
-/* Is this line of a cell in the body of a loop of its function, or a comprehension? */
-static bool in_loop(const char *source, int line)
-{
-	struct text_line here = line_of(source, line);
-	size_t indent = here.indent;
-
-	for (size_t i = 0; i + 5 < here.n; i++)
-		if (!strncmp(here.at + i, " for ", 5))
-			return true;
-	for (int i = line - 1; i > 0; i--) {
-		struct text_line l = line_of(source, i);
-
-		if (!l.n || *l.at == '#' || l.indent >= indent)
-			continue;
-		indent = l.indent;
-		if (begins(&l, "for") || begins(&l, "while") || begins(&l, "async for"))
-			return true;
-		if (begins(&l, "def") || begins(&l, "async def") || begins(&l, "class"))
-			return false;
-	}
-	return false;
+	if (!source)
+		return LOOP_UNKNOWN;
+	return source_awaits_in_loop(source, place->line) ? IN_LOOP : NOT_IN_LOOP;
 }
 
 /*
- * Which await of user code repeats? The innermost whose operand is user code too, else the
- * innermost; where it stands in a cell, it must stand in a loop there. NONE: not known, or its
+ * Which await of user code repeats? The innermost whose operand is user code too, where its source
+ * shows a loop around it; else the innermost, unless its source shows none. NONE: not known, or its
  * purpose is to wait.
  */
 static int repeated_find(const struct judge *judge)
 {
-	const struct report *report = judge->report;
 	int innermost = NONE, wrapping = NONE;
 
 	for (int i = 0; i < (int)judge->frames.n && wrapping == NONE; i++) {
@@ -93,19 +55,13 @@ static int repeated_find(const struct judge *judge)
 		else if (judge->frames.at[i - 1].user)
 			wrapping = i;
 	}
-	for (int k = 0; k < 2; k++) {
-		int i = k ? innermost : wrapping, cell;
-
-		if (i == NONE || (i && is_excluded(&judge->frames.at[i - 1])))
-			continue;
-		cell = cell_of_file(report, judge->frames.at[i].place.file, NONE);
-		if (cell == NONE && i == wrapping)
-			continue; /* which of the two repeats is not known */
-		if (cell == NONE ||
-			in_loop(report->cells.at[cell].source, judge->frames.at[i].place.line))
-			return i;
-	}
-	return NONE;
+	if (wrapping != NONE &&
+		loop_around(judge->report, &judge->frames.at[wrapping].place) == IN_LOOP)
+		return wrapping;
+	if (innermost == NONE || (innermost && is_excluded(&judge->frames.at[innermost - 1])) ||
+		loop_around(judge->report, &judge->frames.at[innermost].place) == NOT_IN_LOOP)
+		return NONE;
+	return innermost;
 }
 
 /* The execution of this file that was under way. */

@@ -224,8 +224,9 @@ static void finding_end(struct judge *judge, struct finding *f)
 		snprintf(often, sizeof(often), " in %llu calls, the longest %s",
 			(unsigned long long)f->count, time_text(f->longest_ns));
 	if (f->delayed)
-		snprintf(delayed, sizeof(delayed), " and delayed %s%u task%s",
-			f->delayed_most ? "up to " : "", f->delayed, f->delayed == 1 ? "" : "s");
+		snprintf(delayed, sizeof(delayed), "%s and delayed %s%u task%s",
+			f->count > 1 ? "," : "", f->delayed_most ? "up to " : "", f->delayed,
+			f->delayed == 1 ? "" : "s");
 	if (f->severity == SEVERITY_note && f->cell != NONE &&
 		judge->report->cells.at[f->cell].synchronous)
 		why = ", as a synchronous cell does by design";

@@ -53,12 +53,18 @@ def received(t, message, place=(APP, 4, "wait_shared")):
 
 
 @pytest.mark.parametrize("message", ["RuntimeError: Task <T> got Future <F> attached to a different loop",
-                                     "RuntimeError: <asyncio.locks.Lock> is bound to a different event loop"])
+                                     "RuntimeError: Task <Task pending name='Task-2' coro=<main.<locals>.wait_shared() running at …"])
 def test_wrong_loop(tmp_path, message):
     t = Trace(tmp_path / "t.db")
     received(t, message)
     found, = t.findings("AS303")
     assert (found["severity"], found["line"]) == ("error", 4)
+
+
+def test_a_lock_of_another_loop(tmp_path):
+    t = Trace(tmp_path / "t.db")
+    t.task("work", ended=100, state="failed", exception="RuntimeError: <asyncio.locks.Lock object> is bound to a different event loop")
+    assert len(t.findings("AS303")) == 1
 
 
 def test_other_errors_and_libraries_are_no_wrong_loop(tmp_path):

@@ -257,6 +257,16 @@ def test_sequential_awaits_of_the_users_coroutine(tmp_path):
     assert (found["line"], found["function"], found["count"], found["cost_ms"], found["severity"]) == (4, "total", 8, 400, "note")
 
 
+def test_sequential_awaits_in_a_program_whose_source_is_there(tmp_path):
+    t = Trace(tmp_path / "t.db")
+    app = tmp_path / "app.py"
+    app.write_text(LOOP)
+    waits(t, 8, SLEEP, (APP, 3, "price"), (str(app), 4, "total"))
+    assert [f["line"] for f in t.findings("AS210")] == [4]
+    app.write_text(FLAT + LOOP)  # it has changed since: line 4 holds no await
+    assert not t.findings("AS210")
+
+
 def test_sequential_awaits_of_a_librarys_coroutine(tmp_path):
     t = Trace(tmp_path / "t.db")
     waits(t, 5, (LIB, 5, "Session.get"), (APP, 3, "main"))

@@ -145,7 +145,7 @@ TEST(a_recording_ends_with_three_lines_on_stderr)
 	int kept = dup(2), lines = 0;
 
 	dup2(to_err, 2);
-	trace_done(file.path);
+	trace_done(file.path, false);
 	dup2(kept, 2);
 	close(kept);
 	take(to_err, err, sizeof(err));
@@ -154,6 +154,33 @@ TEST(a_recording_ends_with_three_lines_on_stderr)
 	assert_int_equal(lines, 3);
 	assert_non_null(strstr(err, "no rule was checked"));
 	assert_non_null(strstr(err, "Next: awaitscope report /"));
+}
+
+TEST(a_quiet_recording_tells_nothing_and_stores_its_findings)
+{
+	cleanup(closep) int to_err = open("/tmp", O_TMPFILE | O_RDWR, 0600);
+	sqlite3 *sql = NULL;
+	sqlite3_stmt *rows = NULL;
+	int kept = dup(2);
+
+	assert_int_equal(sqlite3_open(file.path, &sql), SQLITE_OK);
+	assert_int_equal(sqlite3_exec(sql,
+				 "INSERT INTO finding VALUES ('AS999', 'of before', 'note', NULL, "
+				 "NULL, NULL, NULL, 1, NULL, '')",
+				 NULL, NULL, NULL),
+		SQLITE_OK);
+	dup2(to_err, 2);
+	trace_done(file.path, true);
+	dup2(kept, 2);
+	close(kept);
+	take(to_err, err, sizeof(err));
+	assert_string_equal(err, "");
+	assert_int_equal(sqlite3_prepare_v2(sql, "SELECT count(*) FROM finding", -1, &rows, NULL),
+		SQLITE_OK);
+	assert_int_equal(sqlite3_step(rows), SQLITE_ROW);
+	assert_int_equal(sqlite3_column_int(rows, 0), 0);
+	sqlite3_finalize(rows);
+	sqlite3_close(sql);
 }
 
 #define EACH(name) cmocka_unit_test_setup_teardown(name, make, drop)
@@ -170,6 +197,7 @@ int main(void)
 		EACH(help_is_0_and_has_an_example),
 		EACH(an_output_file_is_private_and_never_the_trace),
 		EACH(a_recording_ends_with_three_lines_on_stderr),
+		EACH(a_quiet_recording_tells_nothing_and_stores_its_findings),
 	};
 
 	return RUN_TESTS(tests);

@@ -1,0 +1,91 @@
+/* Reads files that a trace names, and finds loops in Python's text by its indentation. */
+#include "viewer/source_text.h"
+
+#include <ctype.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "probe/base/cleanup.h"
+
+#define INDENT_TAB 8
+#define FILE_MOST (64 << 20) /* bytes; of a larger one nothing is told */
+
+char *source_read(const char *path)
+{
+	cleanup(freep) char *text = NULL;
+	FILE *file;
+	struct stat st;
+	size_t n;
+
+	if (stat(path, &st) || !S_ISREG(st.st_mode) || st.st_size > FILE_MOST)
+		return NULL;
+	file = fopen(path, "re");
+	text = file ? malloc((size_t)st.st_size + 1) : NULL;
+	n = text ? fread(text, 1, (size_t)st.st_size, file) : 0;
+	if (text)
+		text[n] = '\0';
+	if (file)
+		fclose(file);
+	return TAKE(text);
+}
+
+struct text_line {
+	const char *at;
+	size_t n, indent;
+};
+
+static struct text_line line_of(const char *source, int line)
+{
+	struct text_line l = {.at = source};
+
+	for (; line > 1 && *l.at; line--) {
+		l.at += strcspn(l.at, "\n");
+		l.at += *l.at == '\n';
+	}
+	l.n = strcspn(l.at, "\n");
+	for (; l.n && isblank((unsigned char)*l.at); l.at++, l.n--)
+		l.indent += *l.at == '\t' ? INDENT_TAB : 1;
+	return l;
+}
+
+static bool begins(const struct text_line *l, const char *word)
+{
+	size_t n = strlen(word);
+
+	return l->n > n && !strncmp(l->at, word, n) && !isalnum((unsigned char)l->at[n]);
+}
+
+static bool has(const struct text_line *l, const char *word)
+{
+	size_t n = strlen(word);
+
+	for (size_t i = 0; i + n <= l->n; i++)
+		if (!strncmp(l->at + i, word, n))
+			return true;
+	return false;
+}
+
+bool source_awaits_in_loop(const char *source, int line)
+{
+	struct text_line here = line_of(source, line);
+	size_t indent = here.indent;
+
+	if (!has(&here, "await ") && !has(&here, "async "))
+		return false;
+	if (has(&here, " for "))
+		return true;
+	for (int i = line - 1; i > 0; i--) {
+		struct text_line l = line_of(source, i);
+
+		if (!l.n || *l.at == '#' || l.indent >= indent)
+			continue;
+		indent = l.indent;
+		if (begins(&l, "for") || begins(&l, "while") || begins(&l, "async for"))
+			return true;
+		if (begins(&l, "def") || begins(&l, "async def") || begins(&l, "class"))
+			return false;
+	}
+	return false;
+}
