@@ -114,9 +114,10 @@ def at_random_moments(tmp_path, once, longest_s):
 
 # ---- the target is killed ----
 
-# Words: 1 tasks created, 2 steps begun, 3 tasks awaited to their end, 4 sleeps on the loop's thread that are over.
+# Words: 1 tasks created, 2 steps begun, 3 tasks awaited to their end, 4 waits on the loop's thread that are over. Not by time.sleep():
+# that waits until a time (3.11), and a thread that loses the CPU just before it does not wait at all.
 WORKER = BOARD + """
-import asyncio, time
+import asyncio, select
 def count(at):
     board[at] += 1
 async def job():
@@ -134,7 +135,7 @@ async def main():
             await task
             count(2)
             count(3)
-        time.sleep(0.002)
+        select.select([], [], [], 0.002)
         count(4)
 asyncio.run(main())
 """
@@ -148,8 +149,8 @@ def kill_target(folder, after_s):
     time.sleep(after_s)
     os.kill(pid, signal.SIGKILL)
     status, err = ended(child)
-    created, begun, awaited, sleeps = board[1], board[2], board[3], board[4]
-    told = f"after {after_s * 1e3:.1f} ms: {created} tasks, {begun} steps, {awaited} awaited, {sleeps} sleeps; {err}"
+    created, begun, awaited, waits = board[1], board[2], board[3], board[4]
+    told = f"after {after_s * 1e3:.1f} ms: {created} tasks, {begun} steps, {awaited} awaited, {waits} waits; {err}"
     assert status == 128 + signal.SIGKILL, told
     trace = folder / "t.db"
     assert ask(trace, "PRAGMA integrity_check") == ("ok",)
@@ -160,8 +161,8 @@ def kill_target(folder, after_s):
     assert created + (begun > 0) <= tasks <= created + 2, f"{tasks} tasks in the trace; {told}"
     assert awaited <= done <= awaited + 1, f"{done} ends in the trace; {told}"
     assert begun - 1 <= steps <= begun, f"{steps} steps in the trace; {told}"
-    assert sleeps <= blocks <= sleeps + 1, f"{blocks} sleeps in the trace; {told}"
-    assert sum(loop["iterations"] > 0 for loop in read_report(trace)["loops"]) == (awaited > 0), told
+    assert waits <= blocks <= waits + 1, f"{blocks} waits in the trace; {told}"
+    assert any(loop["iterations"] for loop in read_report(trace)["loops"]) or not awaited, told
     return begun
 
 
