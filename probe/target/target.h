@@ -12,6 +12,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "probe/target/constants.h"
 #include "probe/target/memory.h"
 
 #define TARGET_FRAMES_MAX                                                                          \
@@ -55,6 +56,8 @@ int target_open_at(const struct memory *memory, int minor, const uint64_t symbol
 	struct target **ret, const char **ret_why);
 void target_free(struct target *target); /* accepts NULL */
 int target_minor(const struct target *target);
+/* What a program in the kernel has to know of it: addresses and the layout that was proven. */
+void target_constants(const struct target *target, struct target_constants *ret);
 
 /* The thread state whose thread_id (pthread_self()) that is. -ENOENT: none. */
 int target_thread_find(struct target *target, uint64_t thread_id, uint64_t *ret_thread);
