@@ -11,8 +11,6 @@
 
 /* Every address is one in the target; 0: not known. */
 struct target_constants {
-	struct layout layout;  /* proven on the target */
-	uint32_t unused;       /* keeps what follows aligned */
 	uint64_t runtime;      /* _PyRuntime */
 	uint64_t runtime_size; /* 0: its symbol does not tell */
 	/*
@@ -23,6 +21,7 @@ struct target_constants {
 	uint64_t gil_begin, gil_end;
 	uint64_t gil_last_holder; /* address of the pointer to the thread state that took it last */
 	uint64_t code_type, str_type, bytes_type;
+	struct layout layout; /* proven on the target */
 };
 
 #endif

@@ -84,8 +84,9 @@ struct points {
 	} object[POINT_OBJECTS];
 	uint32_t count;
 	struct point point[POINTS_MAX]; /* in order of enum point_kind */
-	const char *why[POINT_KINDS];   /* NULL: there is at least one; else a clause that tells why
-					   not */
+	/* NULL: there is at least one of this kind; else a clause that tells why not. */
+	const char *why[POINT_KINDS];
+	bool ends_whole; /* every way back from a step passes a POINT_STEP_END */
 };
 
 /*
