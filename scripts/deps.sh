@@ -9,8 +9,8 @@
 # but one: CPython's own tests are packaged by version.
 set -eu
 
-# A compiler, the build system, the two libraries awaitscope links, Python's headers; then what runs a notebook.
-run='gcc libc6-dev cmake ninja-build pkgconf libsqlite3-dev libjansson-dev python3-dev
+# Compilers, the build system, the libraries awaitscope is built from, Python's headers; then what runs a notebook.
+run='gcc g++ libc6-dev cmake ninja-build pkgconf libsqlite3-dev libjansson-dev libtomlplusplus-dev python3-dev
 	python3-ipykernel python3-nbclient'
 
 # The second compiler, the unit test library, the runners of live tests, and what their notebooks and commands use.

@@ -24,22 +24,34 @@ typedef LIST(struct condition) condition_list;
 
 /* A sentence that tells what is wrong with the text, in `why`; -EINVAL. */
 int condition_parse(const char *text, struct condition *ret, char *why, size_t size);
-/* Fills the outcomes; true if the check passes. */
-bool conditions_judge(
-	const struct report *report, condition_list *conditions, bool allow_unchecked);
+/* Each measure with its unit and meaning, for --help. */
+void measures_print(FILE *out);
 /* Does a condition that failed count this finding? */
 bool finding_fails(const condition_list *conditions, const struct finding *finding);
 /* "lag.p99=50ms: 497 ms", "AS102: not checked (needs agent)". */
 void outcome_print(const struct report *report, const struct condition *condition, FILE *out);
 
+struct check { /* one judgement, for all forms that tell it */
+	condition_list conditions;
+	bool allow_unchecked, passed;
+	bool quiet, verbose, no_color; /* of the text */
+	const struct allowlist *allow; /* NULL: none */
+};
+
+/* Is this condition met, so that it does not fail the check? */
+bool condition_passes(const struct check *check, const struct condition *condition);
+/* What was found, each condition's outcome, what was suppressed; the last line is the outcome. */
+void check_text(const struct check *check, const struct report *report, FILE *out);
+/* Fills the outcomes. */
+void check_judge(struct check *check, const struct report *report);
 /* 0, -ENOMEM, -EIO. */
-int check_junit(const struct report *report, const condition_list *conditions, bool allow_unchecked,
-	FILE *out);
-int check_sarif(const struct report *report, FILE *out);
+int check_junit(const struct check *check, const struct report *report, FILE *out);
+int check_sarif(const struct check *check, const struct report *report, FILE *out);
 /* Annotations for stdout; the summary is Markdown. */
-void check_github(const struct report *report, FILE *out);
-void check_summary(
-	const struct report *report, const condition_list *conditions, bool passed, FILE *out);
+int check_github(const struct check *check, const struct report *report, FILE *out);
+int check_summary(const struct check *check, const struct report *report, FILE *out);
+/* "2 findings suppressed: 1 by # awaitscope: ignore, 1 by awaitscope.toml". */
+void suppressed_print(const struct report *report, FILE *out);
 
 struct location {   /* in the files that people have: a notebook, a script */
 	char *path; /* relative to the current folder where below it; NULL: none */

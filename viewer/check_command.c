@@ -7,22 +7,23 @@
 #include <getopt.h>
 #include <stdarg.h>
 #include <stdlib.h>
-#include <unistd.h>
+#include <sys/stat.h>
 
 #include "probe/base/cleanup.h"
 #include "probe/base/text.h"
 #include "probe/base/units.h"
 #include "viewer/check.h"
-#include "viewer/screen.h"
+#include "viewer/config.h"
 
 #define EXIT_FAILED 1
 #define EXIT_WRONG 2
 #define WHY_BYTES 1024
 
 struct check_command {
-	const char *trace, *junit, *sarif;
-	bool github, allow_unchecked, quiet, verbose, no_color;
-	condition_list conditions;
+	const char *trace, *junit, *sarif, *config_path;
+	bool github;
+	struct check check;
+	struct config config;
 	struct report_options read;
 };
 
@@ -30,6 +31,8 @@ static const char usage[] =
 	"Usage: awaitscope check [OPTION]... TRACE\n"
 	"Judge a recorded trace; exit status 1 if it fails.\n"
 	"\n"
+	"  --config FILE       settings; awaitscope.toml or pyproject.toml, with its table\n"
+	"                      [tool.awaitscope], is looked for from the current folder upward\n"
 	"  --fail-on COND      may be given several times; error if it is not given. COND is\n"
 	"                      a rule (AS102: any finding of it; AS102:3: three or more),\n"
 	"                      a severity (note, warning, error: that one or worse), or\n"
@@ -41,31 +44,49 @@ static const char usage[] =
 	"  --stall TIME        what counts as a stall; not below what the trace was recorded with\n"
 	"  --min-block TIME    blocking calls to count; not below what the trace was recorded "
 	"with\n"
+	"  --await-timeout TIME  how long an await without a timeout may be pending (30s)\n"
 	"  -q, --quiet         only the outcome\n"
-	"  -v, --verbose       findings that fail no condition, too\n"
+	"  -v, --verbose       also findings that fail no condition, and those that are "
+	"suppressed\n"
 	"  --no-color          no colours on a terminal either (NO_COLOR does the same)\n"
 	"  --help              this text\n"
 	"\n"
-	"Example:\n"
+	"Measures, each of all loops together or of the worst one; a check fails above the "
+	"limit:\n";
+
+static const char usage_end[] =
+	"\n"
+	"Settings are TOML: fail-on, allow-unchecked, stall, min-block and await-timeout "
+	"as\n"
+	"the options, and tables [[allow]] with rule, file, function (patterns) and reason. "
+	"Findings\n"
+	"that one matches, or whose line has the comment # awaitscope: ignore[AS101], fail "
+	"nothing\n"
+	"and are counted. Options go before settings.\n"
+	"\n"
+	"Examples:\n"
 	"  awaitscope check --fail-on error --fail-on lag.p99=50ms --sarif awaitscope.sarif "
 	"trace.db\n"
 	"\n"
 	"Exit status: 0 passed, 1 failed, 2 wrong usage or no readable trace.\n";
 
 enum {
-	OPTION_fail_on = 256,
+	OPTION_config = 256,
+	OPTION_fail_on,
 	OPTION_allow_unchecked,
 	OPTION_junit,
 	OPTION_sarif,
 	OPTION_github,
 	OPTION_stall,
 	OPTION_min_block,
+	OPTION_await_timeout,
 	OPTION_no_color,
 	OPTION_help,
 	OPTION_later
 };
 
 static const struct option long_options[] = {
+	{"config", required_argument, NULL, OPTION_config},
 	{"fail-on", required_argument, NULL, OPTION_fail_on},
 	{"allow-unchecked", no_argument, NULL, OPTION_allow_unchecked},
 	{"junit", required_argument, NULL, OPTION_junit},
@@ -73,13 +94,12 @@ static const struct option long_options[] = {
 	{"github", no_argument, NULL, OPTION_github},
 	{"stall", required_argument, NULL, OPTION_stall},
 	{"min-block", required_argument, NULL, OPTION_min_block},
+	{"await-timeout", required_argument, NULL, OPTION_await_timeout},
 	{"quiet", no_argument, NULL, 'q'},
 	{"verbose", no_argument, NULL, 'v'},
 	{"no-color", no_argument, NULL, OPTION_no_color},
 	{"help", no_argument, NULL, OPTION_help},
-	{"config", required_argument, NULL, OPTION_later},
 	{"baseline", required_argument, NULL, OPTION_later},
-	{"await-timeout", required_argument, NULL, OPTION_later},
 	{NULL, 0, NULL, 0},
 };
 
@@ -115,9 +135,10 @@ static int threshold_set(const char *option, const char *text, uint64_t *ret_ns)
 	return 0;
 }
 
-static int condition_add(struct check_command *command, const char *text)
+/* `from` is what the user calls the place of this condition. */
+static int condition_add(struct check_command *command, const char *from, const char *text)
 {
-	struct condition *c = list_add(&command->conditions);
+	struct condition *c = list_add(&command->check.conditions);
 	char why[WHY_BYTES];
 
 	if (!c) {
@@ -125,7 +146,7 @@ static int condition_add(struct check_command *command, const char *text)
 		return EXIT_WRONG;
 	}
 	if (condition_parse(text, c, why, sizeof(why))) {
-		complain("--fail-on %s: %s", text, why);
+		complain("%s %s: %s", from, text, why);
 		return EXIT_WRONG;
 	}
 	return 0;
@@ -134,10 +155,13 @@ static int condition_add(struct check_command *command, const char *text)
 static int option_take(struct check_command *command, int option, const char *name)
 {
 	switch (option) {
+	case OPTION_config:
+		command->config_path = optarg;
+		return 0;
 	case OPTION_fail_on:
-		return condition_add(command, optarg);
+		return condition_add(command, "--fail-on", optarg);
 	case OPTION_allow_unchecked:
-		command->allow_unchecked = true;
+		command->check.allow_unchecked = true;
 		return 0;
 	case OPTION_junit:
 		command->junit = optarg;
@@ -152,17 +176,19 @@ static int option_take(struct check_command *command, int option, const char *na
 		return threshold_set("--stall", optarg, &command->read.stall_ns);
 	case OPTION_min_block:
 		return threshold_set("--min-block", optarg, &command->read.min_block_ns);
+	case OPTION_await_timeout:
+		return threshold_set("--await-timeout", optarg, &command->read.await_timeout_ns);
 	case OPTION_no_color:
-		command->no_color = true;
+		command->check.no_color = true;
 		return 0;
 	case OPTION_later:
 		complain("--%s is not in this version yet; see awaitscope check --help", name);
 		return EXIT_WRONG;
 	case 'q':
-		command->quiet = true;
+		command->check.quiet = true;
 		return 0;
 	default:
-		command->verbose = true;
+		command->check.verbose = true;
 		return 0;
 	}
 }
@@ -177,6 +203,8 @@ static int arguments_parse(int argc, char **argv, struct check_command *command)
 	while ((option = getopt_long(argc, argv, ":qv", long_options, &index)) != -1) {
 		if (option == OPTION_help) {
 			fputs(usage, stdout);
+			measures_print(stdout);
+			fputs(usage_end, stdout);
 			return 1;
 		}
 		if (option == ':' || option == '?') {
@@ -197,120 +225,128 @@ static int arguments_parse(int argc, char **argv, struct check_command *command)
 		return EXIT_WRONG + 1;
 	}
 	command->trace = argv[optind];
-	if (!command->conditions.n && condition_add(command, "error"))
-		return EXIT_WRONG + 1;
 	return 0;
 }
 
-static void finding_print(struct screen *screen, const struct finding *f, bool fails)
+/* What the command line says goes before the file; error if neither names a condition. */
+static int config_apply(struct check_command *command)
 {
-	cleanup(freep) char *message = text_for_terminal(f->message, 0);
-	cleanup(freep) char *advice = text_for_terminal(f->advice, 0);
-	char head[64];
-	int n = snprintf(head, sizeof(head), "%s %-7s ", f->rule->id, severity_name(f->severity));
+	struct config *config = &command->config;
+	struct report_options *read = &command->read;
+	bool given = command->check.conditions.n > 0;
+	char why[WHY_BYTES];
+	int rc = 0;
 
-	screen_put(screen, fails ? STYLE_red : STYLE_plain, head);
-	screen_wrap(screen, STYLE_plain, message ? message : "", (size_t)n, (size_t)n);
-	if (!fails || !advice || !*advice)
-		return;
-	fprintf(screen->out, "%*s", n, "");
-	screen_wrap(screen, STYLE_plain, advice, (size_t)n, (size_t)n);
-}
-
-static void outcome_show(
-	const struct check_command *command, const struct report *report, bool passed)
-{
-	struct screen screen;
-
-	screen_init(&screen, stdout, command->no_color);
-	for (size_t i = 0; i < report->findings.n && !command->quiet; i++) {
-		const struct finding *f = &report->findings.at[i];
-		bool fails = finding_fails(&command->conditions, f);
-
-		if (fails || command->verbose)
-			finding_print(&screen, f, fails);
+	if (config_read(command->config_path, why, sizeof(why), config)) {
+		complain("%s", why);
+		return EXIT_WRONG;
 	}
-	for (size_t i = 0; i < command->conditions.n && !command->quiet; i++) {
-		const struct condition *c = &command->conditions.at[i];
-		bool fails = c->failed || (c->unchecked && !command->allow_unchecked);
-		cleanup(freep) char *outcome = NULL, *safe = NULL;
-		size_t size;
-		FILE *text = open_memstream(&outcome, &size);
+	command->check.allow_unchecked |= config->allow_unchecked;
+	read->stall_ns = read->stall_ns ? read->stall_ns : config->stall_ns;
+	read->min_block_ns = read->min_block_ns ? read->min_block_ns : config->min_block_ns;
+	if (!read->await_timeout_ns)
+		read->await_timeout_ns = config->await_timeout_ns;
+	if (config->path)
+		read->allow = &config->allow;
+	command->check.allow = read->allow;
+	for (size_t i = 0; i < config->fail_on.n && !given && !rc; i++) {
+		cleanup(freep) char *from = NULL;
 
-		if (!text)
-			continue;
-		outcome_print(report, c, text);
-		fclose(text);
-		safe = text_for_terminal(outcome, 0);
-		screen_put(
-			&screen, fails ? STYLE_red : STYLE_plain, fails ? "failed  " : "passed  ");
-		screen_wrap(&screen, STYLE_plain, safe ? safe : "", 8, 8);
+		if (asprintf(&from, "%s: fail-on", config->path) < 0)
+			from = NULL;
+		rc = condition_add(command, from ? from : "fail-on", config->fail_on.at[i]);
 	}
-	printf("awaitscope check: %s\n", passed ? "passed" : "failed");
+	if (!rc && !command->check.conditions.n)
+		rc = condition_add(command, "--fail-on", "error");
+	return rc;
 }
 
-typedef int (*form_fn)(const struct check_command *command, const struct report *report, FILE *out);
-
-static int junit_write(const struct check_command *command, const struct report *report, FILE *out)
-{
-	return check_junit(report, &command->conditions, command->allow_unchecked, out);
-}
-
-static int sarif_write(const struct check_command *command, const struct report *report, FILE *out)
-{
-	(void)command;
-	return check_sarif(report, out);
-}
+typedef int (*form_fn)(const struct check *check, const struct report *report, FILE *out);
 
 static int form_write(const struct check_command *command, const struct report *report,
-	const char *path, form_fn write)
+	const char *path, int flags, form_fn write)
 {
-	int fd, rc;
+	int fd, rc, error;
 	FILE *out;
 
-	if (!path)
+	if (!path || !*path)
 		return 0;
-	fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
-	out = fd < 0 ? NULL : fdopen(fd, "w");
+	fd = open(path, O_WRONLY | O_CREAT | O_CLOEXEC | flags, 0600);
+	out = fd < 0 ? NULL : fdopen(fd, flags & O_APPEND ? "a" : "w");
 	if (!out) {
 		complain("cannot write %s: %s", path, strerror(errno));
 		return EXIT_WRONG;
 	}
-	rc = write(command, report, out);
-	if (fclose(out) || rc) {
-		complain("cannot write %s: %s", path, rc ? strerror(-rc) : strerror(errno));
+	errno = 0;
+	rc = write(&command->check, report, out);
+	error = rc == -ENOMEM ? ENOMEM : rc && errno ? errno : -rc;
+	if (fclose(out) && !error)
+		error = errno;
+	if (error)
+		complain("cannot write %s: %s", path, strerror(error));
+	return error ? EXIT_WRONG : 0;
+}
+
+static int forms_write(const struct check_command *command, const struct report *report)
+{
+	const char *summary = command->github ? getenv("GITHUB_STEP_SUMMARY") : NULL;
+	int rc = form_write(command, report, command->junit, O_TRUNC, check_junit);
+
+	if (!rc)
+		rc = form_write(command, report, command->sarif, O_TRUNC, check_sarif);
+	if (!rc)
+		rc = form_write(command, report, summary, O_APPEND, check_summary);
+	if (!rc && command->github && check_github(&command->check, report, stdout)) {
+		complain("out of memory");
+		rc = EXIT_WRONG;
+	}
+	return rc;
+}
+
+static bool is_same(const char *one, const char *other)
+{
+	struct stat a, b;
+
+	return one && other && !stat(one, &a) && !stat(other, &b) && a.st_dev == b.st_dev &&
+	       a.st_ino == b.st_ino && S_ISREG(a.st_mode);
+}
+
+/* What is written must not go over what is read, nor one form over the other. */
+static int outputs_check(const struct check_command *command)
+{
+	const char *const outputs[] = {command->junit, command->sarif};
+	const char *const inputs[] = {command->trace, command->config.path};
+
+	for (size_t i = 0; i < 2; i++) {
+		for (size_t k = 0; k < sizeof(inputs) / sizeof(*inputs); k++)
+			if (is_same(outputs[i], inputs[k])) {
+				complain(
+					"%s is what is to be judged by; name another file to write",
+					outputs[i]);
+				return EXIT_WRONG;
+			}
+		if (outputs[i] && !*outputs[i]) {
+			complain("no file is named \"\"; see awaitscope check --help");
+			return EXIT_WRONG;
+		}
+	}
+	if (command->junit && command->sarif &&
+		(!strcmp(command->junit, command->sarif) ||
+			is_same(command->junit, command->sarif))) {
+		complain("--junit and --sarif both name %s", command->sarif);
 		return EXIT_WRONG;
 	}
 	return 0;
 }
 
-static int github_write(
-	const struct check_command *command, const struct report *report, bool passed)
+static void read_complain(struct trace *trace, int rc)
 {
-	const char *path = getenv("GITHUB_STEP_SUMMARY");
-	FILE *out;
-
-	if (!command->github)
-		return 0;
-	check_github(report, stdout);
-	if (!path || !*path)
-		return 0;
-	out = fopen(path, "ae");
-	if (!out) {
-		complain("cannot write %s: %s", path, strerror(errno));
-		return EXIT_WRONG;
-	}
-	check_summary(report, &command->conditions, passed, out);
-	return fclose(out) ? EXIT_WRONG : 0;
-}
-
-/* The reports must not be written over the trace. */
-static bool is_trace(const struct check_command *command, const char *path)
-{
-	cleanup(freep) char *a = path ? realpath(path, NULL) : NULL;
-	cleanup(freep) char *b = realpath(command->trace, NULL);
-
-	return a && b && !strcmp(a, b);
+	if (rc == -ERANGE)
+		complain("%s was recorded with higher thresholds than asked for: --stall and "
+			 "--min-block can only be raised",
+			trace_path(trace));
+	else
+		complain("%s", rc == -ENOMEM ? "out of memory" : trace_why(trace));
 }
 
 static int check_run(struct check_command *command)
@@ -318,37 +354,31 @@ static int check_run(struct check_command *command)
 	cleanup(trace_freep) struct trace *trace = NULL;
 	cleanup(report_freep) struct report *report = NULL;
 	char why[WHY_BYTES];
-	bool passed;
-	int rc;
+	int rc = config_apply(command);
 
+	if (!rc)
+		rc = outputs_check(command);
+	if (rc)
+		return rc;
 	if (trace_open(command->trace, why, sizeof(why), &trace)) {
 		complain("%s", why);
 		return EXIT_WRONG;
 	}
-	if (is_trace(command, command->junit) || is_trace(command, command->sarif)) {
-		complain("%s is the trace itself; name another file", command->trace);
-		return EXIT_WRONG;
-	}
 	rc = report_read(trace, &command->read, &report);
 	if (rc) {
-		complain("%s", rc == -ERANGE
-				       ? "the trace was recorded with higher thresholds than asked "
-					 "for: --stall and --min-block can only be raised"
-			       : rc == -ENOMEM ? "out of memory"
-					       : trace_why(trace));
+		read_complain(trace, rc);
 		return EXIT_WRONG;
 	}
-	passed = conditions_judge(report, &command->conditions, command->allow_unchecked);
-	outcome_show(command, report, passed);
-	if (form_write(command, report, command->junit, junit_write) ||
-		form_write(command, report, command->sarif, sarif_write) ||
-		github_write(command, report, passed))
-		return EXIT_WRONG;
+	check_judge(&command->check, report);
+	rc = forms_write(command, report);
+	if (rc)
+		return rc;
+	check_text(&command->check, report, stdout);
 	if (fflush(stdout)) {
 		complain("cannot write the outcome: %s", strerror(errno));
 		return EXIT_WRONG;
 	}
-	return passed ? 0 : EXIT_FAILED;
+	return command->check.passed ? 0 : EXIT_FAILED;
 }
 
 int check_main(int argc, char **argv)
@@ -357,6 +387,7 @@ int check_main(int argc, char **argv)
 	int rc = arguments_parse(argc, argv, &command);
 
 	rc = rc ? rc - 1 : check_run(&command);
-	free(command.conditions.at);
+	free(command.check.conditions.at);
+	config_free(&command.config);
 	return rc;
 }

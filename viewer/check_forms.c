@@ -57,14 +57,32 @@ static bool is_gated(const condition_list *conditions, const struct rule *rule)
 	return false;
 }
 
-static void rule_case(const struct report *report, const condition_list *conditions,
-	const struct rule *rule, bool allowed, FILE *out)
+/* A finding that was decided about is told, and fails nothing. */
+static void suppressed_case(const struct report *report, const struct rule *rule, FILE *out)
 {
+	for (size_t i = 0; i < report->suppressed.n; i++) {
+		const struct finding *f = &report->suppressed.at[i];
+
+		if (f->rule != rule)
+			continue;
+		fputs("      <system-out>suppressed by ", out);
+		xml_print(out, f->suppressed);
+		fputs(": ", out);
+		xml_print(out, f->message);
+		fputs("</system-out>\n", out);
+	}
+}
+
+static void rule_case(
+	const struct report *report, const struct check *check, const struct rule *rule, FILE *out)
+{
+	const condition_list *conditions = &check->conditions;
+
 	fprintf(out, "    <testcase classname=\"awaitscope.rules\" name=\"%s %s\" time=\"0\">\n",
 		rule->id, rule->name);
 	if (!rule_checked(report, rule))
 		fprintf(out,
-			!allowed && is_gated(conditions, rule)
+			!check->allow_unchecked && is_gated(conditions, rule)
 				? "      <failure type=\"unchecked\" message=\"not checked, needs "
 				  "%s\"/>\n"
 				: "      <skipped message=\"not checked, needs %s\"/>\n",
@@ -73,11 +91,12 @@ static void rule_case(const struct report *report, const condition_list *conditi
 		if (report->findings.at[i].rule == rule &&
 			finding_fails(conditions, &report->findings.at[i]))
 			failure_print(out, &report->findings.at[i]);
+	suppressed_case(report, rule, out);
 	fputs("    </testcase>\n", out);
 }
 
-static void measure_case(
-	const struct report *report, const struct condition *c, bool allowed, FILE *out)
+static void measure_case(const struct report *report, const struct check *check,
+	const struct condition *c, FILE *out)
 {
 	cleanup(freep) char *outcome = NULL;
 	size_t size;
@@ -90,7 +109,7 @@ static void measure_case(
 	fputs("    <testcase classname=\"awaitscope.measures\" name=\"", out);
 	xml_print(out, c->text);
 	fputs("\" time=\"0\">", out);
-	if (c->failed || (c->unchecked && !allowed)) {
+	if (!condition_passes(check, c)) {
 		fputs("<failure type=\"limit\" message=\"", out);
 		xml_print(out, outcome ? outcome : c->text);
 		fputs("\"/>", out);
@@ -100,8 +119,7 @@ static void measure_case(
 	fputs("</testcase>\n", out);
 }
 
-int check_junit(
-	const struct report *report, const condition_list *conditions, bool allowed, FILE *out)
+int check_junit(const struct check *check, const struct report *report, FILE *out)
 {
 	cleanup(freep) char *cases = NULL;
 	size_t size, tests = rules_count, failures = 0, skipped = 0;
@@ -110,10 +128,10 @@ int check_junit(
 	if (!body)
 		return -ENOMEM;
 	for (size_t i = 0; i < rules_count; i++)
-		rule_case(report, conditions, &rules[i], allowed, body);
-	for (size_t i = 0; i < conditions->n; i++)
-		if (conditions->at[i].measure) {
-			measure_case(report, &conditions->at[i], allowed, body);
+		rule_case(report, check, &rules[i], body);
+	for (size_t i = 0; i < check->conditions.n; i++)
+		if (check->conditions.at[i].measure) {
+			measure_case(report, check, &check->conditions.at[i], body);
 			tests++;
 		}
 	if (fclose(body))
@@ -154,7 +172,7 @@ static void command_print(FILE *out, const char *raw, bool property)
 	}
 }
 
-void check_github(const struct report *report, FILE *out)
+int check_github(const struct check *check, const struct report *report, FILE *out)
 {
 	static const char *const commands[] = {
 		[SEVERITY_note] = "notice",
@@ -167,7 +185,7 @@ void check_github(const struct report *report, FILE *out)
 		struct location at = {0};
 
 		if (location_find(report, f, &at))
-			continue;
+			return -ENOMEM;
 		fprintf(out, "::%s ", commands[f->severity]);
 		if (at.path) {
 			fputs("file=", out);
@@ -183,6 +201,7 @@ void check_github(const struct report *report, FILE *out)
 		fputc('\n', out);
 		free(at.path);
 	}
+	return 0;
 }
 
 /* In a table's cell; nothing of a target may begin HTML or Markdown. */
@@ -204,34 +223,50 @@ static void markdown_print(FILE *out, const char *raw)
 	}
 }
 
-void check_summary(
-	const struct report *report, const condition_list *conditions, bool passed, FILE *out)
+static void summary_findings(const struct check *check, const struct report *report, FILE *out)
 {
-	fprintf(out, "## awaitscope: %s\n\n", passed ? "passed" : "failed");
-	markdown_print(out, report->verdict);
-	fputs("\n\n| rule | severity | cost | finding |\n|---|---|---|---|\n", out);
+	if (!report->findings.n)
+		return;
+	fputs("| rule | severity | cost | finding |\n|---|---|---|---|\n", out);
 	for (size_t i = 0; i < report->findings.n; i++) {
 		const struct finding *f = &report->findings.at[i];
+		const char *bold = finding_fails(&check->conditions, f) ? "**" : "";
 
-		fprintf(out, "| %s%s%s %s | %s | %s | ", finding_fails(conditions, f) ? "**" : "",
-			f->rule->id, finding_fails(conditions, f) ? "**" : "", f->rule->name,
+		fprintf(out, "| %s%s%s %s | %s | %s | ", bold, f->rule->id, bold, f->rule->name,
 			severity_name(f->severity), f->costed ? time_text(f->cost_ns) : "");
 		markdown_print(out, f->message);
 		fputs(" |\n", out);
 	}
 	fputc('\n', out);
+}
+
+int check_summary(const struct check *check, const struct report *report, FILE *out)
+{
+	const condition_list *conditions = &check->conditions;
+
+	fprintf(out, "## awaitscope: %s\n\n", check->passed ? "passed" : "failed");
+	markdown_print(out, report->verdict);
+	fputs("\n\n", out);
+	summary_findings(check, report, out);
 	for (size_t i = 0; i < conditions->n; i++) {
 		cleanup(freep) char *outcome = NULL;
 		size_t size;
 		FILE *text = open_memstream(&outcome, &size);
 
 		if (!text)
-			return;
+			return -ENOMEM;
 		outcome_print(report, &conditions->at[i], text);
 		fclose(text);
-		fputs("* ", out);
+		fprintf(out, "* %s: ",
+			condition_passes(check, &conditions->at[i]) ? "passed" : "failed");
 		markdown_print(out, outcome);
 		fputc('\n', out);
 	}
+	if (report->suppressed.n) {
+		fputs("* ", out);
+		suppressed_print(report, out);
+		fputc('\n', out);
+	}
 	fputs("\n", out);
+	return ferror(out) ? -EIO : 0;
 }

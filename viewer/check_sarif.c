@@ -98,17 +98,24 @@ static json_t *result_json(const struct report *report, const struct finding *f)
 		"partialFingerprints", "awaitscope/v1", fingerprint, "properties", "costMs",
 		f->costed ? json_real((double)(f->cost_ns / 1000) / 1000.0) : json_null(),
 		"evidence", json_loads(f->evidence, 0, NULL));
+	if (f->suppressed)
+		json_object_set_new(result, "suppressions",
+			json_pack("[{s:s,s:o}]", "kind",
+				strcmp(f->suppressed, IGNORE_COMMENT) ? "external" : "inSource",
+				"justification", text(f->suppressed)));
 	free(at.path);
 	return result;
 }
 
-int check_sarif(const struct report *report, FILE *out)
+int check_sarif(const struct check *check, const struct report *report, FILE *out)
 {
 	json_t *results = json_array(), *root;
 	int rc = 0;
 
 	for (size_t i = 0; i < report->findings.n && !rc; i++)
 		rc = json_array_append_new(results, result_json(report, &report->findings.at[i]));
+	for (size_t i = 0; i < report->suppressed.n && !rc; i++)
+		rc = json_array_append_new(results, result_json(report, &report->suppressed.at[i]));
 	root = json_pack("{s:s,s:s,s:[{s:{s:{s:s,s:s,s:o}},s:[{s:b}],s:s,s:o}]}", "$schema",
 		SCHEMA_URI, "version", "2.1.0", "runs", "tool", "driver", "name", "awaitscope",
 		"version", AWAITSCOPE_VERSION, "rules", rules_json(), "invocations",

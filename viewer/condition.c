@@ -14,6 +14,7 @@ struct measure {
 	bool is_time;                                               /* in ms */
 	double (*value)(const struct report *report, size_t which); /* NAN: not known */
 	size_t which;
+	const char *doc;
 };
 
 /* Of the user's loops, the worst; NAN where one of them was not measured. */
@@ -90,6 +91,23 @@ static double blocking_value(const struct report *report, size_t which)
 	return ns / NS_PER_MS;
 }
 
+static double cpu_value(const struct report *report, size_t which)
+{
+	double ns = 0;
+
+	(void)which;
+	if (!strcmp(report->coverage.sensor[COVERAGE_causes], "none"))
+		return NAN;
+	for (size_t i = 0; i < report->loops.n; i++) {
+		const struct loop *l = &report->loops.at[i];
+
+		ns += l->machinery ? 0
+				   : (double)(causes_family(&l->causes, FAMILY_CPU) +
+					      l->causes.ns[CAUSE_gc]);
+	}
+	return report->loops.n ? ns / NS_PER_MS : NAN;
+}
+
 static double leaked_value(const struct report *report, size_t which)
 {
 	if (!strcmp(report->coverage.sensor[COVERAGE_tasks], "none"))
@@ -98,21 +116,36 @@ static double leaked_value(const struct report *report, size_t which)
 }
 
 static const struct measure measures[] = {
-	{"lag.p50", true, lag_value, offsetof(struct lag, p50_ns)},
-	{"lag.p90", true, lag_value, offsetof(struct lag, p90_ns)},
-	{"lag.p99", true, lag_value, offsetof(struct lag, p99_ns)},
-	{"lag.max", true, lag_value, offsetof(struct lag, max_ns)},
-	{"timer_late.p50", true, timer_value, offsetof(struct lag, p50_ns)},
-	{"timer_late.p90", true, timer_value, offsetof(struct lag, p90_ns)},
-	{"timer_late.p99", true, timer_value, offsetof(struct lag, p99_ns)},
-	{"timer_late.max", true, timer_value, offsetof(struct lag, max_ns)},
-	{"stalls", false, stalls_value, 0},
-	{"stall", true, stalls_value, 1},
-	{"blocking", true, blocking_value, 0},
-	{"leaked", false, leaked_value, offsetof(struct report, leaks.n)},
-	{"findings", false, count_value, offsetof(struct report, findings.n)},
-	{"lost", false, lost_value, 0},
+	{"lag.p50", true, lag_value, offsetof(struct lag, p50_ns),
+		"time until the loop next polls: the median over all observed time"},
+	{"lag.p90", true, lag_value, offsetof(struct lag, p90_ns), "its 90th percentile"},
+	{"lag.p99", true, lag_value, offsetof(struct lag, p99_ns), "its 99th percentile"},
+	{"lag.max", true, lag_value, offsetof(struct lag, max_ns),
+		"the longest time the loop was held"},
+	{"timer_late.p50", true, timer_value, offsetof(struct lag, p50_ns),
+		"how late timers were: the median"},
+	{"timer_late.p90", true, timer_value, offsetof(struct lag, p90_ns), "its 90th percentile"},
+	{"timer_late.p99", true, timer_value, offsetof(struct lag, p99_ns), "its 99th percentile"},
+	{"timer_late.max", true, timer_value, offsetof(struct lag, max_ns), "the latest of them"},
+	{"stalls", false, stalls_value, 0, "times the loop was held for --stall or longer"},
+	{"stall", true, stalls_value, 1, "how long in all"},
+	{"blocking", true, blocking_value, 0, "blocking calls in all"},
+	{"cpu", true, cpu_value, 0, "CPU time on loop threads, collections included"},
+	{"leaked", false, leaked_value, offsetof(struct report, leaks.n), "leaked tasks"},
+	{"findings", false, count_value, offsetof(struct report, findings.n), "of any severity"},
+	{"lost", false, lost_value, 0, "records that could not be kept"},
 };
+
+void measures_print(FILE *out)
+{
+	char asked[64];
+
+	for (size_t i = 0; i < sizeof(measures) / sizeof(*measures); i++) {
+		snprintf(asked, sizeof(asked), "%s=%s", measures[i].name,
+			measures[i].is_time ? "TIME" : "N");
+		fprintf(out, "    %-20s%s\n", asked, measures[i].doc);
+	}
+}
 
 static int measure_parse(
 	const char *text, const char *equals, struct condition *ret, char *why, size_t size)
@@ -220,17 +253,18 @@ static void condition_judge(const struct report *report, struct condition *c)
 	c->failed = c->findings >= c->least;
 }
 
-bool conditions_judge(const struct report *report, condition_list *conditions, bool allow_unchecked)
+bool condition_passes(const struct check *check, const struct condition *c)
 {
-	bool passed = true;
+	return !c->failed && (!c->unchecked || check->allow_unchecked);
+}
 
-	for (size_t i = 0; i < conditions->n; i++) {
-		struct condition *c = &conditions->at[i];
-
-		condition_judge(report, c);
-		passed &= !c->failed && (!c->unchecked || allow_unchecked);
+void check_judge(struct check *check, const struct report *report)
+{
+	check->passed = true;
+	for (size_t i = 0; i < check->conditions.n; i++) {
+		condition_judge(report, &check->conditions.at[i]);
+		check->passed &= condition_passes(check, &check->conditions.at[i]);
 	}
-	return passed;
 }
 
 bool finding_fails(const condition_list *conditions, const struct finding *finding)

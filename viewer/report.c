@@ -303,6 +303,7 @@ int report_read(struct trace *trace, const struct report_options *options, struc
 		blocking_weigh,
 		leaks_read,
 		findings_read,
+		findings_suppress,
 		verdict_write,
 	};
 	cleanup(report_freep) struct report *report = calloc(1, sizeof(*report));
@@ -340,6 +341,9 @@ void report_free(struct report *report)
 	for (size_t i = 0; i < report->findings.n; i++)
 		free(report->findings.at[i].gains.at);
 	free(report->findings.at);
+	for (size_t i = 0; i < report->suppressed.n; i++)
+		free(report->suppressed.at[i].gains.at);
+	free(report->suppressed.at);
 	free(report->lost.at);
 	free(report->notes.at);
 	free(report->refused.at);

@@ -13,15 +13,18 @@
 #include "viewer/lag.h"
 #include "viewer/list.h"
 #include "viewer/strings.h"
+#include "viewer/suppress.h"
 #include "viewer/trace.h"
 
 #define NONE (-1)
 #define NOT_COUNTED UINT32_MAX
 
 struct report_options {
-	uint64_t stall_ns;     /* 0: as recorded */
-	uint64_t min_block_ns; /* 0: as recorded */
-	bool all;              /* tasks without user code in their creation stack too */
+	uint64_t stall_ns;         /* 0: as recorded */
+	uint64_t min_block_ns;     /* 0: as recorded */
+	uint64_t await_timeout_ns; /* 0: the rule's default */
+	bool all;                  /* tasks without user code in their creation stack too */
+	struct allowlist *allow;   /* NULL: none; counts what each entry took */
 };
 
 struct place {
@@ -154,12 +157,13 @@ struct finding {
 	bool saves; /* what loops would lose without it is known */
 	uint64_t saved_p99_ns, saved_stall_ns;
 	uint64_t fingerprint;
-	uint32_t delayed;          /* tasks, by one stall it was part of */
-	bool delayed_most;         /* at most so many */
-	const char *subject;       /* the call, coroutine, ...; as its rule needs it */
+	uint32_t delayed;    /* tasks, by one stall it was part of */
+	bool delayed_most;   /* at most so many */
+	const char *subject; /* the call, coroutine, ...; as its rule needs it */
 	const char *detail;
 	const char *message, *advice;
-	const char *evidence;      /* a JSON object */
+	const char *evidence;   /* a JSON object */
+	const char *suppressed; /* IGNORE_COMMENT, or the entry of an allowlist; NULL: it stands */
 	LIST(struct gain) gains;
 };
 
@@ -186,16 +190,17 @@ struct report {
 	LIST(struct process) processes;
 	LIST(struct loop) loops;
 	LIST(struct cell) cells;
-	LIST(struct stall) stalls; /* by begin */
-	LIST(struct leak) leaks;   /* by creation */
-	LIST(struct site) sites;   /* by total, longest first */
-	LIST(struct call) calls;   /* by loop and begin */
-	LIST(struct turn) turns;   /* by loop and begin */
-	LIST(struct finding) findings; /* what to mend first, first */
+	LIST(struct stall) stalls;       /* by begin */
+	LIST(struct leak) leaks;         /* by creation */
+	LIST(struct site) sites;         /* by total, longest first */
+	LIST(struct call) calls;         /* by loop and begin */
+	LIST(struct turn) turns;         /* by loop and begin */
+	LIST(struct finding) findings;   /* what to mend first, first */
+	LIST(struct finding) suppressed; /* in the same order: somebody has decided about them */
 	LIST(struct lost) lost;
 	LIST(const char *) notes;
 	LIST(const char *) refused; /* hooks that the agent did not place */
-	struct coverage coverage; /* the weakest over the processes that run loops */
+	struct coverage coverage;   /* the weakest over the processes that run loops */
 	uint64_t lost_events;
 	uint64_t busy_ns; /* of all loops; where there was none the next two mean nothing */
 	double accounted_share;
@@ -239,6 +244,7 @@ int delays_read(struct report *report);    /* who waited during stalls */
 int blocking_weigh(struct report *report); /* what sites did to stalls */
 int leaks_read(struct report *report);
 int findings_read(struct report *report); /* needs all of the above */
+int findings_suppress(struct report *report);
 int verdict_write(struct report *report);
 
 /* Index of a row id in a list sorted by id, or NONE. */

@@ -51,6 +51,7 @@ static const char usage[] =
 	"(100ms)\n"
 	"  --min-block TIME   blocking calls to list; not below what the trace was recorded with "
 	"(1ms)\n"
+	"  --await-timeout TIME  how long an await without a timeout may be pending (30s)\n"
 	"  -q, --quiet        only the verdict\n"
 	"  -v, --verbose      every row, each stall, and the stacks of blocking calls\n"
 	"  --no-color         no colours on a terminal either (NO_COLOR does the same)\n"
@@ -67,6 +68,7 @@ enum {
 	OPTION_no_source,
 	OPTION_stall,
 	OPTION_min_block,
+	OPTION_await_timeout,
 	OPTION_no_color,
 	OPTION_help
 };
@@ -78,6 +80,7 @@ static const struct option long_options[] = {
 	{"output", required_argument, NULL, 'o'},
 	{"stall", required_argument, NULL, OPTION_stall},
 	{"min-block", required_argument, NULL, OPTION_min_block},
+	{"await-timeout", required_argument, NULL, OPTION_await_timeout},
 	{"quiet", no_argument, NULL, 'q'},
 	{"verbose", no_argument, NULL, 'v'},
 	{"no-color", no_argument, NULL, OPTION_no_color},
@@ -156,6 +159,8 @@ static int option_take(struct report_command *command, int option)
 		return threshold_set("--stall", optarg, &command->read.stall_ns);
 	case OPTION_min_block:
 		return threshold_set("--min-block", optarg, &command->read.min_block_ns);
+	case OPTION_await_timeout:
+		return threshold_set("--await-timeout", optarg, &command->read.await_timeout_ns);
 	case OPTION_no_color:
 		command->write.no_color = true;
 		return 0;

@@ -394,9 +394,8 @@ static json_t *site_json(struct report *report, const struct output_options *opt
 	return object;
 }
 
-static json_t *finding_json(struct report *report, const struct output_options *options, size_t i)
+static json_t *finding_members(const struct report *report, const struct finding *f)
 {
-	const struct finding *f = &report->findings.at[i];
 	json_t *object = json_object(), *saved = json_object();
 	char fingerprint[24];
 
@@ -417,7 +416,20 @@ static json_t *finding_json(struct report *report, const struct output_options *
 	member(&object, "message", text(f->message));
 	member(&object, "advice", text(f->advice));
 	member(&object, "evidence", json_loads(f->evidence, 0, NULL));
+	if (f->suppressed)
+		member(&object, "suppressed_by", text(f->suppressed));
 	return object;
+}
+
+static json_t *finding_json(struct report *report, const struct output_options *options, size_t i)
+{
+	return finding_members(report, &report->findings.at[i]);
+}
+
+static json_t *suppressed_json(
+	struct report *report, const struct output_options *options, size_t i)
+{
+	return finding_members(report, &report->suppressed.at[i]);
 }
 
 static json_t *trace_json(struct report *report, const struct output_options *options)
@@ -449,6 +461,8 @@ int report_json(struct report *report, const struct output_options *options, FIL
 	member(&root, "leaked_tasks", array_json(report, options, report->leaks.n, leak_json));
 	member(&root, "blocking_sites", array_json(report, options, report->sites.n, site_json));
 	member(&root, "findings", array_json(report, options, report->findings.n, finding_json));
+	member(&root, "suppressed",
+		array_json(report, options, report->suppressed.n, suppressed_json));
 	if (!root)
 		return -ENOMEM;
 	rc = json_dumpf(root, out, JSON_INDENT(1) | JSON_REAL_PRECISION(REAL_DIGITS));

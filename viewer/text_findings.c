@@ -37,6 +37,20 @@ static void finding_print(struct text_report *t, const struct finding *f)
 			duration_text(f->saved_stall_ns, saved));
 }
 
+/* Never silent: how many, and with -v which. */
+static void suppressed_print(struct text_report *t)
+{
+	const struct report *report = t->report;
+
+	for (size_t i = 0; i < report->suppressed.n && t->options->verbose; i++)
+		print_safe(t, STYLE_dim, 2, "%s suppressed by %s: %s",
+			report->suppressed.at[i].rule->id, report->suppressed.at[i].suppressed,
+			report->suppressed.at[i].message);
+	if (report->suppressed.n)
+		print_safe(t, STYLE_dim, 2, "%zu suppressed by %s%s", report->suppressed.n,
+			IGNORE_COMMENT, t->options->verbose ? "" : ": -v shows them");
+}
+
 void findings_section(struct text_report *t)
 {
 	const struct report *report = t->report;
@@ -46,7 +60,7 @@ void findings_section(struct text_report *t)
 
 	for (size_t i = 0; i < n; i++)
 		count[report->findings.at[i].severity]++;
-	if (!n)
+	if (!n && !report->suppressed.n)
 		return;
 	snprintf(title, sizeof(title),
 		", what to mend first: %zu error%s, %zu warning%s, %zu note%s",
@@ -58,6 +72,9 @@ void findings_section(struct text_report *t)
 		finding_print(t, &report->findings.at[i]);
 	if (shown < n)
 		print_safe(t, STYLE_dim, 2, "and %zu more: -v shows them", n - shown);
+	suppressed_print(t);
+	if (!n)
+		return;
 	print_safe(t, STYLE_dim, 2, "awaitscope rules %s explains %s",
 		report->findings.at[0].rule->id, report->findings.at[0].rule->name);
 }

@@ -1,0 +1,103 @@
+/* A check for people: the findings that fail it, what each condition came to, and what was
+ * suppressed. Every text of the target is made safe for a terminal. */
+#include "viewer/check.h"
+
+#include "probe/base/cleanup.h"
+#include "probe/base/text.h"
+#include "viewer/names.h"
+#include "viewer/screen.h"
+
+#define OUTCOME_INDENT 8
+
+static void finding_print(struct screen *screen, const struct finding *f, bool fails)
+{
+	cleanup(freep) char *message = text_for_terminal(f->message, 0);
+	cleanup(freep) char *advice = text_for_terminal(f->advice, 0);
+	char head[64];
+	int n = snprintf(head, sizeof(head), "%s %-7s ", f->rule->id, severity_name(f->severity));
+
+	screen_put(screen, fails ? STYLE_red : STYLE_plain, head);
+	screen_wrap(screen, STYLE_plain, message ? message : "", (size_t)n, (size_t)n);
+	if (!fails || !advice || !*advice)
+		return;
+	fprintf(screen->out, "%*s", n, "");
+	screen_wrap(screen, STYLE_plain, advice, (size_t)n, (size_t)n);
+}
+
+static void condition_show(const struct check *check, const struct report *report,
+	const struct condition *c, struct screen *screen)
+{
+	bool passes = condition_passes(check, c);
+	cleanup(freep) char *outcome = NULL, *safe = NULL;
+	size_t size;
+	FILE *text = open_memstream(&outcome, &size);
+
+	if (!text)
+		return;
+	outcome_print(report, c, text);
+	fclose(text);
+	safe = text_for_terminal(outcome, 0);
+	screen_put(screen, passes ? STYLE_plain : STYLE_red, passes ? "passed  " : "failed  ");
+	screen_wrap(screen, STYLE_plain, safe ? safe : "", OUTCOME_INDENT, OUTCOME_INDENT);
+}
+
+void suppressed_print(const struct report *report, FILE *out)
+{
+	size_t comments = 0, n = report->suppressed.n;
+
+	for (size_t i = 0; i < n; i++)
+		comments += !strcmp(report->suppressed.at[i].suppressed, IGNORE_COMMENT);
+	count_print(n, "finding", out);
+	fputs(" suppressed: ", out);
+	if (comments)
+		fprintf(out, "%zu by %s%s", comments, IGNORE_COMMENT, comments < n ? ", " : "");
+	if (comments < n)
+		fprintf(out, "%zu by %s", n - comments, report->options->allow->name);
+}
+
+static void suppressed_show(
+	const struct check *check, const struct report *report, struct screen *screen)
+{
+	cleanup(freep) char *line = NULL, *safe = NULL;
+	size_t size;
+	FILE *text;
+
+	for (size_t i = 0; i < report->suppressed.n && check->verbose; i++) {
+		const struct finding *f = &report->suppressed.at[i];
+		cleanup(freep) char *message = text_for_terminal(f->message, 0);
+		cleanup(freep) char *who = text_for_terminal(f->suppressed, 0);
+
+		fprintf(screen->out, "%s suppressed by %s: ", f->rule->id, who ? who : "?");
+		screen_wrap(screen, STYLE_plain, message ? message : "", 0, OUTCOME_INDENT);
+	}
+	for (size_t i = 0; check->allow && check->verbose && i < check->allow->entries.n; i++)
+		if (!check->allow->entries.at[i].used)
+			fprintf(screen->out, "allow %zu of the configuration matched nothing\n",
+				i + 1);
+	text = report->suppressed.n ? open_memstream(&line, &size) : NULL;
+	if (!text)
+		return;
+	suppressed_print(report, text);
+	fclose(text);
+	safe = text_for_terminal(line, 0);
+	fprintf(screen->out, "%s%s\n", safe ? safe : "", check->verbose ? "" : " (-v lists them)");
+}
+
+void check_text(const struct check *check, const struct report *report, FILE *out)
+{
+	struct screen screen;
+
+	screen_init(&screen, out, check->no_color);
+	for (size_t i = 0; i < report->findings.n && !check->quiet; i++) {
+		const struct finding *f = &report->findings.at[i];
+		bool fails = finding_fails(&check->conditions, f);
+
+		if (fails || check->verbose)
+			finding_print(&screen, f, fails);
+	}
+	for (size_t i = 0; i < check->conditions.n && !check->quiet; i++)
+		condition_show(check, report, &check->conditions.at[i], &screen);
+	if (!check->quiet)
+		suppressed_show(check, report, &screen);
+	fprintf(out, "awaitscope check: %s\n", check->passed ? "passed" : "failed");
+}
