@@ -137,7 +137,7 @@ async def main():
 asyncio.run(main())
 merged = []
 for line in open("/proc/self/maps"):
-    words = line.split()
+    words = line.rstrip().split(None, 5)
     if len(words) < 6 or not words[5].startswith("/") or os.path.basename(words[5]).startswith(("agent", "preload", "ring-")):
         continue
     begin, end = (int(x, 16) for x in words[0].split("-"))

@@ -147,7 +147,7 @@ def program(tmp_path_factory):
     (folder / "self.py").write_text(PROGRAM_TEXT)
     plain = run_program([sys.executable, "self.py"], cwd=folder)
     traced = run_program([PROGRAM, "run", "-o", "trace.db", "--", sys.executable, "self.py"], cwd=folder)
-    assert plain.status == traced.status == 0, (plain, traced)
+    assert plain.status == traced.status == 0, f"{plain}\n{traced}"
     return json.loads(plain.out), json.loads(traced.out)
 
 
@@ -157,7 +157,7 @@ def kernel(tmp_path_factory):
     (folder / "self.ipynb").write_text(json.dumps(notebook([CELL])))
     plain = run_program([sys.executable, "-c", PLAIN, "self.ipynb", "plain.ipynb", "stop"], cwd=folder)
     traced = run_program([PROGRAM, "run", "-o", "trace.db", "--output", "traced.ipynb", "self.ipynb"], cwd=folder)
-    assert plain.status == traced.status == 0, (plain, traced)
+    assert plain.status == traced.status == 0, f"{plain}\n{traced}"
     told = []
     for name in "plain.ipynb", "traced.ipynb":
         outputs = json.loads((folder / name).read_text())["cells"][0]["outputs"]

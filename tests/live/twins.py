@@ -1,10 +1,13 @@
 """One program twice: as it is, and under awaitscope. Also the agent alone, with nobody who reads its rings."""
+import atexit
 import glob
 import os
 import re
+import shutil
 import struct
 import subprocess
 import sysconfig
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -60,7 +63,12 @@ def same(argv, folder, prefix=(), run_options=(), **options):
 
 def agent_environment(session, **more):
     """What `run` puts into the environment, with a session folder of the test's own."""
-    return dict(os.environ, LD_PRELOAD=str(LIBRARY / "preload-libasan.so"), AWAITSCOPE_SESSION=str(session),
+    preload = LIBRARY / "preload-libasan.so"
+    if " " in str(preload):  # ld.so splits there
+        preload = Path(tempfile.mkdtemp(prefix="awaitscope-test-")) / preload.name
+        preload.symlink_to(LIBRARY / preload.name)
+        atexit.register(shutil.rmtree, preload.parent)
+    return dict(os.environ, LD_PRELOAD=str(preload), AWAITSCOPE_SESSION=str(session),
                 AWAITSCOPE_AGENT=str(LIBRARY / "agent.so"), **more)
 
 
