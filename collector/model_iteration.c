@@ -138,14 +138,16 @@ static uint64_t reduce(uint64_t *part, uint64_t over)
  */
 static void settle_rest(struct causes *c, const struct span *s, uint64_t short_ns)
 {
-	uint64_t part = least(c->unknown_ns, short_ns), told = 0, left;
+	uint64_t part = least(c->unknown_ns, short_ns), left;
+	__uint128_t told = 0; /* of times that a target may have made up */
 
 	for (int i = 0; i < CLASSES; i++)
 		told += s->short_ns[i];
 	c->unknown_ns -= part;
 	left = part;
 	for (int i = 0; i < CLASSES && told; i++) {
-		uint64_t share = (uint64_t)((__uint128_t)least(part, told) * s->short_ns[i] / told);
+		uint64_t of = told < part ? (uint64_t)told : part;
+		uint64_t share = (uint64_t)((__uint128_t)of * s->short_ns[i] / told);
 
 		c->blocked_ns[i] += share;
 		left -= share;
@@ -199,7 +201,8 @@ static struct site longest_site(const struct span *s)
 	return s->step_site;
 }
 
-/* Where it computed, if that is most of it, or if no call explains it; samples know better than steps. */
+/* Where it computed, if that is most of it, or if no call explains it; samples know better than
+ * steps. */
 static struct site site_of(
 	const struct loop *l, const struct causes *c, uint64_t begin_ns, uint64_t busy_ns)
 {

@@ -76,6 +76,10 @@ static void put_run(struct model *model, struct dirty *d)
 
 	if (!live_room(model, &run->live))
 		return;
+	if (!model->full)
+		run->task_kept = true; /* its row is in this batch at the latest */
+	else if (!run->task_kept)
+		run->task_id = 0;
 	STORE_PUT(model->store, loop_run, NUMBER(run->id), NUMBER(run->loop->id),
 		NUMBER(run->thread->id), ID(run->cell ? run->cell->id : 0), ID(run->task_id),
 		NUMBER(run->began_ns), NUMBER_IF(run->ended, run->ended_ns), ID(run->stack),
@@ -104,6 +108,7 @@ void loop_settle(struct model *model, struct thread *t, const struct task *task,
 			continue;
 		}
 		run->task_id = task_row(task);
+		run->task_kept = task && task->kept;
 		if (!run->cell)
 			run->cell = cell_for_work(t, task, run->started, begin_ns, end_ns);
 		settled(model, run);

@@ -217,6 +217,7 @@ struct loop_run {         /* one run_forever() */
 	const struct thread *thread;
 	const struct cell *cell;
 	uint64_t task_id;
+	bool task_kept;      /* that task's row is in the trace */
 	bool ended, settled; /* settled: whose step started it is known, or will not be */
 	uint64_t began_ns, ended_ns;
 	const struct stack *started;
