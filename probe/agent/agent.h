@@ -30,6 +30,8 @@ struct thread_state {
 	uint32_t depth;   /* > 0: inside a GOT wrapper; only the outermost call is recorded */
 	uint32_t known;   /* 1: its thread record is written */
 	uint32_t cells;   /* > 0: inside so many nested run_cell() of IPython */
+	uint32_t beyond;  /* 1: the loop that runs has no place among loop_threads, and that is told
+			   */
 };
 _Static_assert(
 	sizeof(struct thread_state) <= 64, "initial-exec TLS of a dlopened object is scarce");
@@ -91,6 +93,8 @@ int ring_acquire(void);
 /* in the child: forget the parent's rings; the next ring_open() makes new ones */
 void ring_forked(void);
 void ring_close(void); /* mark the file closed */
+/* A record is left out, since the calling thread has no ring of its own. any */
+void ring_missed(void);
 /* The calling thread's loop turns since then (0: it is in its selector, or no loop runs): recorders
  * look at it. any */
 void ring_busy_since(uint64_t ns);

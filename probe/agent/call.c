@@ -75,6 +75,17 @@ static void span_measure(struct span *s)
 	s->runq_ns = runq_ns > 0 ? runq_ns : 0;
 }
 
+/*
+ * In a handler that has a stack of its own (faulthandler's, say), which may hold little more than
+ * the kernel's frame: what a record takes, up to 8 KiB, could run over its end.
+ */
+static bool stack_is_alternate(void)
+{
+	stack_t stack;
+
+	return !agent.quiet && !sigaltstack(NULL, &stack) && stack.ss_flags & SS_ONSTACK;
+}
+
 /* True: long enough for a record, which span_put() must write. */
 static inline bool span_end(struct span *s)
 {
@@ -82,7 +93,7 @@ static inline bool span_end(struct span *s)
 
 	s->end_ns = clock_now_ns();
 	ns = s->end_ns - s->begin_ns;
-	if (__builtin_expect(ns >= agent.min_block_ns, 0)) {
+	if (__builtin_expect(ns >= agent.min_block_ns, 0) && !stack_is_alternate()) {
 		span_measure(s);
 		return true;
 	}
@@ -102,9 +113,12 @@ static void span_write(const struct span *s, int fd, int32_t result, const char 
 	struct ev_block *ev;
 	uint32_t stack;
 
-	/* ring 0 is for those with the GIL */
-	if (!agent_thread.ring || process_is_other() || !s->thread->depth)
+	if (process_is_other() || !s->thread->depth)
 		return;
+	if (!agent_thread.ring) { /* ring 0 is for those with the GIL */
+		ring_missed();
+		return;
+	}
 	stack = loop_frames_stand(s->thread) ? stack_here() : 0;
 	ev = ring_new(block, len, s->end_ns);
 	if (!ev)
@@ -173,8 +187,8 @@ static void put_address(const struct span *s, int32_t result, int fd, const void
 	span_put(s, fd, result, target, len);
 }
 
-static void put_sender(const struct span *s, int64_t rc, int fd, const void *from,
-	const socklen_t *len)
+static void put_sender(
+	const struct span *s, int64_t rc, int fd, const void *from, const socklen_t *len)
 {
 	put_address(s, result_of(s, rc), fd, from, from && len && rc >= 0 ? *len : 0);
 }
@@ -225,8 +239,7 @@ WRAP(recv, ssize_t, (int fd, void *buf, size_t n, int flags), (fd, buf, n, flags
 	put_fd(&s, rc, fd))
 WRAP(recvfrom, ssize_t,
 	(int fd, void *buf, size_t n, int flags, struct sockaddr *from, socklen_t *len),
-	(fd, buf, n, flags, from, len), true,
-	put_sender(&s, rc, fd, from, len))
+	(fd, buf, n, flags, from, len), true, put_sender(&s, rc, fd, from, len))
 WRAP(recvmsg, ssize_t, (int fd, struct msghdr *msg, int flags), (fd, msg, flags), true,
 	put_fd(&s, rc, fd))
 WRAP(send, ssize_t, (int fd, const void *buf, size_t n, int flags), (fd, buf, n, flags), true,

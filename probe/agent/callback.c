@@ -12,6 +12,7 @@
 #include "probe/agent/known.h"
 
 #define DEPTH_MAX 64u   /* frames between a callback's handle and where it is asked about */
+#define ASKINGS_MAX 64u /* calls at once; of more it is not told who asked */
 #define ASKED_MAX 1024u /* handles of other threads kept; a power of two, newer ones replace */
 
 static PyObject *timer_type;    /* asyncio.events.TimerHandle */
@@ -37,15 +38,16 @@ static struct asked asked[ASKED_MAX];
 static bool asked_any;
 
 /*
- * Calls of call_soon_threadsafe() that have not returned, on their threads' stacks: the loop may
- * run the callback before the caller gets its handle.
+ * Calls of call_soon_threadsafe() that have not returned: the loop may run the callback before the
+ * caller gets its handle. In a table, and not on the callers' stacks: greenlets move these, and the
+ * end of the interpreter takes them from daemon threads in the middle of a call.
  */
 struct asking {
-	PyObject *args; /* the call's: callback and its arguments; borrowed */
+	PyObject *args; /* the call's: callback and its arguments; borrowed; NULL: free */
 	struct asker asker;
-	struct asking *next;
 };
-static struct asking *askings;
+static struct asking askings[ASKINGS_MAX];
+static unsigned int askings_open;
 
 static struct asked *asked_slot(const void *handle)
 {
@@ -68,14 +70,25 @@ static void asked_keep(PyObject *handle, const struct asker *asker)
 	asked_any = true;
 }
 
-static void asking_remove(const struct asking *asking)
+/* NULL: too many at once, this one is not known until it has returned. */
+static struct asking *asking_put(PyObject *args, const struct asker *asker)
 {
-	struct asking **at = &askings;
+	for (unsigned int i = 0; i < ASKINGS_MAX; i++) {
+		if (askings[i].args)
+			continue;
+		askings[i] = (struct asking){.args = args, .asker = *asker};
+		askings_open++;
+		return &askings[i];
+	}
+	return NULL;
+}
 
-	while (*at && *at != asking)
-		at = &(*at)->next;
-	if (*at) /* else a child of fork() in between */
-		*at = asking->next;
+static void asking_remove(struct asking *asking, const PyObject *args)
+{
+	if (!asking || asking->args != args)
+		return; /* forgotten by a child of fork() in between */
+	asking->args = NULL;
+	askings_open--;
 }
 
 /* The handle's callback and arguments are those of the call, the same objects. */
@@ -95,13 +108,15 @@ static const struct asker *asking_find(PyObject *handle)
 {
 	PyObject *callback = object_get(handle, callback_name);
 	PyObject *args = object_get(handle, args_name);
-	const struct asking *at = callback && args && PyTuple_Check(args) ? askings : NULL;
+	const struct asker *found = NULL;
 
-	while (at && !asking_is(at, callback, args))
-		at = at->next;
+	for (unsigned int i = 0; i < ASKINGS_MAX && !found; i++)
+		if (callback && args && PyTuple_Check(args) && askings[i].args &&
+			asking_is(&askings[i], callback, args))
+			found = &askings[i].asker;
 	Py_DecRef(args);
 	Py_DecRef(callback);
-	return at ? &at->asker : NULL;
+	return found;
 }
 
 /* Who asked for it with call_soon_threadsafe(); NULL: nobody did. */
@@ -111,7 +126,7 @@ static const struct asker *asker_find(PyObject *handle)
 
 	if (asked_any && slot->handle == handle && PyWeakref_GetObject(slot->ref) == handle)
 		return &slot->asker;
-	return askings ? asking_find(handle) : NULL;
+	return askings_open ? asking_find(handle) : NULL;
 }
 
 /* ---- what runs here ---------------------------------------------------------------------- */
@@ -188,7 +203,8 @@ void callback_forked(void)
 		Py_DecRef(asked[i].ref);
 	memset(asked, 0, sizeof(asked));
 	asked_any = false;
-	askings = NULL;
+	memset(askings, 0, sizeof(askings));
+	askings_open = 0;
 }
 
 /* ---- call_soon_threadsafe() -------------------------------------------------------------- */
@@ -197,23 +213,23 @@ static struct descriptor threadsafe[1];
 
 static PyObject *on_call_soon_threadsafe(PyObject *self, PyObject *args, PyObject *kwargs)
 {
-	struct asking asking = {.args = args};
+	struct asking *asking;
+	struct asker asker;
 	PyObject *handle;
 
 	if (!agent_ours())
 		return descriptor_call(&threadsafe[0], self, args, kwargs);
 	thread_seen();
-	asking.asker = (struct asker){
+	asker = (struct asker){
 		.by = agent_thread.task,
 		.tid = thread_tid(),
 		.stack = stack_here(),
 	};
-	asking.next = askings;
-	askings = &asking;
+	asking = asking_put(args, &asker);
 	handle = descriptor_call(&threadsafe[0], self, args, kwargs);
-	asking_remove(&asking);
+	asking_remove(asking, args);
 	if (handle && agent.on)
-		asked_keep(handle, &asking.asker);
+		asked_keep(handle, &asker);
 	return handle;
 }
 

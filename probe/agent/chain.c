@@ -60,7 +60,7 @@ static bool names_ready(void)
 	return f_code_name != NULL;
 }
 
-static bool wrapper_is(const void *type)
+static bool wrapper_is(void *type)
 {
 	const char *name;
 
@@ -69,19 +69,22 @@ static bool wrapper_is(const void *type)
 	for (size_t i = 0; i < WRAPPERS; i++)
 		if (type == wrapper_types[i])
 			return true;
-	name = type_name(type);
-	for (size_t i = 0; i < WRAPPERS; i++)
-		if (!wrapper_types[i] && !strcmp(name, wrapper_names[i])) {
-			wrapper_types[i] = type;
-			return true;
-		}
+	/* static ones: a class of the target's may have such a name */
+	if (!(PyType_GetFlags((PyTypeObject *)type) & Py_TPFLAGS_HEAPTYPE)) {
+		name = type_name(type);
+		for (size_t i = 0; i < WRAPPERS; i++)
+			if (!wrapper_types[i] && !strcmp(name, wrapper_names[i])) {
+				wrapper_types[i] = type;
+				return true;
+			}
+	}
 	last_unknown = type;
 	return false;
 }
 
 static enum awaitable awaitable_of(PyObject *object)
 {
-	const void *type = Py_TYPE(object);
+	void *type = Py_TYPE(object);
 
 	for (unsigned int i = AWAITABLE_COROUTINE; i < AWAITABLES_WITH_FRAME; i++)
 		if (type == frame_types[i])

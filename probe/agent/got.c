@@ -20,9 +20,9 @@
 
 #define FLAG_FASTCALL 0x80 /* PyMethodDef.flags, not in the limited API of 3.8 */
 
-#define OBJECTS_MAX 512u /* loaded objects looked at; more are not seen */
-#define REPORTS_MAX 96u  /* kinds of outcome in one scan; more are not said */
-#define NAMES_BYTES 400u /* of the objects in one report; then "..." */
+#define OBJECTS_MAX 4096u /* loaded objects looked at; more are not seen, and that is said */
+#define REPORTS_MAX 96u   /* kinds of outcome in one scan; more are not said */
+#define NAMES_BYTES 400u  /* of the objects in one report; then "..." */
 
 struct report {
 	enum call_id call;
@@ -34,6 +34,7 @@ struct report {
 struct scan {
 	struct object_file *files; /* all that are loaded now */
 	size_t count;
+	bool more;
 	struct report reports[REPORTS_MAX];
 	size_t reports_count;
 	struct page_map *pages;
@@ -47,7 +48,7 @@ struct seen { /* an object whose slots have been looked at */
 static struct seen seen[OBJECTS_MAX];
 static size_t seen_count;
 static unsigned long long adds_last, subs_last; /* ld.so's counts of objects that came and went */
-static bool opened;
+static bool opened, said_more;
 static bool uvloop_wrapped;
 static const char *interpreter_symbol = "PyEval_SaveThread";
 
@@ -315,7 +316,9 @@ static int collect(struct dl_phdr_info *info, size_t size, void *data)
 {
 	struct scan *scan = data;
 
-	if (scan->count < OBJECTS_MAX && object_file_init(&scan->files[scan->count], info))
+	if (scan->count == OBJECTS_MAX)
+		scan->more = true;
+	else if (object_file_init(&scan->files[scan->count], info))
 		scan->count++;
 	return 0;
 }
@@ -349,6 +352,9 @@ static void scan_run(struct scan *scan)
 	}
 	page_map_free(scan->pages);
 	reports_say(scan);
+	if (scan->more && !said_more)
+		hook_report("calls in loaded objects", "more than 4096 are loaded");
+	said_more = scan->more;
 }
 
 void got_rescan(void)

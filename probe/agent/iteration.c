@@ -241,9 +241,15 @@ void iteration_end(struct loop_thread *thread, struct loop_run *run, uint64_t no
 
 void selector_enter(struct loop_thread *thread, uint64_t now_ns)
 {
+	struct loop_run *run = loop_innermost(thread);
+
 	thread->select_ns = now_ns;
-	if (agent_thread.ring)
-		iteration_end(thread, loop_innermost(thread), now_ns);
+	if (agent_thread.ring) {
+		iteration_end(thread, run, now_ns);
+	} else if (run->begin_ns) {
+		ring_missed();
+		run->begin_ns = 0;
+	}
 }
 
 void selector_leave(struct loop_thread *thread, uint64_t now_ns, int ready)

@@ -18,7 +18,9 @@
 #include "probe/agent/slot.h"
 #include "probe/agent/symver.h"
 
-#define THREADS_MAX RING_SLOTS /* that have run a loop and still live; more get no ring either */
+/* That have run a loop and still live, as many as have a ring; of more, loops are counted as lost.
+ */
+#define THREADS_MAX (RING_SLOTS - 1)
 #define TYPE_BYTES 256
 
 /* PyMethodDef.flags, Include/methodobject.h */
@@ -129,14 +131,25 @@ static void start_announce(const struct loop_run *run, const char *type)
 	ring_end(ev);
 }
 
+/* Asked for at every step of a loop that is not known to run: told once a run. */
+static void run_lost(void)
+{
+	if (!agent_thread.beyond)
+		lost_report(1, "loops on more than 63 threads at once");
+	agent_thread.beyond = 1;
+}
+
 static void run_push(PyObject *loop, bool hooked)
 {
 	struct loop_thread *thread = thread_take();
 	struct loop_run *run;
 	char type[TYPE_BYTES];
 
+	if (!thread)
+		run_lost();
 	if (!thread || thread->depth == RUNS_MAX)
 		return;
+	agent_thread.beyond = 0;
 	thread_seen();
 	ring_acquire();
 	got_rescan(); /* uvloop's own object may have come a moment ago */
@@ -250,6 +263,8 @@ static void running_is(PyObject *loop)
 			run_push(loop, false);
 		return;
 	}
+	if (!loop)
+		agent_thread.beyond = 0;
 	while (thread && thread->depth && loop_innermost(thread) != run &&
 		!loop_innermost(thread)->hooked)
 		run_pop(thread);
@@ -260,10 +275,7 @@ static void running_is(PyObject *loop)
 /* asyncio's and uvloop's hooks are methods of the loop. New reference; NULL: no method. */
 static PyObject *hook_owner(PyObject *hook)
 {
-	PyObject *owner = hook == Py_None ? NULL : PyObject_GetAttr(hook, self_name);
-
-	PyErr_Clear();
-	return owner;
+	return hook == Py_None ? NULL : object_get(hook, self_name);
 }
 
 /* This loop is the innermost run, and run_forever() of asyncio is on its way out. */
@@ -333,7 +345,7 @@ void loop_seen(PyObject *loop)
 
 	if (thread && loop_innermost(thread)->loop == loop && thread->pid == agent.pid)
 		return;
-	if (!agent_active() || run_of(thread_here(), loop))
+	if (!agent_active() || agent_thread.beyond || run_of(thread_here(), loop))
 		return;
 	error_put_aside(&error);
 	/* not kept: it would keep _asyncio, which then ends in another order */
@@ -358,13 +370,14 @@ static bool called_by_run_once(void)
 static bool selector_is(struct loop_thread *thread, PyObject *epoll)
 {
 	struct loop_run *run = loop_innermost(thread);
+	PyObject *loop;
 
 	if (thread->selector == epoll)
 		return true;
 	if (thread->stranger == epoll || run->flags & (LOOP_UVLOOP | LOOP_COARSE))
 		return false;
-	if (loop_polls((PyObject *)run->loop, epoll) ||
-		(!thread->selector && called_by_run_once())) {
+	loop = loop_alive(run->loop, run->id);
+	if ((loop && loop_polls(loop, epoll)) || (!thread->selector && called_by_run_once())) {
 		thread->selector = epoll;
 		thread->polled = false;
 		thread->no_got = false;

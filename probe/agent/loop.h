@@ -10,7 +10,7 @@
 #define RUNS_MAX 8u /* loops running inside each other on one thread; more are not seen */
 
 struct loop_run {         /* one loop that runs on this thread; the innermost is the last */
-	const void *loop; /* its address; run_forever() keeps it alive */
+	const void *loop; /* its address; it may be gone where a program never undid that it runs */
 	uint64_t id;
 	uint32_t flags; /* LOOP_UVLOOP, LOOP_COARSE */
 	uint32_t stack; /* who started it */
@@ -100,6 +100,11 @@ void iteration_end(struct loop_thread *thread, struct loop_run *run, uint64_t no
  * loop_id.c: the id of a loop that runs, given now if it has none; 0: too many loops at once. GIL
  */
 uint64_t loop_id_take(PyObject *loop);
+/*
+ * The loop at that address that was given that id, borrowed; NULL: gone, or there is no telling.
+ * GIL
+ */
+PyObject *loop_alive(const void *loop, uint64_t id);
 /*
  * LOOP_UVLOOP, and LOOP_COARSE where its selector cannot be timed; `type` gets "module.Class". GIL
  */

@@ -56,19 +56,32 @@ static struct loop_slot *slot_free(void)
 uint64_t loop_id_take(PyObject *loop)
 {
 	struct loop_slot *slot = slot_of(loop);
+	PyObject *ref;
 
 	if (slot)
 		return slot->id;
-	slot = slot_free();
-	if (!slot)
-		return 0;
-	Py_DecRef(slot->ref);
-	slot->loop = loop;
-	slot->ref = PyWeakref_NewRef(loop, NULL);
-	if (!slot->ref)
+	/* first: a collection that it begins may make loops, which take slots */
+	ref = PyWeakref_NewRef(loop, NULL);
+	if (!ref)
 		PyErr_Clear();
-	slot->id = ++id_last;
+	slot = slot_free();
+	if (!slot) {
+		Py_DecRef(ref);
+		return 0;
+	}
+	Py_DecRef(slot->ref);
+	*slot = (struct loop_slot){.loop = loop, .ref = ref, .id = ++id_last};
 	return slot->id;
+}
+
+PyObject *loop_alive(const void *loop, uint64_t id)
+{
+	for (unsigned int i = 0; i < slots_used; i++)
+		if (slots[i].id == id && id)
+			return slots[i].ref && !slot_dead(&slots[i]) && slots[i].loop == loop
+				       ? PyWeakref_GetObject(slots[i].ref)
+				       : NULL;
+	return NULL;
 }
 
 /* ---- what it is -------------------------------------------------------------------------- */

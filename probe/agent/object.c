@@ -75,21 +75,28 @@ size_t text_fit(const char *data, size_t size, size_t max)
 
 void text_of(PyObject *o, size_t max, struct text *ret)
 {
-	Py_ssize_t size = 0;
+	Py_ssize_t size = 0, chars, beyond;
+	PyObject *head;
 	char *data = NULL;
 
 	*ret = (struct text){.data = ""};
 	if (!o || !PyUnicode_Check(o))
 		return;
-	ret->bytes = PyUnicode_AsEncodedString(
-		o, "utf-8", "backslashreplace"); /* lone surrogates have no UTF-8 */
+	chars = PyUnicode_GetLength(o);
+	beyond = chars > (Py_ssize_t)max ? chars - (Py_ssize_t)max : 0;
+	head = beyond ? PyUnicode_Substring(o, 0, (Py_ssize_t)max) : o; /* never a copy of it all */
+	if (head)
+		ret->bytes = PyUnicode_AsEncodedString(
+			head, "utf-8", "backslashreplace"); /* lone surrogates have no UTF-8 */
+	if (beyond)
+		Py_DecRef(head);
 	if (!ret->bytes || PyBytes_AsStringAndSize(ret->bytes, &data, &size)) {
 		PyErr_Clear();
 		return;
 	}
 	ret->data = data;
 	ret->size = text_fit(data, (size_t)size, max);
-	ret->cut = (size_t)size - ret->size;
+	ret->cut = (size_t)size - ret->size + (size_t)beyond;
 }
 
 void text_free(struct text *text)

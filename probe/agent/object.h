@@ -56,7 +56,7 @@ struct text { /* UTF-8 of a str; text_free() */
 	PyObject *bytes;
 	const char *data;
 	size_t size;
-	size_t cut; /* bytes left out at the end */
+	size_t cut; /* left out at the end: bytes at least, exactly where it is ASCII */
 };
 
 /* The text of a str, at most max bytes; of anything else (and NULL): empty. GIL */

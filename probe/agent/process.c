@@ -69,6 +69,7 @@ void process_announce(void)
 	const char *newline;
 	struct ev_process *e;
 	size_t argv_size, folder;
+	uint32_t hex;
 	char *argv, *at;
 
 	argv = pages_get(ARGV_MAX);
@@ -80,12 +81,13 @@ void process_announce(void)
 		version.size = (size_t)(newline - version.data);
 	text_of(module_attr("os", "__file__"), PATH_MAX_BYTES, &stdlib);
 	folder = folder_size(&stdlib);
+	hex = hexversion();
 	e = ring_new(process, argv_size + executable.size + version.size + folder, 0);
 	if (e) {
 		e->realtime_ns = realtime_ns();
 		e->pid = agent.pid;
 		e->ppid = (uint32_t)getppid();
-		e->hexversion = hexversion();
+		e->hexversion = hex;
 		e->abi = RING_ABI;
 		e->argv_len = (uint32_t)argv_size;
 		e->executable_len = (uint32_t)executable.size;

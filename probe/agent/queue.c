@@ -62,19 +62,21 @@ static void queue_keep(PyObject *queue)
 
 	if (!class_plain(queue) || queue_known(queue))
 		return;
+	/* first: a collection that it begins may make queues, which take places */
+	ref = PyWeakref_NewRef(queue, NULL);
+	PyErr_Clear();
+	if (!ref)
+		return;
 	place = queue_place();
 	if (!place) {
 		beyond++;
+		Py_DecRef(ref);
 		return;
 	}
-	ref = PyWeakref_NewRef(queue, NULL);
-	if (ref) {
-		Py_DecRef(place->ref);
-		*place = (struct queue){.queue = queue, .ref = ref, .stack = stack_here()};
-		if (agent.look_ns == UINT64_MAX)
-			agent.look_ns = 0;
-	}
-	PyErr_Clear();
+	Py_DecRef(place->ref);
+	*place = (struct queue){.queue = queue, .ref = ref, .stack = stack_here()};
+	if (agent.look_ns == UINT64_MAX)
+		agent.look_ns = 0;
 }
 
 static PyObject *on_init(PyObject *self, PyObject *args, PyObject *kwargs)

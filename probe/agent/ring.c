@@ -215,12 +215,18 @@ int ring_acquire(void)
 		r->control->task_at = (uint64_t)(uintptr_t)&agent_thread.task;
 	}
 	errno = err;
-	if (!r) {
-		__atomic_fetch_add(&rings.file->no_ring, 1, __ATOMIC_RELAXED);
+	if (!r)
 		return -ENOSPC;
-	}
 	thread_seen();
 	return 0;
+}
+
+void ring_missed(void)
+{
+	struct ring_file *file = rings.file;
+
+	if (file)
+		__atomic_fetch_add(&file->no_ring, 1, __ATOMIC_RELAXED);
 }
 
 /*

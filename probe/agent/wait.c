@@ -123,6 +123,9 @@ void wait_set(PyObject *future, uint32_t how)
 	if (brief && w->by)
 		return; /* its wakeup is told only if the loop is late */
 	callback_here(&callback);
+	w = wait_find(future); /* looking at a handle may begin and end waits */
+	if (!w)
+		return;
 	if (!w->by || callback.bare || callback.kind == CALLBACK_THREAD)
 		callback_take(w, &callback);
 	if (!brief && !callback.bare && !w->stack)

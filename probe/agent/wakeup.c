@@ -51,15 +51,14 @@ static void outcome_of(PyObject *future, struct outcome *ret)
 	}
 }
 
-static void wakeup_write(PyObject *task, PyObject *future, const struct wait *w,
+/* w: a copy, since what is looked at here may begin and end waits. */
+static void wakeup_write(PyObject *task, PyObject *future, const struct wait w,
 	const struct outcome *outcome, uint64_t begin_ns)
 {
-	static const struct wait unseen;
 	struct text message = {.data = ""};
 	uint32_t exception = 0;
 	struct ev_wakeup *e;
 
-	w = w ? w : &unseen;
 	if (outcome->exception) {
 		exception = name_id(object_type_name(outcome->exception));
 		exception_text(outcome->exception, &message);
@@ -70,11 +69,11 @@ static void wakeup_write(PyObject *task, PyObject *future, const struct wait *w,
 	if (e) {
 		e->task = (uint64_t)(uintptr_t)task;
 		e->future = (uint64_t)(uintptr_t)future;
-		e->set_ns = w->set_ns;
-		e->by = w->by;
-		e->by_tid = w->by_tid;
-		e->how = w->how;
-		e->stack = w->stack;
+		e->set_ns = w.set_ns;
+		e->by = w.by;
+		e->by_tid = w.by_tid;
+		e->how = w.how;
+		e->stack = w.stack;
 		e->exception = exception;
 		e->message_len = (uint32_t)message.size;
 		tail_put((char *)(e + 1), message.data, message.size);
@@ -139,9 +138,10 @@ void wakeup_begin(PyObject *task, PyObject *coro, PyObject *future, uint64_t beg
 	if (outcome.exception || outcome.cancelled ||
 		(w && begin_ns - w->since_ns >= agent.min_step_ns)) {
 		error_put_aside(&error);
-		wakeup_write(task, future, w, &outcome, begin_ns);
+		wakeup_write(task, future, w ? *w : (struct wait){0}, &outcome, begin_ns);
 		Py_DecRef(outcome.exception);
 		error_restore(&error);
+		w = wait_find(future);
 	}
 	if (w)
 		wait_end(w);
