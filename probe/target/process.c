@@ -40,52 +40,87 @@ static void object_add(struct process_objects *objects, uint64_t base, bool firs
 	}
 }
 
-/* "begin-end perms offset dev inode   path" (proc(5)) */
-static void line_take(struct process_objects *objects, char *line, const char *executable)
+static int proc_errno(void)
 {
-	uint64_t begin, offset;
-	const char *name, *slash;
+	return errno == ENOENT ? -ESRCH : errno == EACCES ? -EPERM : -errno;
+}
+
+int process_executable(uint32_t pid, char *buf, size_t size)
+{
+	char path[PROC_PATH_BYTES];
+	ssize_t n;
+
+	snprintf(path, sizeof(path), "/proc/%" PRIu32 "/exe", pid);
+	n = readlink(path, buf, size - 1);
+	if (n < 0)
+		return proc_errno();
+	buf[n] = '\0';
+	return 0;
+}
+
+/* "begin-end perms offset dev inode   path" (proc(5)) */
+static bool line_parse(char *line, struct process_map *ret)
+{
 	int path = 0;
 
 	line[strcspn(line, "\n")] = '\0';
-	if (sscanf(line, "%" SCNx64 "-%*x %*s %" SCNx64 " %*s %*s %n", &begin, &offset, &path) <
-			2 ||
+	if (sscanf(line, "%" SCNx64 "-%" SCNx64 " %*s %" SCNx64 " %*s %" SCNu64 " %n", &ret->begin,
+		    &ret->end, &ret->offset, &ret->inode, &path) < 4 ||
 		!path || line[path] != '/')
-		return;
-	name = line + path;
-	slash = strrchr(name, '/');
-	if (!objects->minor)
-		objects->minor = minor_of(name);
-	if (offset)
-		return;
-	if (!strcmp(name, executable))
-		object_add(objects, begin, true);
+		return false;
+	ret->path = line + path;
+	return true;
+}
+
+int process_maps_each(uint32_t pid, bool (*fn)(void *ctx, const struct process_map *map), void *ctx)
+{
+	cleanup(fclosep) FILE *maps = NULL;
+	cleanup(freep) char *line = NULL;
+	char path[PROC_PATH_BYTES];
+	struct process_map map;
+	size_t size = 0;
+
+	snprintf(path, sizeof(path), "/proc/%" PRIu32 "/maps", pid);
+	maps = fopen(path, "re");
+	if (!maps)
+		return proc_errno();
+	while (getline(&line, &size, maps) > 0)
+		if (line_parse(line, &map) && fn(ctx, &map))
+			break;
+	return 0;
+}
+
+struct search {
+	struct process_objects objects;
+	char executable[PATH_MAX];
+};
+
+static bool object_take(void *ctx, const struct process_map *map)
+{
+	struct search *search = ctx;
+	const char *slash = strrchr(map->path, '/');
+
+	if (!search->objects.minor)
+		search->objects.minor = minor_of(map->path);
+	if (map->offset)
+		return false;
+	if (!strcmp(map->path, search->executable))
+		object_add(&search->objects, map->begin, true);
 	else if (!strncmp(slash + 1, "libpython", 9))
-		object_add(objects, begin, false);
+		object_add(&search->objects, map->begin, false);
+	return false;
 }
 
 int process_objects(uint32_t pid, struct process_objects *ret)
 {
-	cleanup(fclosep) FILE *maps = NULL;
-	cleanup(freep) char *line = NULL;
-	struct process_objects objects = {0};
-	char path[PROC_PATH_BYTES], executable[PATH_MAX];
-	size_t size = 0;
-	ssize_t n;
+	struct search search = {0};
+	int rc = process_executable(pid, search.executable, sizeof(search.executable));
 
-	snprintf(path, sizeof(path), "/proc/%" PRIu32 "/exe", pid);
-	n = readlink(path, executable, sizeof(executable) - 1);
-	if (n < 0)
-		return errno == ENOENT ? -ESRCH : errno == EACCES ? -EPERM : -errno;
-	executable[n] = '\0';
-	snprintf(path, sizeof(path), "/proc/%" PRIu32 "/maps", pid);
-	maps = fopen(path, "re");
-	if (!maps)
-		return errno == ENOENT ? -ESRCH : errno == EACCES ? -EPERM : -errno;
-	while (getline(&line, &size, maps) > 0)
-		line_take(&objects, line, executable);
-	*ret = objects;
-	return 0;
+	if (!rc)
+		rc = process_maps_each(pid, object_take, &search);
+	if (!rc)
+		*ret = search.objects;
+	return rc;
 }
 
 /* A file of one line in the thread's folder. Its length; 0: there is none. */

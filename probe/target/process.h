@@ -3,8 +3,22 @@
 #ifndef PROBE_TARGET_PROCESS_H
 #define PROBE_TARGET_PROCESS_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+
+struct process_map { /* a mapping of a file */
+	uint64_t begin, end, offset, inode;
+	const char *path; /* as the target sees it; " (deleted)" behind it where the file is gone */
+};
+
+/*
+ * Calls fn for each, in order of addresses, until it returns true. -ESRCH: no such process; -EPERM.
+ */
+int process_maps_each(
+	uint32_t pid, bool (*fn)(void *ctx, const struct process_map *map), void *ctx);
+/* Path of the executable as the target sees it. -ESRCH, -EPERM. */
+int process_executable(uint32_t pid, char *buf, size_t size);
 
 #define PROCESS_OBJECTS_MAX 8u
 
