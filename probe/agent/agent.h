@@ -126,7 +126,7 @@ uint32_t stack_of_traceback(PyObject *tb);
 uint32_t code_id(PyObject *code); /* GIL */
 /* 0: not a native coroutine, generator or async generator. GIL */
 uint32_t code_of_coroutine(PyObject *coro);
-uint32_t name_id(const char *text); /* interned by content. any */
+uint32_t name_id(const char *text); /* interned by content. GIL */
 void intern_forked(void);           /* in the child: announce everything anew */
 
 /* ---- got.c, call.c: C calls on loop threads ----------------------------- */

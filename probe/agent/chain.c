@@ -7,6 +7,7 @@
 
 #include "probe/agent/agent.h"
 #include "probe/agent/intern.h"
+#include "probe/agent/slot.h"
 #include "probe/agent/symver.h"
 
 #define CHAIN_MAX 4096u /* awaitables or traceback entries followed */
@@ -35,22 +36,26 @@ static const char *const wrapper_names[] = {
 };
 #define WRAPPERS (sizeof(wrapper_names) / sizeof(wrapper_names[0]))
 
-static const void *frame_types[AWAITABLES_WITH_FRAME];
-static PyObject *next_names[AWAITABLES_WITH_FRAME]; /* attribute that gives what is awaited */
-static const void *wrapper_types[WRAPPERS];         /* learnt when first met */
-static const void *last_unknown;                    /* most chains end in one and the same type */
+static void *frame_types[AWAITABLES_WITH_FRAME];
+/* what gives that which is awaited; NULL: asked for by name, at several times the cost */
+static const struct getset_def *nexts[AWAITABLES_WITH_FRAME];
+static PyObject *next_names[AWAITABLES_WITH_FRAME];
+static const void *wrapper_types[WRAPPERS]; /* learnt when first met */
+static const void *last_unknown;            /* most chains end in one and the same type */
 static PyObject *tb_next_name, *tb_frame_name, *tb_lasti_name, *f_code_name;
 
 static bool names_ready(void)
 {
 	static const char *const types[] = {NULL, "PyCoro_Type", "PyGen_Type", "PyAsyncGen_Type"};
-	static const char *const nexts[] = {NULL, "cr_await", "gi_yieldfrom", "ag_await"};
+	static const char *const names[] = {NULL, "cr_await", "gi_yieldfrom", "ag_await"};
 
 	if (f_code_name)
 		return true;
 	for (unsigned int i = AWAITABLE_COROUTINE; i < AWAITABLES_WITH_FRAME; i++) {
 		frame_types[i] = dlsym(RTLD_DEFAULT, types[i]);
-		next_names[i] = PyUnicode_InternFromString(nexts[i]);
+		next_names[i] = PyUnicode_InternFromString(names[i]);
+		if (frame_types[i])
+			nexts[i] = getset_find((PyTypeObject *)frame_types[i], names[i]);
 	}
 	tb_next_name = PyUnicode_InternFromString("tb_next");
 	tb_frame_name = PyUnicode_InternFromString("tb_frame");
@@ -102,7 +107,8 @@ static PyObject *awaited_by(PyObject *object, enum awaitable kind)
 		Py_IncRef(next);
 		return next;
 	}
-	next = PyObject_GetAttr(object, next_names[kind]);
+	next = nexts[kind] ? nexts[kind]->get(object, nexts[kind]->closure)
+			   : PyObject_GetAttr(object, next_names[kind]);
 	if (!next)
 		PyErr_Clear();
 	return next;

@@ -125,13 +125,13 @@ uint64_t clock_now_ns(void)
 	struct anchor a;
 	uint64_t tsc;
 
-	if (!clocks.usable)
-		return kernel_ns(CLOCK_MONOTONIC);
-	if (anchor_read(&a)) {
+	if (anchor_read(&a)) { /* never, where the TSC is not usable */
 		tsc = tsc_read();
 		if (__builtin_expect(tsc - a.tsc <= a.ticks, 1))
 			return a.ns + (((tsc - a.tsc) * a.ns_per_tick) >> FRACTION);
 	}
+	if (!clocks.usable)
+		return kernel_ns(CLOCK_MONOTONIC);
 	anchor_renew();
 	/* Where another thread is at it, or was interrupted, the last anchor serves on. */
 	for (unsigned int i = 0; i < READ_TRIES; i++)

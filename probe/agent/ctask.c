@@ -191,46 +191,29 @@ static PyObject *on_wakeup_method(PyObject *task, PyObject *future)
 
 /* ---- cancel, set_name, finalize ----------------------------------------- */
 
-static PyObject *cancelled(PyObject *task, uint32_t stack, PyObject *result)
+/* After the original: False where the task was done already, which changes nothing. */
+static PyObject *cancelled(PyObject *task, PyObject *result)
 {
-	if (result && agent.on)
-		task_cancel_write(task, agent_thread.task, stack, result);
+	if (result == Py_True && agent_ours())
+		task_cancel_write(task, agent_thread.task);
 	return result;
 }
 
 static PyObject *on_cancel(PyObject *self, PyObject *none)
 {
-	uint32_t stack;
-
-	if (!agent_ours())
-		return task_cancel.method(self, none);
-	thread_seen();
-	stack = stack_here();
-	return cancelled(self, stack, task_cancel.method(self, none));
+	return cancelled(self, task_cancel.method(self, none));
 }
 
 static PyObject *on_cancel_fast(
 	PyObject *self, PyObject *const *args, Py_ssize_t count, PyObject *names)
 {
-	uint32_t stack;
-
-	if (!agent_ours())
-		return task_cancel.fast(self, args, count, names);
-	thread_seen();
-	stack = stack_here();
-	return cancelled(self, stack, task_cancel.fast(self, args, count, names));
+	return cancelled(self, task_cancel.fast(self, args, count, names));
 }
 
 static PyObject *on_cancel_class(
 	PyObject *self, PyTypeObject *type, PyObject *const *args, size_t count, PyObject *names)
 {
-	uint32_t stack;
-
-	if (!agent_ours())
-		return task_cancel.in_class(self, type, args, count, names);
-	thread_seen();
-	stack = stack_here();
-	return cancelled(self, stack, task_cancel.in_class(self, type, args, count, names));
+	return cancelled(self, task_cancel.in_class(self, type, args, count, names));
 }
 
 static PyObject *on_set_name(PyObject *self, PyObject *value)

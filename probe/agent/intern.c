@@ -1,7 +1,7 @@
 /*
  * Code objects, stacks and names get an id once and are announced with it. No references are held:
  * a code object is known by its address and what it points to, so a new one at an old address gets
- * a new id. Callable in GOT wrappers without the GIL.
+ * a new id. Codes and stacks are callable in GOT wrappers without the GIL.
  */
 #include "probe/agent/intern.h"
 
@@ -37,6 +37,10 @@ static struct hash_slot names[NAMES];
 static uint32_t codes_used, stacks_used, names_used;
 static uint32_t code_last, stack_last, name_last; /* ids given so far */
 static uint32_t busy;
+static struct { /* nearly always the one that is asked for next: "_asyncio.Future" */
+	char text[32];
+	uint32_t id; /* 0: none */
+} name_recent;
 
 static bool table_lock(void)
 {
@@ -250,11 +254,9 @@ static uint32_t name_intern(const char *text, size_t len, uint64_t hash)
 	return hash_take(slot, &names_used, hash, &name_last);
 }
 
-uint32_t name_id(const char *text)
+static uint64_t name_hash(const char *text, size_t len)
 {
-	size_t len = strnlen(text, FILE_BYTES);
 	uint64_t hash = mix(2, len);
-	uint32_t id;
 
 	for (size_t i = 0; i < len; i += 8) {
 		uint64_t word = 0;
@@ -262,10 +264,22 @@ uint32_t name_id(const char *text)
 		memcpy(&word, text + i, len - i < 8 ? len - i : 8);
 		hash = mix(hash, word);
 	}
-	if (!table_lock())
-		return 0;
-	id = name_intern(text, len, hash | 1);
-	table_unlock();
+	return hash | 1;
+}
+
+uint32_t name_id(const char *text)
+{
+	size_t len;
+	uint32_t id;
+
+	if (name_recent.id && strcmp(text, name_recent.text) == 0)
+		return name_recent.id;
+	len = strnlen(text, FILE_BYTES);
+	id = name_intern(text, len, name_hash(text, len));
+	if (id && len < sizeof(name_recent.text)) {
+		memcpy(name_recent.text, text, len + 1);
+		name_recent.id = id;
+	}
 	return id;
 }
 
@@ -276,5 +290,6 @@ void intern_forked(void)
 	memset(names, 0, sizeof(names));
 	codes_used = stacks_used = names_used = 0;
 	code_last = stack_last = name_last = 0;
+	name_recent.id = 0;
 	table_unlock(); /* its holder is a thread of the parent */
 }

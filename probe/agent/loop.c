@@ -394,13 +394,12 @@ static bool selector_is(struct loop_thread *thread, PyObject *epoll)
 static PyObject *selector_poll(struct loop_thread *thread, PyObject *self, PyObject *const *args,
 	Py_ssize_t n, PyObject *names)
 {
-	uint64_t begin_ns = clock_now_ns();
 	bool coarse = thread->no_got;
 	PyObject *result;
 
 	agent_thread.depth = 0; /* a wrapped call that was left by a jump ends here at the latest */
 	if (coarse)
-		selector_enter(thread, begin_ns);
+		selector_enter(thread, clock_now_ns());
 	thread->armed = !coarse;
 	result = poll_original(self, args, n, names);
 	thread->armed = false;

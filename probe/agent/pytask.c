@@ -223,16 +223,10 @@ static PyObject *on_eager_start(PyObject *self, PyObject *args, PyObject *kwargs
 
 static PyObject *on_cancel(PyObject *self, PyObject *args, PyObject *kwargs)
 {
-	PyObject *result;
-	uint32_t stack;
+	PyObject *result = descriptor_call(&hooks[METHOD_CANCEL], self, args, kwargs);
 
-	if (!agent_ours())
-		return descriptor_call(&hooks[METHOD_CANCEL], self, args, kwargs);
-	thread_seen();
-	stack = stack_here();
-	result = descriptor_call(&hooks[METHOD_CANCEL], self, args, kwargs);
-	if (result && agent.on)
-		task_cancel_write(self, agent_thread.task, stack, result);
+	if (result == Py_True && agent_ours())
+		task_cancel_write(self, agent_thread.task);
 	return result;
 }
 

@@ -76,7 +76,7 @@ static int range_map(int fd, uint64_t off, size_t size, void **ret)
 	while (rc == EINTR);
 	if (rc)
 		return -rc;
-	map = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, (off_t)off);
+	map = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_POPULATE, fd, (off_t)off);
 	if (map == MAP_FAILED)
 		return -errno;
 	*ret = map;

@@ -8,6 +8,7 @@
 #define DESCR_TYPE_OFF 16    /* PyDescrObject.d_type */
 #define DESCR_WRAPPED_OFF 48 /* PyWrapperDescrObject.d_wrapped */
 #define DESCR_METHOD_OFF 40  /* PyMethodDescrObject.d_method */
+#define DESCR_GETSET_OFF 40  /* PyGetSetDescrObject.d_getset */
 #define CFUNCTION_DEF_OFF 16 /* PyCFunctionObject.m_ml */
 #define MAPS_BYTES 8192
 #define SUBCLASS_DEPTH_MAX 16
@@ -166,6 +167,20 @@ struct method_def *method_find(PyTypeObject *type, const char *name)
 	if (def && strcmp(def->name, name) != 0)
 		def = NULL;
 	Py_DecRef(descr); /* the type's dict keeps it; the table itself is static */
+	return def;
+}
+
+const struct getset_def *getset_find(PyTypeObject *type, const char *name)
+{
+	PyObject *descr = own_attr(type, name);
+	const struct getset_def *def = NULL;
+
+	if (descr && strcmp(object_type_name(descr), "getset_descriptor") == 0 &&
+		object_at(descr, DESCR_TYPE_OFF) == type)
+		def = object_at(descr, DESCR_GETSET_OFF);
+	if (def && (strcmp(def->name, name) != 0 || !def->get))
+		def = NULL;
+	Py_DecRef(descr);
 	return def;
 }
 

@@ -46,6 +46,17 @@ struct method_def *method_find(PyTypeObject *type, const char *name);
  * The one behind a function of a C module that is imported; NULL: no such function, or no proof.
  */
 struct method_def *function_find(const char *module, const char *name);
+
+struct getset_def { /* PyGetSetDef; layout of every version */
+	const char *name;
+	getter get;
+	setter set;
+	const char *doc;
+	void *closure;
+};
+/* The one behind a getset_descriptor of type's own dict; NULL: none of that name, or no proof. */
+const struct getset_def *getset_find(PyTypeObject *type, const char *name);
+
 /* Exchange its function. 0, or -EPROTO, reported as name. */
 int method_place(struct method_def *def, void *hook, const char *name);
 

@@ -269,16 +269,20 @@ void task_step_write(PyObject *task, const struct task_step *step, uint64_t end_
 		wait_task_done(task, end_ns);
 }
 
-void task_cancel_write(PyObject *task, uint64_t by, uint32_t stack, PyObject *result)
+void task_cancel_write(PyObject *task, uint64_t by)
 {
-	struct ev_task_cancel *e = ring_new(task_cancel, 0, 0);
+	struct ev_task_cancel *e;
+	uint32_t stack;
 
+	thread_seen();
+	stack = stack_here();
+	e = ring_new(task_cancel, 0, 0);
 	if (!e)
 		return;
 	e->task = (uint64_t)(uintptr_t)task;
 	e->by = by;
 	e->stack = stack;
-	e->accepted = result == Py_True;
+	e->accepted = 1;
 	ring_end(e);
 }
 

@@ -53,7 +53,8 @@ struct task_after { /* what the task looks like after a step; all borrowed */
 void task_step_write(PyObject *task, const struct task_step *step, uint64_t end_ns,
 	const struct task_after *after);
 
-void task_cancel_write(PyObject *task, uint64_t by, uint32_t stack, PyObject *result);
+/* cancel() returned True; the stack is its caller's. */
+void task_cancel_write(PyObject *task, uint64_t by);
 void task_gone_write(PyObject *task, uint32_t flags);
 
 /*
