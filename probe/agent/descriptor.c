@@ -1,6 +1,8 @@
 /* See descriptor.h. */
 #include "probe/agent/descriptor.h"
 
+#include <dlfcn.h>
+
 PyObject *descriptor_call(
 	const struct descriptor *d, PyObject *self, PyObject *args, PyObject *kwargs)
 {
@@ -80,6 +82,24 @@ void descriptors_remove(PyObject *type, struct descriptor *all, size_t count)
 	PyErr_Clear();
 }
 
+/*
+ * What goes into the class's dict. inspect.signature() of 3.13+ binds a class's __init__ to the
+ * class itself, which a function allows and a method descriptor does not: an instancemethod around
+ * it does.
+ */
+static PyObject *descriptor_make(PyTypeObject *type, struct descriptor *d)
+{
+	PyObject *(*instancemethod)(PyObject *) = NULL;
+	PyObject *descr = PyDescr_NewMethod(type, &d->def), *wrapped;
+
+	if (!descr || strcmp(d->def.ml_name, "__init__") != 0)
+		return descr;
+	instancemethod = (PyObject * (*)(PyObject *)) dlsym(RTLD_DEFAULT, "PyInstanceMethod_New");
+	wrapped = instancemethod ? instancemethod(descr) : NULL;
+	Py_DecRef(descr);
+	return wrapped;
+}
+
 const char *descriptors_place(
 	PyObject *type, const char *module, struct descriptor *all, size_t count)
 {
@@ -93,7 +113,7 @@ const char *descriptors_place(
 	if (reason)
 		return reason;
 	for (i = 0; i < count && rc == 0; i++) {
-		descr = PyDescr_NewMethod((PyTypeObject *)type, &all[i].def);
+		descr = descriptor_make((PyTypeObject *)type, &all[i]);
 		rc = descr ? PyObject_SetAttrString(type, all[i].def.ml_name, descr) : -1;
 		Py_DecRef(descr);
 	}

@@ -279,11 +279,27 @@ static struct descriptor hooks[METHODS] = {
 	[METHOD_INIT] = {.def = DESCRIPTOR_DEF("__init__", on_init, NULL)},
 	[METHOD_STEP] = {.def = DESCRIPTOR_DEF("_Task__step", on_step, NULL), .function = "__step"},
 	[METHOD_CANCEL] = {.def = DESCRIPTOR_DEF("cancel", on_cancel, NULL)},
-	[METHOD_SET_NAME] = {.def = DESCRIPTOR_DEF("set_name", on_set_name, NULL)},
+	[METHOD_SET_NAME] = {.def = DESCRIPTOR_DEF(
+				     "set_name", on_set_name, "set_name($self, value)\n--\n\n")},
 	[METHOD_DEL] = {.def = DESCRIPTOR_DEF("__del__", on_del, NULL)},
 	[METHOD_EAGER_START] = {.def = DESCRIPTOR_DEF("_Task__eager_start", on_eager_start, NULL),
 		.function = "__eager_start"},
 };
+
+/* As the functions' own, Lib/asyncio/tasks.py@3.8, @3.9, @3.11 and @3.12. */
+static void signatures_choose(void)
+{
+	const char *init = "__init__($self, coro, *, loop=None, name=None)\n--\n\n";
+
+	if (agent.minor >= 12)
+		init = "__init__($self, coro, *, loop=None, name=None, context=None, "
+		       "eager_start=False)\n--\n\n";
+	else if (agent.minor == 11)
+		init = "__init__($self, coro, *, loop=None, name=None, context=None)\n--\n\n";
+	hooks[METHOD_INIT].def.ml_doc = init;
+	hooks[METHOD_CANCEL].def.ml_doc =
+		agent.minor < 9 ? "cancel($self)\n--\n\n" : "cancel($self, msg=None)\n--\n\n";
+}
 
 static const char *keys_make(void)
 {
@@ -303,6 +319,7 @@ int pytask_open(void)
 	const char *reason = type && PyType_Check(type) ? NULL : "not there";
 	size_t count = agent.minor < 12 ? METHOD_EAGER_START : METHODS;
 
+	signatures_choose();
 	if (!reason)
 		reason = keys_make();
 	if (!reason)

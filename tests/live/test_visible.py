@@ -44,8 +44,9 @@ def describe():
         seen[name] = {k: type(v).__name__ for k, v in vars(kind).items()}, [c.__name__ for c in kind.__mro__]
     for kind in asyncio.BaseEventLoop, asyncio.futures._PyFuture, asyncio.Queue, __import__("concurrent.futures").futures.Future:
         seen[kind.__name__ + " of asyncio"] = {k: type(v).__name__ for k, v in vars(kind).items()}
-    seen["signatures"] = [str(inspect.signature(f)) for f in (asyncio.Queue, loop.call_soon_threadsafe, loop.close,
-                          asyncio.futures._PyFuture().set_result, asyncio.futures._PyFuture().set_exception)]
+    seen["signatures"] = [str(inspect.signature(f)) for f in (
+        asyncio.Queue, asyncio.tasks._PyTask, type("Subclass", (asyncio.Queue,), {}),
+        loop.call_soon_threadsafe, loop.close, asyncio.futures._PyFuture().set_result, asyncio.futures._PyFuture().set_exception)]
     seen["loop itself"] = sorted(vars(loop)), loop.get_debug(), str(loop.get_task_factory()), str(loop.get_exception_handler())
     task = asyncio.current_task()
     seen["task"] = sys.getsizeof(task), type(task).__qualname__
