@@ -75,8 +75,47 @@ int layout_refine(struct layout *layout, const void *runtime, size_t n)
 			return -EPROTO;
 		*member_of(&refined, &members[i]) = (uint16_t)words[word];
 	}
-	refined.refined = 1;
+	refined.source = LAYOUT_PUBLISHED;
 	*layout = refined;
+	return 0;
+}
+
+/* Words of Py_AsyncioModuleDebugOffsets, Modules/_asynciomodule.c@3.14. */
+int layout_refine_asyncio(struct layout *layout, const void *section, size_t n)
+{
+	enum {
+		NAME = 1,
+		IS_TASK = 3,
+		CORO = 5,
+		NODE = 6,
+		INTERP_TASKS = 8,
+		LOOP = 10,
+		TASK = 11,
+		THREAD_TASKS = 12,
+		WORDS = 13
+	};
+	uint64_t words[WORDS];
+
+	if (layout->minor < 14)
+		return 0;
+	if (n < sizeof(words))
+		return -EPROTO;
+	memcpy(words, section, sizeof(words));
+	for (unsigned int i = 0; i < WORDS; i++)
+		if (words[i] >= OFF_ABSENT)
+			return -EPROTO;
+	if (words[CORO] < 8 || words[IS_TASK] < 4)
+		return -EPROTO;
+	layout->task_name = (uint16_t)words[NAME];
+	layout->task_coro = (uint16_t)words[CORO];
+	layout->task_node = (uint16_t)words[NODE];
+	layout->interp_tasks_head = (uint16_t)words[INTERP_TASKS];
+	layout->thread_running_loop = (uint16_t)words[LOOP];
+	layout->thread_running_task = (uint16_t)words[TASK];
+	layout->thread_tasks_head = (uint16_t)words[THREAD_TASKS];
+	/* not published; they stand right before what is (TaskObj, FutureObj_HEAD) */
+	layout->task_fut_waiter = (uint16_t)(words[CORO] - 8);
+	layout->future_state = (uint16_t)(words[IS_TASK] - 4);
 	return 0;
 }
 

@@ -29,9 +29,16 @@ enum { /* frames whose owner is at least this are no Python frames (entry trampo
 	LAYOUT_OWNER_C = 3,
 };
 
+enum layout_source {
+	LAYOUT_SHIPPED,   /* layout.def alone */
+	LAYOUT_PUBLISHED, /* the target's own _Py_DebugOffsets over it (3.13+) */
+	LAYOUT_DWARF,     /* debug information of the target's files over it */
+	LAYOUT_ANY,       /* asked for only: published, else shipped, else DWARF */
+};
+
 struct layout {
-	int minor;   /* of Python 3.minor */
-	int refined; /* 1: debug offsets of the target have replaced the shipped ones */
+	int minor;  /* of Python 3.minor */
+	int source; /* enum layout_source */
 #define MEMBER(structure, member, v8, v9, v10, v11, v12, v13, v14, w13, w14, doc)                  \
 	uint16_t structure##_##member;
 #include "probe/target/layout.def"
@@ -47,6 +54,10 @@ int layout_shipped(int minor, struct layout *ret);
  * failure.
  */
 int layout_refine(struct layout *layout, const void *runtime, size_t n);
+/*
+ * The same by what asyncio's C code publishes (3.14's section .AsyncioDebug). 0 before 3.14.
+ */
+int layout_refine_asyncio(struct layout *layout, const void *section, size_t n);
 /*
  * A frame's position in its code, in bytes, as CPython's own f_lasti has it: a line table gives it
  * the line of the call in progress. instr: the frame's member, an int lasti widened with its sign.

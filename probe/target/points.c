@@ -10,20 +10,18 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 
 #include "probe/base/cleanup.h"
 #include "probe/target/elf_file.h"
 #include "probe/target/layout.h"
 #include "probe/target/machine.h"
-#include "probe/target/process.h"
+#include "probe/target/mapped.h"
 #include "probe/target/task_functions.h"
 #include "probe/target/usdt.h"
 
 #define WRAPPER_TASK 16     /* TaskWakeupMethWrapper.ww_task (3.8, 3.9: Modules/_asynciomodule.c) */
 #define ENTRY_BYTES_MAX 64u /* looked at for a place that is emulated */
 #define END_BYTES_MAX 48u
-#define CANDIDATES_MAX 8u /* objects that may hold the interpreter */
 
 static const char *const kind_names[POINT_KINDS] = {
 	[POINT_STEP] = "step",
@@ -50,77 +48,6 @@ const char *point_source_name(enum point_source source)
 	};
 
 	return names[source];
-}
-
-/* ---- files of a process ------------------------------------------------------------------ */
-
-struct mapped { /* the first mapping of an object */
-	uint64_t begin, end, inode;
-	char *path;
-};
-
-struct mappings {
-	struct mapped asyncio, candidate[CANDIDATES_MAX]; /* the executable, and every libpython */
-	size_t candidates;
-	char executable[PATH_MAX];
-	bool no_memory;
-};
-
-static void mappings_clear(struct mappings *m)
-{
-	free(m->asyncio.path);
-	for (size_t i = 0; i < m->candidates; i++)
-		free(m->candidate[i].path);
-}
-
-static bool mapping_take(void *ctx, const struct process_map *map)
-{
-	struct mappings *m = ctx;
-	const char *name = strrchr(map->path, '/') + 1;
-	struct mapped *to = NULL;
-
-	if (map->offset)
-		return false;
-	if (!strncmp(name, "_asyncio.", 9) && !m->asyncio.path)
-		to = &m->asyncio;
-	else if ((!strcmp(map->path, m->executable) || !strncmp(name, "libpython", 9)) &&
-		 m->candidates < CANDIDATES_MAX)
-		to = &m->candidate[m->candidates++];
-	if (!to)
-		return false;
-	*to = (struct mapped){map->begin, map->end, map->inode, strdup(map->path)};
-	m->no_memory |= !to->path;
-	return m->no_memory;
-}
-
-/*
- * The very file that is mapped, where we may (CAP_CHECKPOINT_RESTORE); else the one of that name in
- * the target's own tree, if it is still the same.
- */
-static int file_open(
-	uint32_t pid, const struct mapped *mapped, struct elf_file **ret, char **ret_path)
-{
-	cleanup(freep) char *path = NULL;
-	struct stat st;
-	int rc;
-
-	if (asprintf(&path, "/proc/%" PRIu32 "/map_files/%" PRIx64 "-%" PRIx64, pid, mapped->begin,
-		    mapped->end) < 0)
-		return -ENOMEM;
-	rc = elf_file_open(path, ret);
-	if (rc == -EPERM || rc == -EACCES || rc == -ENOENT) {
-		free(path);
-		if (asprintf(&path, "/proc/%" PRIu32 "/root%s", pid, mapped->path) < 0) {
-			path = NULL;
-			return -ENOMEM;
-		}
-		if (!stat(path, &st) && st.st_ino != mapped->inode)
-			return -ESTALE;
-		rc = elf_file_open(path, ret);
-	}
-	if (!rc)
-		*ret_path = TAKE(path);
-	return rc == -EACCES ? -EPERM : rc;
 }
 
 /* ---- adding points ----------------------------------------------------------------------- */
@@ -442,7 +369,7 @@ static int object_set(struct finder *f, enum point_object_name object, struct el
 }
 
 /* The first candidate that defines _PyRuntime. */
-static int interpreter_open(struct finder *f, uint32_t pid, const struct mappings *m)
+static int interpreter_open(struct finder *f, uint32_t pid, const struct mapped_files *m)
 {
 	int rc = -ENOENT;
 
@@ -450,7 +377,7 @@ static int interpreter_open(struct finder *f, uint32_t pid, const struct mapping
 		struct elf_file *file;
 		uint64_t address, size;
 		char *path;
-		int opened = file_open(pid, &m->candidate[i], &file, &path);
+		int opened = mapped_open(pid, &m->candidate[i], &file, &path);
 
 		if (opened) {
 			rc = opened;
@@ -465,7 +392,7 @@ static int interpreter_open(struct finder *f, uint32_t pid, const struct mapping
 }
 
 /* Its own object, or the interpreter's where it is built in. -ENOENT: it is not loaded. */
-static int asyncio_open(struct finder *f, uint32_t pid, const struct mappings *m)
+static int asyncio_open(struct finder *f, uint32_t pid, const struct mapped_files *m)
 {
 	struct elf_file *file;
 	uint64_t address, size;
@@ -473,7 +400,7 @@ static int asyncio_open(struct finder *f, uint32_t pid, const struct mappings *m
 	int rc;
 
 	if (m->asyncio.path) {
-		rc = file_open(pid, &m->asyncio, &file, &path);
+		rc = mapped_open(pid, &m->asyncio, &file, &path);
 		return rc ? rc : object_set(f, POINT_ASYNCIO, file, path, &m->asyncio);
 	}
 	file = f->file[POINT_INTERPRETER];
@@ -505,8 +432,8 @@ static const char *why_of(int rc)
 			       : "its file cannot be read";
 }
 
-static int find(struct finder *f, uint32_t pid, const struct mappings *m, enum point_source source,
-	const char **ret_why)
+static int find(struct finder *f, uint32_t pid, const struct mapped_files *m,
+	enum point_source source, const char **ret_why)
 {
 	int rc = interpreter_open(f, pid, m);
 
@@ -529,19 +456,15 @@ static int find(struct finder *f, uint32_t pid, const struct mappings *m, enum p
 int points_find(
 	uint32_t pid, int minor, enum point_source source, struct points *ret, const char **ret_why)
 {
-	cleanup(mappings_clear) struct mappings mappings = {0};
+	cleanup(mapped_clear) struct mapped_files mapped = {0};
 	cleanup(points_clear) struct points points = {0};
 	struct finder f = {.points = &points, .minor = minor};
-	int rc = process_executable(pid, mappings.executable, sizeof(mappings.executable));
+	int rc = mapped_find(pid, &mapped);
 
 	*ret_why = "its maps cannot be read";
-	if (!rc)
-		rc = process_maps_each(pid, mapping_take, &mappings);
-	if (!rc && mappings.no_memory)
-		rc = -ENOMEM;
 	if (rc)
 		return rc;
-	rc = find(&f, pid, &mappings, source, ret_why);
+	rc = find(&f, pid, &mapped, source, ret_why);
 	if (f.file[POINT_ASYNCIO] != f.file[POINT_INTERPRETER])
 		elf_file_free(f.file[POINT_ASYNCIO]);
 	elf_file_free(f.file[POINT_INTERPRETER]);

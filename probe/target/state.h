@@ -11,6 +11,7 @@ struct target {
 	struct memory memory;
 	struct layout layout;
 	uint64_t symbol[SYMBOLS];
+	uint64_t runtime_size; /* of its _PyRuntime; 0: not known */
 	struct snapshot snapshot;
 };
 

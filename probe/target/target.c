@@ -10,6 +10,7 @@
 
 #include "probe/base/cleanup.h"
 #include "probe/target/image.h"
+#include "probe/target/mapped.h"
 #include "probe/target/process.h"
 #include "probe/target/state.h"
 
@@ -118,13 +119,12 @@ int target_open_at(const struct memory *memory, int minor, const uint64_t symbol
 
 /* As ld.so binds names: the first object in order that defines it. */
 static int symbol_find(const struct memory *memory, const struct image *images, size_t count,
-	const char *name, uint64_t *ret)
+	const char *name, uint64_t *ret, uint64_t *ret_size)
 {
-	uint64_t size;
 	int rc = -ENOENT;
 
 	for (size_t i = 0; i < count && rc; i++)
-		rc = image_symbol(memory, &images[i], name, ret, &size);
+		rc = image_symbol(memory, &images[i], name, ret, ret_size);
 	return rc;
 }
 
@@ -132,13 +132,32 @@ static int symbol_find(const struct memory *memory, const struct image *images, 
 static int version_find(const struct memory *memory, const struct image *images, size_t count,
 	uint32_t hexversion, int named)
 {
-	uint64_t at, published;
+	uint64_t at, size, published;
 	int told = (int)(hexversion >> 16 & 0xff);
 
-	if (symbol_find(memory, images, count, "Py_Version", &at) ||
+	if (symbol_find(memory, images, count, "Py_Version", &at, &size) ||
 		memory_read(memory, at, &published, sizeof(published)))
 		return hexversion ? told : named;
 	return (int)(published >> 16 & 0xff);
+}
+
+/* What asyncio's C code publishes, where its file can be had; else the shipped offsets stay. */
+static void asyncio_layout(uint32_t pid, struct layout *layout)
+{
+	cleanup(mapped_clear) struct mapped_files files = {0};
+	cleanup(freep) char *path = NULL;
+	struct elf_file *file;
+	const void *section;
+	uint64_t address;
+	size_t n;
+
+	if (layout->minor < 14 || mapped_find(pid, &files) || !files.asyncio.path ||
+		mapped_open(pid, &files.asyncio, &file, &path))
+		return;
+	section = elf_file_section(file, ".AsyncioDebug", &n, &address);
+	if (section)
+		layout_refine_asyncio(layout, section, n);
+	elf_file_free(file);
 }
 
 int target_open(uint32_t pid, uint32_t hexversion, struct target **ret, const char **ret_why)
@@ -146,7 +165,7 @@ int target_open(uint32_t pid, uint32_t hexversion, struct target **ret, const ch
 	struct image images[PROCESS_OBJECTS_MAX];
 	struct memory memory = memory_of_process(pid);
 	struct process_objects objects;
-	uint64_t symbols[SYMBOLS];
+	uint64_t symbols[SYMBOLS], sizes[SYMBOLS];
 	size_t count = 0;
 	int rc = process_objects(pid, &objects);
 
@@ -159,13 +178,54 @@ int target_open(uint32_t pid, uint32_t hexversion, struct target **ret, const ch
 		count += !rc;
 	}
 	for (unsigned int i = 0; i < SYMBOLS; i++) {
-		rc = symbol_find(&memory, images, count, symbol_names[i], &symbols[i]);
+		rc = symbol_find(&memory, images, count, symbol_names[i], &symbols[i], &sizes[i]);
 		if (rc)
 			return refuse(ret_why, rc, "no symbols of an interpreter were found in it");
 	}
-	return target_open_at(&memory,
+	rc = target_open_at(&memory,
 		version_find(&memory, images, count, hexversion, objects.minor), symbols, ret,
 		ret_why);
+	if (rc)
+		return rc;
+	(*ret)->runtime_size = sizes[SYMBOL_RUNTIME];
+	asyncio_layout(pid, &(*ret)->layout);
+	return 0;
+}
+
+/* ---- telling it -------------------------------------------------------------------------- */
+
+static void gil_find(const struct target *t, struct target_constants *ret)
+{
+	const struct layout *lay = &t->layout;
+	uint64_t interp, gil = 0;
+
+	if (lay->runtime_gil != OFF_ABSENT)
+		gil = t->symbol[SYMBOL_RUNTIME] + lay->runtime_gil;
+	else if (!memory_read_pointer(&t->memory,
+			 t->symbol[SYMBOL_RUNTIME] + lay->runtime_interpreters_main, &interp))
+		memory_read_pointer(&t->memory, interp + lay->interp_gil, &gil);
+	/* the main interpreter and its GIL are part of _PyRuntime in every version */
+	if (gil < ret->runtime || gil - ret->runtime + lay->gil_end > ret->runtime_size) {
+		ret->gil_begin = ret->runtime;
+		ret->gil_end = ret->runtime + ret->runtime_size;
+		return;
+	}
+	ret->gil_begin = gil;
+	ret->gil_end = gil + lay->gil_end;
+	ret->gil_last_holder = gil + lay->gil_last_holder;
+}
+
+void target_constants(const struct target *t, struct target_constants *ret)
+{
+	*ret = (struct target_constants){
+		.runtime = t->symbol[SYMBOL_RUNTIME],
+		.runtime_size = t->runtime_size,
+		.code_type = t->symbol[SYMBOL_CODE],
+		.str_type = t->symbol[SYMBOL_STR],
+		.bytes_type = t->symbol[SYMBOL_BYTES],
+		.layout = t->layout,
+	};
+	gil_find(t, ret);
 }
 
 void target_free(struct target *t)

@@ -1,6 +1,7 @@
 /*
  * What the target library finds in a live process, as JSON lines for tests:
  *   peek points PID MINOR any|symbols|recovered
+ *   peek target PID
  */
 #include <errno.h>
 #include <inttypes.h>
@@ -10,6 +11,7 @@
 #include <string.h>
 
 #include "probe/target/points.h"
+#include "probe/target/target.h"
 
 #define STATUS_REFUSED 3
 
@@ -65,12 +67,44 @@ static int peek_points(uint32_t pid, char **argv)
 	return 0;
 }
 
+static json_t *layout_json(const struct layout *lay)
+{
+	json_t *all = json_object();
+
+#define MEMBER(structure, member, ...)                                                             \
+	json_object_set_new(all, #structure "." #member, json_integer(lay->structure##_##member));
+#include "probe/target/layout.def"
+#undef MEMBER
+	return all;
+}
+
+static int peek_target(uint32_t pid, char **argv)
+{
+	struct target_constants told;
+	struct target *target;
+	const char *why = "";
+	int rc = target_open(pid, 0, &target, &why);
+
+	if (rc)
+		return refused(rc, why);
+	target_constants(target, &told);
+	print(json_pack("{s: i, s: i, s: I, s: I, s: I, s: I, s: I, s: o}", "minor",
+		told.layout.minor, "source", told.layout.source, "runtime",
+		(json_int_t)told.runtime, "runtime_size", (json_int_t)told.runtime_size,
+		"gil_begin", (json_int_t)told.gil_begin, "gil_end", (json_int_t)told.gil_end,
+		"gil_last_holder", (json_int_t)told.gil_last_holder, "layout",
+		layout_json(&told.layout)));
+	target_free(target);
+	return 0;
+}
+
 static const struct {
 	const char *name;
 	int arguments; /* behind the pid */
 	int (*peek)(uint32_t pid, char **argv);
 } peeks[] = {
 	{"points", 2, peek_points},
+	{"target", 0, peek_target},
 };
 
 int main(int argc, char **argv)
@@ -78,6 +112,6 @@ int main(int argc, char **argv)
 	for (size_t i = 0; i < sizeof(peeks) / sizeof(*peeks); i++)
 		if (argc == 3 + peeks[i].arguments && !strcmp(argv[1], peeks[i].name))
 			return peeks[i].peek((uint32_t)atoi(argv[2]), argv + 3);
-	fprintf(stderr, "usage: peek points PID MINOR any|symbols|recovered\n");
+	fprintf(stderr, "usage: peek WHAT PID [ARGUMENT...]\n");
 	return 2;
 }
