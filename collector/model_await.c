@@ -42,14 +42,14 @@ static const char *asyncio_name(struct model *model, const struct frame *f)
 }
 
 /* Index of the frame whose await counts: the innermost of user code, else the innermost outside
- * asyncio, else the outermost. */
+ * asyncio, else what would stand around the outermost, as for create_task(asyncio.sleep(1)). */
 static uint32_t border(const struct stack *s)
 {
 	for (uint32_t i = 0; i < s->count; i++)
 		if (s->user ? s->at[i].frame == s->user
 			    : strncmp(s->at[i].frame->module, "asyncio", 7))
 			return i;
-	return s->count ? s->count - 1 : 0;
+	return s->count;
 }
 
 /*
