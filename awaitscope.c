@@ -29,6 +29,8 @@ static const struct command {
 		"awaitscope report trace.db", report_main},
 	{"check", "judge a trace for CI: exit status, JUnit, SARIF, GitHub annotations",
 		"awaitscope check --fail-on warning trace.db", check_main},
+	{"diff", "tell what became better or worse from one trace to another",
+		"awaitscope diff main.db branch.db", diff_main},
 	{"rules", "list the rules, or explain one", "awaitscope rules AS101", rules_main},
 };
 #define COMMANDS (sizeof(commands) / sizeof(*commands))

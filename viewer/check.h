@@ -4,6 +4,7 @@
 
 #include <stdio.h>
 
+#include "viewer/diff.h"
 #include "viewer/rule.h"
 
 struct condition {
@@ -14,13 +15,23 @@ struct condition {
 	enum severity severity;
 	const struct measure *measure;
 	double limit;
+	bool by_baseline; /* nothing may be worse than there */
 	/* the outcome */
 	bool failed, unchecked; /* unchecked: could not be judged, in part or at all */
+	bool aside;             /* a wall-clock measure of a starved machine: not judged */
 	uint64_t findings;
 	double value;
 };
 
 typedef LIST(struct condition) condition_list;
+
+struct check { /* one judgement, for all forms that tell it */
+	condition_list conditions;
+	bool allow_unchecked, passed;
+	bool quiet, verbose, no_color; /* of the text */
+	const struct allowlist *allow; /* NULL: none */
+	const struct diff *diff;       /* from the baseline; NULL: there is none */
+};
 
 /* A sentence that tells what is wrong with the text, in `why`; -EINVAL. */
 int condition_parse(const char *text, struct condition *ret, char *why, size_t size);
@@ -29,14 +40,8 @@ void measures_print(FILE *out);
 /* Does a condition that failed count this finding? */
 bool finding_fails(const condition_list *conditions, const struct finding *finding);
 /* "lag.p99=50ms: 497 ms", "AS102: not checked (needs agent)". */
-void outcome_print(const struct report *report, const struct condition *condition, FILE *out);
-
-struct check { /* one judgement, for all forms that tell it */
-	condition_list conditions;
-	bool allow_unchecked, passed;
-	bool quiet, verbose, no_color; /* of the text */
-	const struct allowlist *allow; /* NULL: none */
-};
+void outcome_print(const struct check *check, const struct report *report,
+	const struct condition *condition, FILE *out);
 
 /* Is this condition met, so that it does not fail the check? */
 bool condition_passes(const struct check *check, const struct condition *condition);

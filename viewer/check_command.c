@@ -20,11 +20,18 @@
 #define WHY_BYTES 1024
 
 struct check_command {
-	const char *trace, *junit, *sarif, *config_path;
+	const char *trace, *junit, *sarif, *config_path, *baseline;
 	bool github;
 	struct check check;
 	struct config config;
 	struct report_options read;
+};
+
+struct judged { /* what was read, to be freed together: OLD and NEW */
+	struct trace *traces[2];
+	struct report *reports[2];
+	struct report_options options[2];
+	struct diff diff;
 };
 
 static const char usage[] =
@@ -37,6 +44,10 @@ static const char usage[] =
 	"                      a rule (AS102: any finding of it; AS102:3: three or more),\n"
 	"                      a severity (note, warning, error: that one or worse), or\n"
 	"                      a measure and its limit (lag.p99=50ms, leaked=0: fails above it)\n"
+	"  --baseline OLD.db   fail too if anything is worse than in OLD, and let rules and "
+	"severities\n"
+	"                      count only what is new or worse; on a starved machine wall-clock\n"
+	"                      measures are set aside (awaitscope diff tells it in full)\n"
 	"  --allow-unchecked   rules and measures that could not be judged do not fail the check\n"
 	"  --junit FILE        write JUnit XML, a case for each rule and measure\n"
 	"  --sarif FILE        write SARIF 2.1.0\n"
@@ -56,7 +67,7 @@ static const char usage[] =
 
 static const char usage_end[] =
 	"\n"
-	"Settings are TOML: fail-on, allow-unchecked, stall, min-block and await-timeout "
+	"Settings are TOML: fail-on, allow-unchecked, baseline, stall, min-block and await-timeout "
 	"as\n"
 	"the options, and tables [[allow]] with rule, file, function (patterns) and reason. "
 	"Findings\n"
@@ -73,6 +84,7 @@ static const char usage_end[] =
 enum {
 	OPTION_config = 256,
 	OPTION_fail_on,
+	OPTION_baseline,
 	OPTION_allow_unchecked,
 	OPTION_junit,
 	OPTION_sarif,
@@ -81,13 +93,13 @@ enum {
 	OPTION_min_block,
 	OPTION_await_timeout,
 	OPTION_no_color,
-	OPTION_help,
-	OPTION_later
+	OPTION_help
 };
 
 static const struct option long_options[] = {
 	{"config", required_argument, NULL, OPTION_config},
 	{"fail-on", required_argument, NULL, OPTION_fail_on},
+	{"baseline", required_argument, NULL, OPTION_baseline},
 	{"allow-unchecked", no_argument, NULL, OPTION_allow_unchecked},
 	{"junit", required_argument, NULL, OPTION_junit},
 	{"sarif", required_argument, NULL, OPTION_sarif},
@@ -99,7 +111,6 @@ static const struct option long_options[] = {
 	{"verbose", no_argument, NULL, 'v'},
 	{"no-color", no_argument, NULL, OPTION_no_color},
 	{"help", no_argument, NULL, OPTION_help},
-	{"baseline", required_argument, NULL, OPTION_later},
 	{NULL, 0, NULL, 0},
 };
 
@@ -152,7 +163,7 @@ static int condition_add(struct check_command *command, const char *from, const 
 	return 0;
 }
 
-static int option_take(struct check_command *command, int option, const char *name)
+static int option_take(struct check_command *command, int option)
 {
 	switch (option) {
 	case OPTION_config:
@@ -160,6 +171,9 @@ static int option_take(struct check_command *command, int option, const char *na
 		return 0;
 	case OPTION_fail_on:
 		return condition_add(command, "--fail-on", optarg);
+	case OPTION_baseline:
+		command->baseline = optarg;
+		return 0;
 	case OPTION_allow_unchecked:
 		command->check.allow_unchecked = true;
 		return 0;
@@ -181,9 +195,6 @@ static int option_take(struct check_command *command, int option, const char *na
 	case OPTION_no_color:
 		command->check.no_color = true;
 		return 0;
-	case OPTION_later:
-		complain("--%s is not in this version yet; see awaitscope check --help", name);
-		return EXIT_WRONG;
 	case 'q':
 		command->check.quiet = true;
 		return 0;
@@ -196,11 +207,11 @@ static int option_take(struct check_command *command, int option, const char *na
 /* 0: go on; else the exit status + 1. */
 static int arguments_parse(int argc, char **argv, struct check_command *command)
 {
-	int option, rc, index = 0;
+	int option, rc;
 
 	optind = 0; /* glibc: begin anew */
 	opterr = 0;
-	while ((option = getopt_long(argc, argv, ":qv", long_options, &index)) != -1) {
+	while ((option = getopt_long(argc, argv, ":qv", long_options, NULL)) != -1) {
 		if (option == OPTION_help) {
 			fputs(usage, stdout);
 			measures_print(stdout);
@@ -215,7 +226,7 @@ static int arguments_parse(int argc, char **argv, struct check_command *command)
 				argv[optind - 1]);
 			return EXIT_WRONG + 1;
 		}
-		rc = option_take(command, option, long_options[index].name);
+		rc = option_take(command, option);
 		if (rc)
 			return rc + 1;
 	}
@@ -258,6 +269,8 @@ static int config_apply(struct check_command *command)
 	}
 	if (!rc && !command->check.conditions.n)
 		rc = condition_add(command, "--fail-on", "error");
+	if (!command->baseline)
+		command->baseline = config->baseline;
 	return rc;
 }
 
@@ -315,7 +328,7 @@ static bool is_same(const char *one, const char *other)
 static int outputs_check(const struct check_command *command)
 {
 	const char *const outputs[] = {command->junit, command->sarif};
-	const char *const inputs[] = {command->trace, command->config.path};
+	const char *const inputs[] = {command->trace, command->config.path, command->baseline};
 
 	for (size_t i = 0; i < 2; i++) {
 		for (size_t k = 0; k < sizeof(inputs) / sizeof(*inputs); k++)
@@ -339,41 +352,56 @@ static int outputs_check(const struct check_command *command)
 	return 0;
 }
 
-static void read_complain(struct trace *trace, int rc)
+static void judged_free(struct judged *j)
 {
-	if (rc == -ERANGE)
-		complain("%s was recorded with higher thresholds than asked for: --stall and "
-			 "--min-block can only be raised",
-			trace_path(trace));
-	else
-		complain("%s", rc == -ENOMEM ? "out of memory" : trace_why(trace));
+	diff_free(&j->diff);
+	for (int s = 0; s < 2; s++) {
+		report_free(j->reports[s]);
+		trace_free(j->traces[s]);
+	}
+}
+
+/* The trace, and what is worse in it than in the baseline, if there is one. */
+static int judged_read(struct check_command *command, struct judged *j)
+{
+	const char *const paths[2] = {command->baseline, command->trace};
+	struct condition *c;
+	char why[WHY_BYTES] = "out of memory";
+
+	j->options[1] = command->read;
+	if (diff_read(paths, j->options, j->traces, j->reports, why, sizeof(why))) {
+		complain("%s", why);
+		return EXIT_WRONG;
+	}
+	if (!command->baseline)
+		return 0;
+	c = list_add(&command->check.conditions);
+	if (!c || diff_make(j->reports[0], j->reports[1], &j->diff)) {
+		complain("out of memory");
+		return EXIT_WRONG;
+	}
+	*c = (struct condition){.text = "baseline", .by_baseline = true};
+	diff_mark(&j->diff, j->reports[1]);
+	command->check.diff = &j->diff;
+	return 0;
 }
 
 static int check_run(struct check_command *command)
 {
-	cleanup(trace_freep) struct trace *trace = NULL;
-	cleanup(report_freep) struct report *report = NULL;
-	char why[WHY_BYTES];
+	cleanup(judged_free) struct judged j = {0};
 	int rc = config_apply(command);
 
 	if (!rc)
 		rc = outputs_check(command);
+	if (!rc)
+		rc = judged_read(command, &j);
 	if (rc)
 		return rc;
-	if (trace_open(command->trace, why, sizeof(why), &trace)) {
-		complain("%s", why);
-		return EXIT_WRONG;
-	}
-	rc = report_read(trace, &command->read, &report);
-	if (rc) {
-		read_complain(trace, rc);
-		return EXIT_WRONG;
-	}
-	check_judge(&command->check, report);
-	rc = forms_write(command, report);
+	check_judge(&command->check, j.reports[1]);
+	rc = forms_write(command, j.reports[1]);
 	if (rc)
 		return rc;
-	check_text(&command->check, report, stdout);
+	check_text(&command->check, j.reports[1], stdout);
 	if (fflush(stdout)) {
 		complain("cannot write the outcome: %s", strerror(errno));
 		return EXIT_WRONG;

@@ -9,6 +9,8 @@
 
 /* ---- XML */
 
+#define UNKNOWN_TIME "1970-01-01T00:00:00" /* of a trace that was never begun in good order */
+
 /* XML 1.0 has no control characters but tab and line ends; they become spaces. */
 static void xml_print(FILE *out, const char *raw)
 {
@@ -37,13 +39,31 @@ static void xml_print(FILE *out, const char *raw)
 	}
 }
 
-static void failure_print(FILE *out, const struct finding *f)
+/* One failure a case, as every reader of JUnit takes it: the first finding, and all of them below.
+ */
+static void failure_print(
+	const struct check *check, const struct report *report, const struct rule *rule, FILE *out)
 {
-	fprintf(out, "      <failure type=\"%s\" message=\"", severity_name(f->severity));
-	xml_print(out, f->message);
-	fputs("\">", out);
-	xml_print(out, f->advice);
-	fputs("</failure>\n", out);
+	size_t n = 0;
+
+	for (size_t i = 0; i < report->findings.n; i++) {
+		const struct finding *f = &report->findings.at[i];
+
+		if (f->rule != rule || !finding_fails(&check->conditions, f))
+			continue;
+		if (!n++) {
+			fprintf(out, "      <failure type=\"%s\" message=\"",
+				severity_name(f->severity));
+			xml_print(out, f->message);
+			fputs("\">", out);
+		}
+		xml_print(out, f->message);
+		fputc(' ', out);
+		xml_print(out, f->advice);
+		fputc('\n', out);
+	}
+	if (n)
+		fputs("</failure>\n", out);
 }
 
 static bool is_gated(const condition_list *conditions, const struct rule *rule)
@@ -57,20 +77,20 @@ static bool is_gated(const condition_list *conditions, const struct rule *rule)
 	return false;
 }
 
-/* A finding that was decided about is told, and fails nothing. */
-static void suppressed_case(const struct report *report, const struct rule *rule, FILE *out)
+/* Findings that were decided about are told, and fail nothing. */
+static void suppressed_list(const struct report *report, FILE *out)
 {
+	fputs("    <system-out>", out);
 	for (size_t i = 0; i < report->suppressed.n; i++) {
 		const struct finding *f = &report->suppressed.at[i];
 
-		if (f->rule != rule)
-			continue;
-		fputs("      <system-out>suppressed by ", out);
+		fprintf(out, "%s suppressed by ", f->rule->id);
 		xml_print(out, f->suppressed);
 		fputs(": ", out);
 		xml_print(out, f->message);
-		fputs("</system-out>\n", out);
+		fputc('\n', out);
 	}
+	fputs("</system-out>\n    <system-err/>\n", out);
 }
 
 static void rule_case(
@@ -87,11 +107,7 @@ static void rule_case(
 				  "%s\"/>\n"
 				: "      <skipped message=\"not checked, needs %s\"/>\n",
 			rule_needs_text(rule));
-	for (size_t i = 0; i < report->findings.n; i++)
-		if (report->findings.at[i].rule == rule &&
-			finding_fails(conditions, &report->findings.at[i]))
-			failure_print(out, &report->findings.at[i]);
-	suppressed_case(report, rule, out);
+	failure_print(check, report, rule, out);
 	fputs("    </testcase>\n", out);
 }
 
@@ -103,10 +119,11 @@ static void measure_case(const struct report *report, const struct check *check,
 	FILE *text = open_memstream(&outcome, &size);
 
 	if (text) {
-		outcome_print(report, c, text);
+		outcome_print(check, report, c, text);
 		fclose(text);
 	}
-	fputs("    <testcase classname=\"awaitscope.measures\" name=\"", out);
+	fprintf(out, "    <testcase classname=\"awaitscope.%s\" name=\"",
+		c->measure ? "measures" : "baseline");
 	xml_print(out, c->text);
 	fputs("\" time=\"0\">", out);
 	if (!condition_passes(check, c)) {
@@ -130,7 +147,7 @@ int check_junit(const struct check *check, const struct report *report, FILE *ou
 	for (size_t i = 0; i < rules_count; i++)
 		rule_case(report, check, &rules[i], body);
 	for (size_t i = 0; i < check->conditions.n; i++)
-		if (check->conditions.at[i].measure) {
+		if (check->conditions.at[i].measure || check->conditions.at[i].by_baseline) {
 			measure_case(report, check, &check->conditions.at[i], body);
 			tests++;
 		}
@@ -145,14 +162,13 @@ int check_junit(const struct check *check, const struct report *report, FILE *ou
 	}
 	fputs("<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n", out);
 	fprintf(out,
-		"<testsuites tests=\"%zu\" failures=\"%zu\" errors=\"0\" skipped=\"%zu\" "
-		"time=\"%.3f\">\n",
-		tests, failures, skipped, (double)report->duration_ns / 1e9);
-	fprintf(out,
-		"  <testsuite name=\"awaitscope\" tests=\"%zu\" failures=\"%zu\" "
-		"errors=\"0\" skipped=\"%zu\" time=\"%.3f\" timestamp=\"%.19s\">\n",
-		tests, failures, skipped, (double)report->duration_ns / 1e9, report->started_at);
+		"<testsuites>\n  <testsuite name=\"awaitscope\" id=\"0\" package=\"awaitscope\" "
+		"hostname=\"localhost\" tests=\"%zu\" failures=\"%zu\" errors=\"0\" "
+		"skipped=\"%zu\" time=\"%.3f\" timestamp=\"%.19s\">\n    <properties/>\n",
+		tests, failures, skipped, (double)report->duration_ns / 1e9,
+		*report->started_at ? report->started_at : UNKNOWN_TIME);
 	fputs(cases, out);
+	suppressed_list(report, out);
 	fputs("  </testsuite>\n</testsuites>\n", out);
 	return ferror(out) ? -EIO : 0;
 }
@@ -184,6 +200,8 @@ int check_github(const struct check *check, const struct report *report, FILE *o
 		const struct finding *f = &report->findings.at[i];
 		struct location at = {0};
 
+		if (f->known)
+			continue;
 		if (location_find(report, f, &at))
 			return -ENOMEM;
 		fprintf(out, "::%s ", commands[f->severity]);
@@ -235,7 +253,7 @@ static void summary_findings(const struct check *check, const struct report *rep
 		fprintf(out, "| %s%s%s %s | %s | %s | ", bold, f->rule->id, bold, f->rule->name,
 			severity_name(f->severity), f->costed ? time_text(f->cost_ns) : "");
 		markdown_print(out, f->message);
-		fputs(" |\n", out);
+		fputs(f->known ? " (as in the baseline) |\n" : " |\n", out);
 	}
 	fputc('\n', out);
 }
@@ -255,7 +273,7 @@ int check_summary(const struct check *check, const struct report *report, FILE *
 
 		if (!text)
 			return -ENOMEM;
-		outcome_print(report, &conditions->at[i], text);
+		outcome_print(check, report, &conditions->at[i], text);
 		fclose(text);
 		fprintf(out, "* %s: ",
 			condition_passes(check, &conditions->at[i]) ? "passed" : "failed");

@@ -82,7 +82,16 @@ static json_t *location_json(
 	return location;
 }
 
-static json_t *result_json(const struct report *report, const struct finding *f)
+/* SARIF's words for what a baseline says of a finding. */
+static const char *baseline_state(const struct diff *diff, const struct finding *f)
+{
+	const struct change *c = &diff->changes.at[diff->change_of_new[f - diff->new->findings.at]];
+
+	return f->known ? "unchanged" : c->old.finding ? "updated" : "new";
+}
+
+static json_t *result_json(
+	const struct check *check, const struct report *report, const struct finding *f)
 {
 	cleanup(freep) char *message = NULL;
 	struct location at = {0};
@@ -98,6 +107,9 @@ static json_t *result_json(const struct report *report, const struct finding *f)
 		"partialFingerprints", "awaitscope/v1", fingerprint, "properties", "costMs",
 		f->costed ? json_real((double)(f->cost_ns / 1000) / 1000.0) : json_null(),
 		"evidence", json_loads(f->evidence, 0, NULL));
+	if (check->diff && !f->suppressed)
+		json_object_set_new(
+			result, "baselineState", json_string(baseline_state(check->diff, f)));
 	if (f->suppressed)
 		json_object_set_new(result, "suppressions",
 			json_pack("[{s:s,s:o}]", "kind",
@@ -113,9 +125,11 @@ int check_sarif(const struct check *check, const struct report *report, FILE *ou
 	int rc = 0;
 
 	for (size_t i = 0; i < report->findings.n && !rc; i++)
-		rc = json_array_append_new(results, result_json(report, &report->findings.at[i]));
+		rc = json_array_append_new(
+			results, result_json(check, report, &report->findings.at[i]));
 	for (size_t i = 0; i < report->suppressed.n && !rc; i++)
-		rc = json_array_append_new(results, result_json(report, &report->suppressed.at[i]));
+		rc = json_array_append_new(
+			results, result_json(check, report, &report->suppressed.at[i]));
 	root = json_pack("{s:s,s:s,s:[{s:{s:{s:s,s:s,s:o}},s:[{s:b}],s:s,s:o}]}", "$schema",
 		SCHEMA_URI, "version", "2.1.0", "runs", "tool", "driver", "name", "awaitscope",
 		"version", AWAITSCOPE_VERSION, "rules", rules_json(), "invocations",

@@ -34,7 +34,7 @@ static void condition_show(const struct check *check, const struct report *repor
 
 	if (!text)
 		return;
-	outcome_print(report, c, text);
+	outcome_print(check, report, c, text);
 	fclose(text);
 	safe = text_for_terminal(outcome, 0);
 	screen_put(screen, passes ? STYLE_plain : STYLE_red, passes ? "passed  " : "failed  ");
@@ -83,6 +83,37 @@ static void suppressed_show(
 	fprintf(screen->out, "%s%s\n", safe ? safe : "", check->verbose ? "" : " (-v lists them)");
 }
 
+/* What is worse than in the baseline and no finding of this trace, then what was set aside. */
+static void baseline_show(const struct diff *diff, struct screen *screen)
+{
+	cleanup(freep) char *lines = NULL;
+	size_t size;
+	FILE *out = open_memstream(&lines, &size);
+
+	if (!out)
+		return;
+	for (size_t i = 0; i < diff->changes.n; i++) {
+		const struct change *c = &diff->changes.at[i];
+
+		if (c->kind != CHANGE_worse || c->rule)
+			continue;
+		fputs("worse: ", out);
+		change_where(diff, c, out);
+		fprintf(out, ": %s ", c->measure);
+		change_how(c, out);
+		fputc('\n', out);
+	}
+	diff_remarks(diff, out);
+	fclose(out);
+	for (char *line = lines, *end; line && (end = strchr(line, '\n')); line = end + 1) {
+		cleanup(freep) char *safe = NULL;
+
+		*end = '\0';
+		safe = text_for_terminal(line, 0);
+		screen_wrap(screen, STYLE_plain, safe ? safe : "", 0, OUTCOME_INDENT);
+	}
+}
+
 void check_text(const struct check *check, const struct report *report, FILE *out)
 {
 	struct screen screen;
@@ -95,6 +126,8 @@ void check_text(const struct check *check, const struct report *report, FILE *ou
 		if (fails || check->verbose)
 			finding_print(&screen, f, fails);
 	}
+	if (check->diff && !check->quiet)
+		baseline_show(check->diff, &screen);
 	for (size_t i = 0; i < check->conditions.n && !check->quiet; i++)
 		condition_show(check, report, &check->conditions.at[i], &screen);
 	if (!check->quiet)

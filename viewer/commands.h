@@ -7,10 +7,11 @@
 
 int report_main(int argc, char **argv);
 int check_main(int argc, char **argv);
+int diff_main(int argc, char **argv);
 int rules_main(int argc, char **argv);
 
-/* After a recording: stores the findings in the trace and tells three lines on stderr, unless quiet:
- * the verdict, coverage and losses, where the trace is and what to do next. */
+/* After a recording: stores the findings in the trace and tells three lines on stderr, unless
+ * quiet: the verdict, coverage and losses, where the trace is and what to do next. */
 void trace_done(const char *path, bool quiet);
 
 #endif

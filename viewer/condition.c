@@ -11,7 +11,8 @@
 
 struct measure {
 	const char *name;
-	bool is_time;                                               /* in ms */
+	bool is_time;  /* in ms */
+	bool is_clock; /* the wall clock's: a busy machine stretches it */
 	double (*value)(const struct report *report, size_t which); /* NAN: not known */
 	size_t which;
 	const char *doc;
@@ -116,24 +117,28 @@ static double leaked_value(const struct report *report, size_t which)
 }
 
 static const struct measure measures[] = {
-	{"lag.p50", true, lag_value, offsetof(struct lag, p50_ns),
+	{"lag.p50", true, true, lag_value, offsetof(struct lag, p50_ns),
 		"time until the loop next polls: the median over all observed time"},
-	{"lag.p90", true, lag_value, offsetof(struct lag, p90_ns), "its 90th percentile"},
-	{"lag.p99", true, lag_value, offsetof(struct lag, p99_ns), "its 99th percentile"},
-	{"lag.max", true, lag_value, offsetof(struct lag, max_ns),
+	{"lag.p90", true, true, lag_value, offsetof(struct lag, p90_ns), "its 90th percentile"},
+	{"lag.p99", true, true, lag_value, offsetof(struct lag, p99_ns), "its 99th percentile"},
+	{"lag.max", true, true, lag_value, offsetof(struct lag, max_ns),
 		"the longest time the loop was held"},
-	{"timer_late.p50", true, timer_value, offsetof(struct lag, p50_ns),
+	{"timer_late.p50", true, true, timer_value, offsetof(struct lag, p50_ns),
 		"how late timers were: the median"},
-	{"timer_late.p90", true, timer_value, offsetof(struct lag, p90_ns), "its 90th percentile"},
-	{"timer_late.p99", true, timer_value, offsetof(struct lag, p99_ns), "its 99th percentile"},
-	{"timer_late.max", true, timer_value, offsetof(struct lag, max_ns), "the latest of them"},
-	{"stalls", false, stalls_value, 0, "times the loop was held for --stall or longer"},
-	{"stall", true, stalls_value, 1, "how long in all"},
-	{"blocking", true, blocking_value, 0, "blocking calls in all"},
-	{"cpu", true, cpu_value, 0, "CPU time on loop threads, collections included"},
-	{"leaked", false, leaked_value, offsetof(struct report, leaks.n), "leaked tasks"},
-	{"findings", false, count_value, offsetof(struct report, findings.n), "of any severity"},
-	{"lost", false, lost_value, 0, "records that could not be kept"},
+	{"timer_late.p90", true, true, timer_value, offsetof(struct lag, p90_ns),
+		"its 90th percentile"},
+	{"timer_late.p99", true, true, timer_value, offsetof(struct lag, p99_ns),
+		"its 99th percentile"},
+	{"timer_late.max", true, true, timer_value, offsetof(struct lag, max_ns),
+		"the latest of them"},
+	{"stalls", false, true, stalls_value, 0, "times the loop was held for --stall or longer"},
+	{"stall", true, true, stalls_value, 1, "how long in all"},
+	{"blocking", true, true, blocking_value, 0, "blocking calls in all"},
+	{"cpu", true, false, cpu_value, 0, "CPU time on loop threads, collections included"},
+	{"leaked", false, false, leaked_value, offsetof(struct report, leaks.n), "leaked tasks"},
+	{"findings", false, false, count_value, offsetof(struct report, findings.n),
+		"of any severity"},
+	{"lost", false, false, lost_value, 0, "records that could not be kept"},
 };
 
 void measures_print(FILE *out)
@@ -228,6 +233,8 @@ int condition_parse(const char *text, struct condition *ret, char *why, size_t s
 
 static bool counts(const struct condition *c, const struct finding *f)
 {
+	if (c->by_baseline || f->known)
+		return c->by_baseline && !f->known;
 	if (c->rule)
 		return f->rule == c->rule;
 	return c->by_severity && f->severity >= c->severity;
@@ -238,12 +245,18 @@ static bool is_gated(const struct condition *c, const struct rule *rule)
 	return c->rule ? rule == c->rule : c->by_severity && rule->severity >= c->severity;
 }
 
-static void condition_judge(const struct report *report, struct condition *c)
+static void condition_judge(
+	const struct check *check, const struct report *report, struct condition *c)
 {
+	if (c->by_baseline) {
+		c->failed = check->diff->worse > 0;
+		return;
+	}
 	if (c->measure) {
 		c->value = c->measure->value(report, c->measure->which);
 		c->unchecked = isnan(c->value);
-		c->failed = !c->unchecked && c->value > c->limit;
+		c->aside = c->measure->is_clock && check->diff && check->diff->new_starved;
+		c->failed = !c->unchecked && !c->aside && c->value > c->limit;
 		return;
 	}
 	for (size_t i = 0; i < rules_count; i++)
@@ -262,7 +275,7 @@ void check_judge(struct check *check, const struct report *report)
 {
 	check->passed = true;
 	for (size_t i = 0; i < check->conditions.n; i++) {
-		condition_judge(report, &check->conditions.at[i]);
+		condition_judge(check, report, &check->conditions.at[i]);
 		check->passed &= condition_passes(check, &check->conditions.at[i]);
 	}
 }
@@ -275,12 +288,17 @@ bool finding_fails(const condition_list *conditions, const struct finding *findi
 	return false;
 }
 
-void outcome_print(const struct report *report, const struct condition *c, FILE *out)
+void outcome_print(const struct check *check, const struct report *report,
+	const struct condition *c, FILE *out)
 {
 	char value[32];
 	size_t n = 0;
 
 	fprintf(out, "%s: ", c->text);
+	if (c->by_baseline) {
+		diff_verdict(check->diff, out);
+		return;
+	}
 	if (c->measure && c->unchecked) {
 		fputs("could not be measured", out);
 		return;
@@ -290,11 +308,13 @@ void outcome_print(const struct report *report, const struct condition *c, FILE 
 			duration_format((uint64_t)(c->value * NS_PER_MS), value, sizeof(value));
 		else
 			snprintf(value, sizeof(value), "%.0f", c->value);
-		fputs(value, out);
+		fprintf(out, "%s%s", value,
+			c->aside && c->value > c->limit ? ", set aside: the machine was starved"
+							: "");
 		return;
 	}
-	fprintf(out, "%llu finding%s", (unsigned long long)c->findings,
-		c->findings == 1 ? "" : "s");
+	fprintf(out, "%llu %sfinding%s", (unsigned long long)c->findings,
+		check->diff ? "new or worse " : "", c->findings == 1 ? "" : "s");
 	for (size_t i = 0; i < rules_count; i++)
 		if (is_gated(c, &rules[i]) && !rule_checked(report, &rules[i]))
 			fprintf(out, "%s%s", n++ ? ", " : "; not checked: ", rules[i].id);

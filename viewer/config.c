@@ -103,6 +103,20 @@ static int take_fail_on(struct reader *r, const char *key, const json_t *value)
 	return rc;
 }
 
+static int take_baseline(struct reader *r, const char *key, const json_t *value)
+{
+	const char *text = json_string_value(value), *folder = r->config->allow.folder;
+
+	if (!text || !*text)
+		return wrong(r, "%s needs the path of a trace", key);
+	if (asprintf(&r->config->baseline, "%s%s%s", *text == '/' ? "" : folder,
+		    *text == '/' ? "" : "/", text) < 0) {
+		r->config->baseline = NULL;
+		return -ENOMEM;
+	}
+	return 0;
+}
+
 static int allow_key(struct reader *r, const char *key, const json_t *value, struct allowance *a)
 {
 	const char *text = json_string_value(value);
@@ -167,6 +181,7 @@ static const struct key {
 } keys[] = {
 	{"fail-on", take_fail_on},
 	{"allow-unchecked", take_allow_unchecked},
+	{"baseline", take_baseline},
 	{"stall", take_stall},
 	{"min-block", take_min_block},
 	{"await-timeout", take_await_timeout},

@@ -163,6 +163,7 @@ struct finding {
 	const char *detail;
 	const char *message, *advice;
 	const char *evidence;   /* a JSON object */
+	bool known;             /* in the baseline, and no worse there */
 	const char *suppressed; /* IGNORE_COMMENT, or the entry of an allowlist; NULL: it stands */
 	LIST(struct gain) gains;
 };

@@ -65,7 +65,7 @@ def test_conditions_are_given_several_times(stalled):
 @pytest.mark.parametrize("arguments", [
     ["--fail-on", "AS999"], ["--fail-on", "AS101:0"], ["--fail-on", "AS101:x"], ["--fail-on", "AS101:-1"], ["--fail-on", ""],
     ["--fail-on", "fatal"], ["--fail-on", "lag.p42=1ms"], ["--fail-on", "lag.p99=50"], ["--fail-on", "leaked=few"],
-    ["--fail-on", "leaked=-1"], ["--fail-on"], ["--no-such-option"], ["--baseline", "old.db"], 
+    ["--fail-on", "leaked=-1"], ["--fail-on"], ["--no-such-option"], ["--baseline", "no.db"], 
     ["--await-timeout", "soon"], ["--stall", "soon"], ["--stall", "1ms"]])
 def test_wrong_usage_is_2_and_one_line(stalled, arguments):
     done = check(*arguments[:-1], *arguments[-1:], stalled) if arguments != ["--fail-on"] else check(stalled, "--fail-on")

@@ -1,0 +1,275 @@
+/* `awaitscope diff`: what became better or worse between two traces. Results go to stdout, errors
+ * to stderr. */
+#include "viewer/commands.h"
+
+#include <errno.h>
+#include <getopt.h>
+#include <stdarg.h>
+
+#include "probe/base/cleanup.h"
+#include "probe/base/text.h"
+#include "probe/base/units.h"
+#include "viewer/diff.h"
+#include "viewer/screen.h"
+
+#define EXIT_WORSE 1
+#define EXIT_WRONG 2
+#define WHY_BYTES 1024
+
+struct diff_command {
+	const char *paths[2];
+	bool json, quiet, verbose, no_color;
+	struct report_options options[2];
+};
+
+static const char usage[] =
+	"Usage: awaitscope diff [OPTION]... OLD NEW\n"
+	"Tell what became better or worse from one trace to another, per cell and rule.\n"
+	"\n"
+	"Cells are told by their source, edited ones by their place between the others. What two\n"
+	"runs of one program differ by is no change; where the machine was starved, wall-clock\n"
+	"measures are set aside.\n"
+	"\n"
+	"  --format FORMAT    text (default) or json\n"
+	"  --all              tasks that only library code created, too\n"
+	"  --stall TIME       what counts as a stall; not below what NEW was recorded with\n"
+	"  --min-block TIME   blocking calls to count; not below what NEW was recorded with\n"
+	"  -q, --quiet        only the verdict\n"
+	"  -v, --verbose      notes and what was set aside, too\n"
+	"  --no-color         no colours on a terminal either (NO_COLOR does the same)\n"
+	"  --help             this text\n"
+	"\n"
+	"Example:\n"
+	"  awaitscope diff main.db branch.db\n"
+	"\n"
+	"Exit status: 0 nothing is worse, 1 something is, 2 wrong usage or no readable trace.\n";
+
+enum {
+	OPTION_format = 256,
+	OPTION_all,
+	OPTION_stall,
+	OPTION_min_block,
+	OPTION_no_color,
+	OPTION_help
+};
+
+static const struct option long_options[] = {
+	{"format", required_argument, NULL, OPTION_format},
+	{"all", no_argument, NULL, OPTION_all},
+	{"stall", required_argument, NULL, OPTION_stall},
+	{"min-block", required_argument, NULL, OPTION_min_block},
+	{"quiet", no_argument, NULL, 'q'},
+	{"verbose", no_argument, NULL, 'v'},
+	{"no-color", no_argument, NULL, OPTION_no_color},
+	{"help", no_argument, NULL, OPTION_help},
+	{NULL, 0, NULL, 0},
+};
+
+static int complain(const char *format, ...) __attribute__((format(printf, 1, 2)));
+
+/* One line; what a path or an argument holds must not reach the terminal raw. */
+static int complain(const char *format, ...)
+{
+	cleanup(freep) char *raw = NULL, *safe = NULL;
+	va_list args;
+	int n;
+
+	va_start(args, format);
+	n = vasprintf(&raw, format, args);
+	va_end(args);
+	if (n < 0)
+		raw = NULL;
+	safe = raw ? text_for_terminal(raw, 0) : NULL;
+	fprintf(stderr, "awaitscope diff: %s\n", safe ? safe : "out of memory");
+	return EXIT_WRONG;
+}
+
+static int threshold_set(const char *option, const char *text, uint64_t *ret_ns)
+{
+	uint64_t ns;
+
+	if (duration_parse(text, 0, &ns) || !ns)
+		return complain("%s %s is no duration: write a number and a unit, as 250ms; see "
+				"awaitscope diff --help",
+			option, text);
+	*ret_ns = ns;
+	return 0;
+}
+
+static int option_take(struct diff_command *command, int option)
+{
+	switch (option) {
+	case OPTION_format:
+		command->json = !strcmp(optarg, "json");
+		if (command->json || !strcmp(optarg, "text"))
+			return 0;
+		return complain(
+			"--format %s is none of text, json; see awaitscope diff --help", optarg);
+	case OPTION_all:
+		command->options[1].all = true;
+		return 0;
+	case OPTION_stall:
+		return threshold_set("--stall", optarg, &command->options[1].stall_ns);
+	case OPTION_min_block:
+		return threshold_set("--min-block", optarg, &command->options[1].min_block_ns);
+	case OPTION_no_color:
+		command->no_color = true;
+		return 0;
+	case 'q':
+		command->quiet = true;
+		return 0;
+	default:
+		command->verbose = true;
+		return 0;
+	}
+}
+
+/* 0: go on; else the exit status + 1. */
+static int arguments_parse(int argc, char **argv, struct diff_command *command)
+{
+	int option, rc;
+
+	optind = 0; /* glibc: begin anew */
+	opterr = 0;
+	while ((option = getopt_long(argc, argv, ":qv", long_options, NULL)) != -1) {
+		if (option == OPTION_help) {
+			fputs(usage, stdout);
+			return 1;
+		}
+		if (option == ':' || option == '?')
+			return complain("%s %s; see awaitscope diff --help",
+				       option == ':' ? "a value is missing after"
+						     : "unknown or ambiguous option, or a "
+						       "value that does not belong there:",
+				       argv[optind - 1]) +
+			       1;
+		rc = option_take(command, option);
+		if (rc)
+			return rc + 1;
+	}
+	if (optind + 2 != argc)
+		return complain("name two traces, the old one first; see awaitscope diff --help") +
+		       1;
+	command->paths[0] = argv[optind];
+	command->paths[1] = argv[optind + 1];
+	return 0;
+}
+
+static char *words(const struct diff *diff, const struct change *c, bool how)
+{
+	cleanup(freep) char *text = NULL;
+	size_t size;
+	FILE *out = open_memstream(&text, &size);
+
+	if (!out)
+		return NULL;
+	if (how)
+		change_how(c, out);
+	else
+		change_where(diff, c, out);
+	return fclose(out) ? NULL : text_for_terminal(text, 0);
+}
+
+static void change_print(const struct diff *diff, const struct change *c, struct screen *screen)
+{
+	const struct finding *f = c->new.finding ? c->new.finding : c->old.finding;
+	cleanup(freep) char *where = words(diff, c, false), *how = words(diff, c, true);
+	cleanup(freep) char *message = f ? text_for_terminal(f->message, 0) : NULL;
+
+	fprintf(screen->out, "  %s: ", where ? where : "?");
+	if (c->rule)
+		fprintf(screen->out, "%s %s, %s", c->rule->id, c->rule->name, how ? how : "?");
+	else
+		fprintf(screen->out, "%s %s", c->measure, how ? how : "?");
+	fputc('\n', screen->out);
+	if (!message)
+		return;
+	fputs("    ", screen->out);
+	screen_wrap(screen, STYLE_plain, message, 4, 4);
+}
+
+static void section_print(const struct diff *diff, enum change_kind kind, const char *title,
+	enum style style, struct screen *screen)
+{
+	bool any = false;
+
+	for (size_t i = 0; i < diff->changes.n; i++) {
+		const struct change *c = &diff->changes.at[i];
+
+		if (c->kind != kind)
+			continue;
+		if (!any) {
+			screen_put(screen, style, title);
+			fputc('\n', screen->out);
+		}
+		any = true;
+		change_print(diff, c, screen);
+	}
+	if (any)
+		fputc('\n', screen->out);
+}
+
+static void diff_print(const struct diff_command *command, const struct diff *diff)
+{
+	cleanup(freep) char *remarks = NULL;
+	struct screen screen;
+	size_t size;
+	FILE *out = open_memstream(&remarks, &size);
+
+	screen_init(&screen, stdout, command->no_color);
+	if (!command->quiet) {
+		section_print(diff, CHANGE_worse, "Worse", STYLE_red, &screen);
+		section_print(diff, CHANGE_better, "Better", STYLE_bold, &screen);
+	}
+	if (command->verbose) {
+		section_print(diff, CHANGE_aside, "Set aside", STYLE_dim, &screen);
+		section_print(diff, CHANGE_note, "Notes", STYLE_dim, &screen);
+	}
+	if (out) {
+		diff_remarks(diff, out);
+		fclose(out);
+	}
+	for (char *line = remarks, *end; line && *line && !command->quiet; line = end + 1) {
+		end = strchr(line, '\n');
+		*end = '\0';
+		screen_wrap(&screen, STYLE_plain, line, 0, 2);
+	}
+	diff_verdict(diff, stdout);
+	fputs(".\n", stdout);
+}
+
+static int diff_run(struct diff_command *command)
+{
+	struct trace *traces[2] = {NULL, NULL};
+	struct report *reports[2] = {NULL, NULL};
+	struct diff diff = {0};
+	char why[WHY_BYTES] = "out of memory";
+	int status = 0;
+
+	if (diff_read(command->paths, command->options, traces, reports, why, sizeof(why)))
+		status = complain("%s", why);
+	else if (diff_make(reports[0], reports[1], &diff))
+		status = complain("out of memory");
+	else if (command->json && diff_json(&diff, stdout) == -ENOMEM)
+		status = complain("out of memory");
+	else if (!command->json)
+		diff_print(command, &diff);
+	if (!status && (fflush(stdout) || ferror(stdout)))
+		status = complain("cannot write the outcome: %s", strerror(errno));
+	if (!status && diff.worse)
+		status = EXIT_WORSE;
+	diff_free(&diff);
+	for (int s = 0; s < 2; s++) {
+		report_free(reports[s]);
+		trace_free(traces[s]);
+	}
+	return status;
+}
+
+int diff_main(int argc, char **argv)
+{
+	struct diff_command command = {0};
+	int rc = arguments_parse(argc, argv, &command);
+
+	return rc ? rc - 1 : diff_run(&command);
+}
