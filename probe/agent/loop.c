@@ -1,7 +1,7 @@
 /*
  * Which loop runs on which thread. A run begins when the loop sets the async generator hooks
- * (run_forever of asyncio and uvloop) or becomes the running loop (nest_asyncio), and ends when
- * that is undone; runs nest. Under the GIL, on the thread itself.
+ * (run_forever of asyncio and uvloop) or becomes the running loop (nest_asyncio, also while it is
+ * that already), and ends when that is undone; runs nest. Under the GIL, on the thread itself.
  */
 #include "probe/agent/loop.h"
 
@@ -116,7 +116,7 @@ bool loop_frames_stand(const struct loop_thread *thread)
 	return !agent_gil_held() || (!agent.quiet && signals_blocked() == thread->blocked);
 }
 
-static void start_announce(const struct loop_run *run, const char *type)
+static void start_announce(const struct loop_run *run, const char *type, uint32_t stack)
 {
 	size_t len = strlen(type);
 	struct ev_loop_start *ev = ring_new(loop_start, len, 0);
@@ -124,7 +124,7 @@ static void start_announce(const struct loop_run *run, const char *type)
 	if (!ev)
 		return;
 	ev->loop = run->id;
-	ev->stack = run->stack;
+	ev->stack = stack;
 	ev->flags = run->flags;
 	ev->type_len = (uint32_t)len;
 	memcpy(ev + 1, type, len);
@@ -163,23 +163,75 @@ static void run_push(PyObject *loop, bool hooked)
 	run->hooked = hooked;
 	run->stack = stack_here();
 	selector_forget(thread);
-	start_announce(run, type);
+	start_announce(run, type, run->stack);
 	thread->depth++;
 	thread->blocked = agent.quiet ? 0 : signals_blocked();
 	agent_thread.loop = thread;
 }
 
+static void stop_announce(const struct loop_run *run)
+{
+	struct ev_loop_stop *ev = ring_new(loop_stop, 0, 0);
+
+	if (!ev)
+		return;
+	ev->loop = run->id;
+	ring_end(ev);
+}
+
+/* ---- the same loop again, inside its own run: its turns stay one series --------------------- */
+
+static void reentry_pop(struct loop_thread *thread, const struct loop_run *run)
+{
+	if (thread->reentries[--thread->reentered].told)
+		stop_announce(run);
+}
+
+/*
+ * The innermost loop was made the running loop although it was: a run inside its run begins, or
+ * ends, where the function that began it does so again. One outside of all steps is not followed.
+ */
+static void reentry_seen(struct loop_thread *thread, struct loop_run *run)
+{
+	const void *frame = frame_outside(NULL);
+
+	for (uint32_t i = thread->reentered; frame && i-- > 0;) {
+		if (thread->reentries[i].frame != frame || thread->reentries[i].loop != run->loop)
+			continue;
+		while (thread->reentered > i)
+			reentry_pop(thread, run);
+		return;
+	}
+	if (frame && agent_thread.task && thread->reentered < RUNS_MAX)
+		thread->reentries[thread->reentered++] =
+			(struct reentry){run->loop, frame, stack_here(), false};
+}
+
+/* The loop polls while a step is open: now it is certain that it runs again. */
+static void reentries_tell(struct loop_thread *thread)
+{
+	const struct loop_run *run = loop_innermost(thread);
+	char type[TYPE_BYTES];
+
+	for (uint32_t i = 0; i < thread->reentered; i++) {
+		struct reentry *r = &thread->reentries[i];
+
+		if (r->told || r->loop != run->loop)
+			continue;
+		loop_describe((PyObject *)run->loop, type, sizeof(type));
+		start_announce(run, type, r->stack);
+		r->told = true;
+	}
+}
+
 static void run_pop(struct loop_thread *thread)
 {
 	struct loop_run *run = loop_innermost(thread);
-	struct ev_loop_stop *ev;
 
 	iteration_end(thread, run, clock_now_ns());
-	ev = ring_new(loop_stop, 0, 0);
-	if (ev) {
-		ev->loop = run->id;
-		ring_end(ev);
-	}
+	while (thread->reentered && thread->reentries[thread->reentered - 1].loop == run->loop)
+		reentry_pop(thread, run);
+	stop_announce(run);
 	selector_forget(thread);
 	if (!--thread->depth)
 		agent_thread.loop = NULL;
@@ -265,6 +317,8 @@ static void running_is(PyObject *loop)
 	}
 	if (!loop)
 		agent_thread.beyond = 0;
+	if (run && run == loop_innermost(thread))
+		reentry_seen(thread, run);
 	while (thread && thread->depth && loop_innermost(thread) != run &&
 		!loop_innermost(thread)->hooked)
 		run_pop(thread);
@@ -398,6 +452,8 @@ static PyObject *selector_poll(struct loop_thread *thread, PyObject *self, PyObj
 	PyObject *result;
 
 	agent_thread.depth = 0; /* a wrapped call that was left by a jump ends here at the latest */
+	if (thread->reentered && agent_thread.task)
+		reentries_tell(thread);
 	if (coarse)
 		selector_enter(thread, clock_now_ns());
 	thread->armed = !coarse;

@@ -26,6 +26,13 @@ struct loop_run {         /* one loop that runs on this thread; the innermost is
 	uint64_t short_ns;
 };
 
+struct reentry { /* the innermost loop made to run again inside of its own run (nest_asyncio) */
+	const void *loop;
+	const void *frame; /* the function that asked for it and will undo it; compared only */
+	uint32_t stack;
+	bool told; /* it polled while a step was open */
+};
+
 /* A call this long has probably waited: copying some pages or starting a write takes less. */
 #define SHORT_WAIT_NS 50000u
 
@@ -62,6 +69,8 @@ struct loop_thread {
 	const void *selector;
 	const void *stranger;
 	struct loop_run runs[RUNS_MAX];
+	uint32_t reentered; /* in use of the next */
+	struct reentry reentries[RUNS_MAX];
 };
 
 /*
