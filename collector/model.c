@@ -342,6 +342,8 @@ static void dispatch(struct model *model, struct process *p, const struct ev_hea
 		RECORD(gathered, gathered_record)
 		RECORD(received, received_record)
 		RECORD(sample, sample_record)
+		RECORD(opcodes, body_opcodes)
+		RECORD(body, body_record)
 		RECORD(code, stack_code)
 		RECORD(stack, stack_record)
 		RECORD(name, process_name)

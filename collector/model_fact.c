@@ -116,6 +116,18 @@ static struct site site_of_dropped(const struct stack *s, const struct code *cod
 	return stack_site(s);
 }
 
+/* Of one refusal one coroutine: a later one may have its address. */
+static bool was_refused(struct process *p, uint64_t coroutine)
+{
+	for (unsigned int i = 0; coroutine && i < REFUSED_KEPT; i++) {
+		if (p->refused[i] != coroutine)
+			continue;
+		p->refused[i] = 0;
+		return true;
+	}
+	return false;
+}
+
 void never_awaited_record(struct model *model, struct process *p, const struct ev_never_awaited *r)
 {
 	uint64_t time_ns = model_time(model, r->head.time_ns);
@@ -128,8 +140,8 @@ void never_awaited_record(struct model *model, struct process *p, const struct e
 	if (!t)
 		return;
 	shorten(message, sizeof(message), "coroutine '%s' was never awaited", coro);
-	anomaly_put(model, p, time_ns, "never_awaited", task,
-		cell_for_work(t, task, s, time_ns, time_ns), coro, message, s,
+	anomaly_put(model, p, time_ns, was_refused(p, r->coroutine) ? "refused" : "never_awaited",
+		task, cell_for_work(t, task, s, time_ns, time_ns), coro, message, s,
 		site_of_dropped(s, code_get(p, r->code)));
 }
 

@@ -251,6 +251,7 @@ void refused_record(struct model *model, struct process *p, const struct ev_refu
 	const struct cell *cell;
 	struct site site = stack_site(s);
 
+	p->refused[p->refused_next++ % REFUSED_KEPT] = r->coroutine;
 	if (!t || r->why >= sizeof(why) / sizeof(*why) || !why[r->why] || !model_room(model))
 		return;
 	if (model->refusals >= REFUSALS_MAX) {

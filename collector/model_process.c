@@ -438,6 +438,7 @@ void process_free(struct process *p)
 	for (uint32_t i = 0; i < p->cells; i++)
 		free(p->cell[i]);
 	free(p->cell);
+	free(p->opcodes);
 	map_free(&p->threads);
 	map_free(&p->loops);
 	map_free(&p->names);

@@ -29,6 +29,7 @@ void stack_code(struct model *model, struct process *p, const struct ev_code *r)
 	}
 	code->firstlineno = r->firstlineno;
 	code->line_format = r->line_format;
+	code->flags = r->flags;
 	code->file = tail_text(model, &r->head, 0);
 	code->function = tail_text(model, &r->head, 1);
 	code->place = place_of(code->file, p->stdlib, code->function);
@@ -75,7 +76,7 @@ static bool same_frame(const struct frame *a, const struct frame *b)
 {
 	return a->file == b->file && a->function == b->function && a->line == b->line &&
 	       a->end_line == b->end_line && a->col == b->col && a->end_col == b->end_col &&
-	       a->owner == b->owner;
+	       a->owner == b->owner && a->generator == b->generator;
 }
 
 static uint64_t frame_key(const struct frame *f)
@@ -165,7 +166,8 @@ static const struct frame *resolve_pair(
 					.function = code->function,
 					.module = pool_text(&model->pool, code->place.module,
 						strlen(code->place.module)),
-					.owner = code->place.owner});
+					.owner = code->place.owner,
+					.generator = code->flags & CODE_GENERATOR});
 }
 
 struct stack *stack_get(struct model *model, struct process *p, uint32_t id)
@@ -243,7 +245,7 @@ void stack_put_new(struct model *model)
 		STORE_PUT(model->store, frame, NUMBER(f->id), TEXT_OF(f->file), NUMBER(f->line),
 			NUMBER_IF(f->end_line, f->end_line), NUMBER_IF(f->col >= 0, f->col),
 			NUMBER_IF(f->end_col >= 0, f->end_col), TEXT_OF(f->function),
-			NUMBER(frame_is_user(f)));
+			NUMBER(frame_is_user(f)), NUMBER(f->generator));
 	}
 	for (; model->nodes_put < model->node_count; model->nodes_put++) {
 		const struct stack_node *n = &model->node[model->nodes_put];

@@ -29,6 +29,7 @@
 #define LOOPS_MAX 100000u
 #define LOOP_RUNS_MAX 100000u
 #define REFUSALS_MAX 100000u
+#define REFUSED_KEPT 16u        /* coroutines that loops refused, of one process: the last ones */
 #define SHORT_WAITS_MAX 100000u /* below min_step, kept for the exception they brought */
 #define JOBS_MAX 500000u
 #define JOBS_LIVE_MAX (1u << 17) /* of one process, given and not done */
@@ -84,6 +85,7 @@ struct frame { /* one position in one function, interned by content over all pro
 	const char *file, *function;
 	const char *module; /* dotted; "" for user code */
 	enum place_owner owner;
+	bool generator;
 };
 
 struct stack_node { /* a row of the stack tree */
@@ -91,7 +93,7 @@ struct stack_node { /* a row of the stack tree */
 };
 
 struct code { /* as one process announced it */
-	uint32_t firstlineno, line_format;
+	uint32_t firstlineno, line_format, flags;
 	const char *file, *function;
 	struct place place;
 	size_t size;
@@ -314,6 +316,9 @@ struct process {
 	unsigned int ended_count;
 	struct cell **cell;
 	uint32_t cells, cells_room;
+	struct opcodes *opcodes;        /* NULL: not told */
+	uint64_t refused[REFUSED_KEPT]; /* addresses of the coroutines that loops refused last */
+	unsigned int refused_next;
 };
 
 struct model {
@@ -492,6 +497,8 @@ void gc_record(struct model *model, struct process *p, const struct ev_gc *r);
 void gc_settle(struct model *model, struct thread *t, const struct task *task, uint64_t begin_ns,
 	uint64_t end_ns);
 void audit_record(struct model *model, struct process *p, const struct ev_audit *r);
+void body_opcodes(struct model *model, struct process *p, const struct ev_opcodes *r);
+void body_record(struct model *model, struct process *p, const struct ev_body *r);
 void never_awaited_record(struct model *model, struct process *p, const struct ev_never_awaited *r);
 void asyncgen_left_record(struct model *model, struct process *p, const struct ev_asyncgen_left *r);
 void gathered_record(struct model *model, struct process *p, const struct ev_gathered *r);

@@ -303,14 +303,24 @@ CREATE TABLE anomaly(
 	id INTEGER PRIMARY KEY,
 	process INTEGER NOT NULL REFERENCES process,
 	time_ns INTEGER NOT NULL,
-	kind TEXT NOT NULL,		-- never_awaited, never_retrieved, destroyed_pending, asyncgen_left,
-					-- gathered_failures (message: n of m, type), received
+	kind TEXT NOT NULL,		-- never_awaited, refused (never awaited as a loop refused it), never_retrieved,
+					-- destroyed_pending, asyncgen_left, gathered_failures (message: n of m, type), received
 	task INTEGER REFERENCES task,
 	cell INTEGER REFERENCES cell,
 	coro TEXT NOT NULL,
 	message TEXT NOT NULL,
 	stack INTEGER REFERENCES stack,
 	file TEXT, line INTEGER, function TEXT
+) STRICT;
+
+CREATE TABLE stale_write(		-- in the code of a coroutine: what was read of a shared name before an await is
+	process INTEGER NOT NULL REFERENCES process,	-- written back to it after that
+	file TEXT NOT NULL, function TEXT NOT NULL,
+	name TEXT NOT NULL,		-- counter, self.total, rows[...]
+	read_line INTEGER NOT NULL,
+	await_line INTEGER NOT NULL,	-- a row for each await between the two
+	write_line INTEGER NOT NULL,
+	guarded INTEGER NOT NULL	-- 1: an `async with` or an acquire() comes before, and may exclude others
 ) STRICT;
 
 CREATE TABLE frame(
@@ -321,7 +331,8 @@ CREATE TABLE frame(
 	col INTEGER,
 	end_col INTEGER,
 	function TEXT NOT NULL,
-	user INTEGER NOT NULL		-- 1: neither standard library, site-packages nor IPython machinery
+	user INTEGER NOT NULL,		-- 1: neither standard library, site-packages nor IPython machinery
+	generator INTEGER NOT NULL DEFAULT 0	-- 1: of a generator
 ) STRICT;
 
 CREATE TABLE stack(			-- a tree: a stack is its innermost frame and the stack that called it

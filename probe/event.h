@@ -116,6 +116,11 @@ enum refused_why { /* ev_refused.why */
 	REFUSED_CLOSED = 2,  /* call_soon() and the like on a closed loop */
 };
 
+enum { /* ev_code.flags: co_flags, Include/cpython/code.h */
+	CODE_GENERATOR = 0x20,
+	CODE_COROUTINE = 0x80,
+};
+
 /* Ids of codes and stacks that a recorder read from outside; an agent's are below. */
 #define EV_ID_OUTSIDE 0x80000000u
 

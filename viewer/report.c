@@ -372,6 +372,7 @@ int report_stack(struct report *report, int64_t stack, frame_list *frames)
 		if (!f || keep_place(report, rows, 0, &f->place))
 			return -ENOMEM;
 		f->user = sqlite3_column_int(rows, 3) != 0;
+		f->generator = sqlite3_column_int(rows, 4) != 0;
 	}
 	return rc;
 }

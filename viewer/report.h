@@ -170,7 +170,7 @@ struct finding {
 
 struct frame {
 	struct place place;
-	bool user;
+	bool user, generator;
 };
 
 struct lost {

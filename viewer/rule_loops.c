@@ -113,8 +113,26 @@ static int run_take(struct judge *judge, sqlite3_stmt *rows, struct run *ret)
 }
 
 /*
- * Of the user's frames inside of the innermost loop, the first; *ret_iterator tells whether it is a
- * __next__ or a generator expression. False: none, or asyncio.run() that winds its loop up.
+ * Is one of the user's frames from this one on, up to the first of a library, an iterator? A
+ * generator that a library drives is a context manager or a fixture, which has no items.
+ */
+static bool in_iterator(const struct judge *judge, size_t i)
+{
+	for (; i < judge->frames.n && judge->frames.at[i].user; i++) {
+		const struct frame *f = &judge->frames.at[i];
+
+		if (!strcmp(name_last(f->place.function), "__next__") ||
+			!strcmp(name_last(f->place.function), "<genexpr>"))
+			return true;
+		if (f->generator && i + 1 < judge->frames.n && judge->frames.at[i + 1].user)
+			return true;
+	}
+	return false;
+}
+
+/*
+ * Of the user's frames inside of the innermost loop, the first; *ret_iterator tells whether it runs
+ * in an iterator. False: none, or asyncio.run() that winds its loop up.
  */
 static bool starter_find(struct judge *judge, struct place *ret, bool *ret_iterator)
 {
@@ -124,7 +142,7 @@ static bool starter_find(struct judge *judge, struct place *ret, bool *ret_itera
 
 		if (f->user) {
 			*ret = f->place;
-			*ret_iterator = !strcmp(name, "__next__") || !strcmp(name, "<genexpr>");
+			*ret_iterator = in_iterator(judge, i);
 			return true;
 		}
 		if (!strcmp(name, "_run_once") || !strcmp(name, "_run") ||

@@ -129,6 +129,10 @@ uint32_t code_of_coroutine(PyObject *coro);
 uint32_t name_id(const char *text); /* interned by content. GIL */
 void intern_forked(void);           /* in the child: announce everything anew */
 
+int body_open(void);            /* the names of this interpreter's instructions. GIL */
+void body_tell(PyObject *code); /* what a coroutine's code does; of a code with an id. GIL */
+void body_forked(void);         /* in the child: the names again. GIL */
+
 /* ---- got.c, call.c: C calls on loop threads ----------------------------- */
 
 int got_open(void); /* patch what is loaded. GIL */

@@ -21,6 +21,7 @@ static void never_awaited_write(PyObject *coro)
 		e->task = agent_thread.task;
 		e->stack = stack;
 		e->code = code;
+		e->coroutine = (uint64_t)(uintptr_t)coro;
 		e->coro_len = (uint32_t)text.size;
 		tail_put((char *)(e + 1), text.data, text.size);
 		ring_end(e);

@@ -17,8 +17,11 @@ static PyObject *loop_type; /* BaseEventLoop, owned */
 static PyObject *closed_name;
 static PyCFunction get_running_original;
 
+/* PyCellObject.ob_ref, 3.8 to 3.14: a variable that an inner function uses too */
+#define CELL_CONTENTS_OFF 16
+
 /* Who asks on behalf of a coroutine, and their variable that holds it. */
-enum { RUN, RUNNER_RUN, RUN_UNTIL_COMPLETE, CREATE_TASK, ASKERS };
+enum { RUN, RUNNER_RUN, RUN_UNTIL_COMPLETE, CREATE_TASK, RUN_THREADSAFE, ASKERS };
 static const struct {
 	const char *module, *class, *function, *coroutine;
 } askers[ASKERS] = {
@@ -26,23 +29,36 @@ static const struct {
 	[RUNNER_RUN] = {"asyncio.runners", "Runner", "run", "coro"}, /* 3.11+ */
 	[RUN_UNTIL_COMPLETE] = {MODULE, "BaseEventLoop", "run_until_complete", "future"},
 	[CREATE_TASK] = {MODULE, "BaseEventLoop", "create_task", "coro"},
+	[RUN_THREADSAFE] = {"asyncio.tasks", NULL, "run_coroutine_threadsafe", "coro"},
 };
 static struct known asker_calls[ASKERS];
 
 /* ---- refusals ---------------------------------------------------------------------------- */
 
-/* The coroutine for which the innermost function asks, by address; 0: not known. */
-static uint64_t coroutine_asked(void)
+static uint64_t coroutine_of(const void *frame)
 {
-	const void *frame = frame_outside(NULL);
 	PyObject *coroutine;
 
 	for (size_t i = 0; i < ASKERS; i++) {
 		coroutine = known_variable(&asker_calls[i], frame);
+		if (coroutine && strcmp(object_type_name(coroutine), "cell") == 0)
+			coroutine = object_at(coroutine, CELL_CONTENTS_OFF);
 		if (coroutine && strcmp(object_type_name(coroutine), "coroutine") == 0)
 			return (uint64_t)(uintptr_t)coroutine;
 	}
 	return 0;
+}
+
+/*
+ * The coroutine for which the innermost function asks, or the one that called it, by address; 0:
+ * not known.
+ */
+static uint64_t coroutine_asked(void)
+{
+	const void *frame = frame_outside(NULL);
+	uint64_t coroutine = coroutine_of(frame);
+
+	return coroutine || !frame ? coroutine : coroutine_of(frame_outside(frame));
 }
 
 static void refused_write(PyObject *loop, uint32_t why)

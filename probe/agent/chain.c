@@ -125,14 +125,27 @@ static void chain_add(struct chain *chain, const struct frame_ref *frame)
 	chain->frames[chain->met++ % FRAMES_MAX] = *frame;
 }
 
+static void bodies_tell(const struct frame_ref *frames, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		if (code_body_due(frames[i].code))
+			body_tell((PyObject *)frames[i].code);
+}
+
 static uint32_t chain_intern(const struct chain *chain)
 {
 	size_t n = chain->met < FRAMES_MAX ? chain->met : FRAMES_MAX;
 	struct frame_ref frames[FRAMES_MAX];
+	uint32_t id;
 
+	if (!n)
+		return 0;
 	for (size_t i = 0; i < n; i++)
 		frames[i] = chain->frames[(chain->met - 1 - i) % FRAMES_MAX];
-	return stack_intern(frames, n, (uint32_t)(chain->met - n));
+	id = stack_intern(frames, n, (uint32_t)(chain->met - n));
+	if (id)
+		bodies_tell(frames, n);
+	return id;
 }
 
 uint32_t stack_of_coroutine(PyObject *coro)
@@ -163,6 +176,7 @@ uint32_t code_of_coroutine(PyObject *coro)
 {
 	struct frame_ref frame;
 	enum awaitable kind;
+	uint32_t id;
 
 	if (!frame_of_generator_proven() || !names_ready())
 		return 0;
@@ -170,7 +184,10 @@ uint32_t code_of_coroutine(PyObject *coro)
 	if (kind == AWAITABLE_UNKNOWN || kind >= AWAITABLES_WITH_FRAME ||
 		!frame_of_generator(coro, &frame))
 		return 0;
-	return code_id((PyObject *)frame.code);
+	id = code_id((PyObject *)frame.code);
+	if (id && code_body_due(frame.code))
+		body_tell((PyObject *)frame.code);
+	return id;
 }
 
 static bool traceback_read(PyObject *tb, struct frame_ref *ret)

@@ -19,6 +19,7 @@ static struct layout lay;
 static bool frames_proven;
 static bool generators_proven;
 static bool variables_proven;
+static bool local_names_proven;
 static const void *code_type; /* &PyCode_Type */
 static const void *str_type;
 static const void *bytes_type;
@@ -67,6 +68,7 @@ void code_read(const void *code, struct code_parts *ret)
 		code, lay.code_qualname == OFF_ABSENT ? lay.code_name : lay.code_qualname);
 	ret->linetable = pointer_at(code, lay.code_linetable);
 	ret->firstlineno = int_at(code, lay.code_firstlineno);
+	ret->flags = int_at(code, lay.code_flags);
 }
 
 static uint32_t position_of(const void *frame, const void *code)
@@ -278,7 +280,8 @@ static bool prove_code(PyObject *code)
 	       attribute_is(code, "co_name", pointer_at(code, lay.code_name)) &&
 	       (lay.code_qualname == OFF_ABSENT || attribute_is(code, "co_qualname", parts.name)) &&
 	       attribute_is(code, lay.minor < 10 ? "co_lnotab" : "co_linetable", parts.linetable) &&
-	       attribute_is_int(code, "co_firstlineno", parts.firstlineno);
+	       attribute_is_int(code, "co_firstlineno", parts.firstlineno) &&
+	       attribute_is_int(code, "co_flags", parts.flags);
 }
 
 /* The frame object says the same as the raw frame. */
@@ -374,6 +377,29 @@ static bool prove_generator(PyObject *names, const char *generator, const char *
 	return g && f && generator_read(g, &ref) && prove_frame(f, &ref);
 }
 
+PyObject *code_local_names(const void *code)
+{
+	return local_names_proven ? (PyObject *)pointer_at(code, lay.code_local_names) : NULL;
+}
+
+/* Of outer() they are its two arguments. */
+static void prove_local_names(PyObject *names)
+{
+	PyObject *frame = PyDict_GetItemString(names, "outer_frame");
+	PyObject *code = frame ? PyObject_GetAttrString(frame, "f_code") : NULL;
+	PyObject *want = code ? PyObject_GetAttrString(code, "co_varnames") : NULL, *raw;
+
+	if (want && lay.code_local_names != OFF_ABSENT) {
+		raw = (PyObject *)pointer_at(code, lay.code_local_names);
+		local_names_proven = raw && Py_TYPE(raw) == Py_TYPE(want) &&
+				     PyTuple_Size(raw) == PyTuple_Size(want) &&
+				     PyTuple_GetItem(raw, 1) == PyTuple_GetItem(want, 1);
+	}
+	Py_DecRef(want);
+	Py_DecRef(code);
+	PyErr_Clear();
+}
+
 /* What outer() was called with. */
 static const char *prove_variables(PyObject *names)
 {
@@ -404,6 +430,8 @@ static const char *prove_coroutine(PyObject *names)
 		reason = "the frame of a suspended coroutine was not found";
 	else
 		hook_report("frame variables", prove_variables(names));
+	if (!reason)
+		prove_local_names(names);
 	coroutine = PyDict_GetItemString(names, "coroutine");
 	result = PyObject_CallMethod(coroutine, "close", NULL);
 	if (!reason && (!result || generator_read(coroutine, &ref)))

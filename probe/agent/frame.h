@@ -6,6 +6,7 @@
 #ifndef PROBE_AGENT_FRAME_H
 #define PROBE_AGENT_FRAME_H
 
+#include <Python.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -25,6 +26,7 @@ struct code_parts { /* what tells one code object at an address from the next */
 	const void *name; /* co_qualname where there is one */
 	const void *linetable;
 	int32_t firstlineno;
+	int32_t flags; /* co_flags */
 };
 
 /* Innermost first; returns their number, 0 where not proven. `max` at most FRAMES_MAX. any */
@@ -51,6 +53,8 @@ bool frame_of_generator_proven(void);
  */
 void code_read(const void *code, struct code_parts *ret);
 bool code_is(const void *object);
+/* co_localsplusnames (3.11+), a tuple, borrowed; NULL: not in this version, or not proven. GIL */
+PyObject *code_local_names(const void *code);
 /* tp_name of a type object; it lives as long as the type. GIL */
 const char *type_name(const void *type);
 /*

@@ -24,6 +24,7 @@ struct code_slot {
 	const void *code; /* NULL: free */
 	struct code_parts parts;
 	uint32_t id;
+	bool body_told;
 };
 
 struct hash_slot {     /* stacks and names are told apart by 64 bits alone */
@@ -98,6 +99,7 @@ static bool code_announce(uint32_t id, const struct code_parts *parts)
 	ev->id = id;
 	ev->firstlineno = (uint32_t)parts->firstlineno;
 	ev->line_format = line_format();
+	ev->flags = (uint32_t)parts->flags;
 	ev->file_len = (uint32_t)file_len;
 	ev->function_len = (uint32_t)function_len;
 	ev->linetable_len = (uint32_t)table_len;
@@ -139,6 +141,7 @@ static uint32_t code_intern(const void *code)
 	slot->code = code;
 	slot->parts = parts;
 	slot->id = ++code_last;
+	slot->body_told = false;
 	return slot->id;
 }
 
@@ -151,6 +154,21 @@ uint32_t code_id(PyObject *code)
 	id = code_intern(code);
 	table_unlock();
 	return id;
+}
+
+bool code_body_due(const void *code)
+{
+	uint32_t at = (uint32_t)(mix(0, (uintptr_t)code) >> 32) & (CODES - 1);
+	bool due = false;
+
+	if (!table_lock())
+		return false;
+	while (codes[at].code && codes[at].code != code)
+		at = (at + 1) & (CODES - 1);
+	if (codes[at].code && !codes[at].body_told)
+		due = codes[at].body_told = true;
+	table_unlock();
+	return due;
 }
 
 /* ---- hashed things ----------------------------------------------------------------------- */

@@ -14,4 +14,7 @@
  */
 uint32_t stack_intern(const struct frame_ref *frames, size_t n, uint32_t cut);
 
+/* True once for a code object that has an id: what it does is to be told now. GIL */
+bool code_body_due(const void *code);
+
 #endif

@@ -117,6 +117,7 @@ bool agent_resume(void)
 	error_put_aside(&error);
 	if (rings_begin() == 0) {
 		intern_forked();
+		body_forked();
 		wait_forked();
 		callback_forked();
 		queues_forked();
@@ -151,6 +152,7 @@ static bool asyncio_ready(void)
 static void hooks_place(void)
 {
 	frame_open();
+	body_open();
 	task_open();
 	pytask_open();
 	callback_open();

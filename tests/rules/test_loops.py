@@ -116,10 +116,22 @@ def test_run_in_iterator(tmp_path, name):
     assert (found["line"], found["count"], found["severity"]) == (11, 3, "warning")
 
 
-def test_a_run_that_an_iterator_only_led_to(tmp_path):
+@pytest.mark.parametrize("frames", [[(APP, 5, "lookup"), (APP, 11, "Rows.__next__")],
+                                    [(APP, 5, "rows", True), (APP, 12, "main")],
+                                    [(APP, 4, "lookup"), (APP, 5, "rows", True), (APP, 12, "main")]])
+def test_run_in_a_generator_or_for_one(tmp_path, frames):
     t = Trace(tmp_path / "t.db")
-    run(t, 100, 120, *RUN, (APP, 5, "lookup"), (APP, 11, "Rows.__next__"))
-    run(t, 200, 220, *RUN, (APP, 5, "next"), (APP, 12, "main"))
+    run(t, 100, 120, *RUN, *frames)
+    found, = t.findings("AS306")
+    assert found["line"] == frames[0][1]
+
+
+@pytest.mark.parametrize("frames", [[(APP, 5, "next"), (APP, 12, "main")],
+                                    [(APP, 5, "lookup"), (LIB, 2, "Table.load"), (APP, 11, "Rows.__next__")],
+                                    [(APP, 5, "server", True), ("/usr/lib/python3.11/contextlib.py", 137, "__enter__"), (APP, 9, "main")]])
+def test_runs_that_are_no_iterators(tmp_path, frames):
+    t = Trace(tmp_path / "t.db")
+    run(t, 100, 120, *RUN, *frames)
     assert not t.findings("AS306")
 
 

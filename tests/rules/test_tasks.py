@@ -78,9 +78,9 @@ def test_a_librarys_task_destroyed_is_not_judged(tmp_path):
 # AS203
 
 
-def dropped(t, place=(APP, 3, "process"), cell=None, stack=None, coro="save"):
+def dropped(t, place=(APP, 3, "process"), cell=None, stack=None, coro="save", kind="never_awaited"):
     file, line, function = place
-    t.add("anomaly", process=1, time_ns=5000, kind="never_awaited", cell=cell, coro=coro, message="", file=file, line=line,
+    t.add("anomaly", process=1, time_ns=5000, kind=kind, cell=cell, coro=coro, message="", file=file, line=line,
           function=function, stack=stack or t.stack(place))
 
 
@@ -112,8 +112,10 @@ def test_a_librarys_coroutine_is_not_judged(tmp_path):
 def test_a_coroutine_that_a_running_loop_refused_belongs_to_that_finding(tmp_path):
     t = Trace(tmp_path / "t.db")
     t.add("refusal", process=1, thread=1, loop=1, time_ns=4000, why="running", file=APP, line=2, function="process")
-    dropped(t)
+    dropped(t, kind="refused")
     assert not t.findings("AS203") and len(t.findings("AS301")) == 1
+    dropped(t)
+    assert len(t.findings("AS203")) == 1
 
 
 # AS204, AS205

@@ -56,11 +56,11 @@ class Trace:
                         synchronous=int(synchronous))
 
     def stack(self, *frames):
-        """(file, line, function), innermost first; returns its id."""
+        """(file, line, function) or (..., True: a generator), innermost first; returns its id."""
         parent = None
-        for file, line, function in reversed(frames):
+        for file, line, function, *generator in reversed(frames):
             user = int(not file.startswith("/usr/lib/"))
-            frame = self.add("frame", file=file, line=line, function=function, user=user)
+            frame = self.add("frame", file=file, line=line, function=function, user=user, generator=int(bool(generator)))
             parent = self.add("stack", parent=parent, frame=frame)
         return parent
 
