@@ -16,9 +16,9 @@ typedef __s32 ev_s32;
 
 /* Every record: 8-byte aligned, size_words * 8 bytes long with this head and the padding. */
 struct ev_head {
-	__u64 time_ns;	  /* CLOCK_MONOTONIC */
-	__u32 tid;	  /* kernel thread id as the target's pid namespace sees it */
-	__u16 kind;	  /* enum ev_kind */
+	__u64 time_ns;    /* CLOCK_MONOTONIC */
+	__u32 tid;        /* kernel thread id as the target's pid namespace sees it */
+	__u16 kind;       /* enum ev_kind */
 	__u16 size_words; /* of 8 bytes */
 };
 _Static_assert(sizeof(struct ev_head) == 16, "ev_head has padding");
@@ -42,12 +42,16 @@ enum ev_kind {
 	EV_KINDS, /* one more than the last id */
 };
 
-#define EVENT(name, id, doc) struct ev_##name { struct ev_head head;
+#define EVENT(name, id, doc)                                                                       \
+	struct ev_##name {                                                                         \
+		struct ev_head head;
 #define FIELD(type, name, doc) ev_##type name;
 #define TEXT(name, doc) ev_u32 name##_len;
 #define BYTES(name, doc) ev_u32 name##_len;
 #define PAIRS(name, doc) ev_u32 name##_len;
-#define END(name) };
+#define END(name)                                                                                  \
+	}                                                                                          \
+	;
 #include "probe/event.def"
 #undef EVENT
 #undef FIELD
@@ -58,10 +62,10 @@ enum ev_kind {
 
 /* Packed by their order alone; the struct may end in 4 bytes of padding, which writers zero. */
 #define EVENT(name, id, doc) _Static_assert(sizeof(struct ev_##name) == ((sizeof(struct ev_head)
-#define FIELD(type, name, doc) + sizeof(ev_##type)
-#define TEXT(name, doc) + sizeof(ev_u32)
-#define BYTES(name, doc) + sizeof(ev_u32)
-#define PAIRS(name, doc) + sizeof(ev_u32)
+#define FIELD(type, name, doc) +sizeof(ev_##type)
+#define TEXT(name, doc) +sizeof(ev_u32)
+#define BYTES(name, doc) +sizeof(ev_u32)
+#define PAIRS(name, doc) +sizeof(ev_u32)
 #define END(name) + 7) & ~(size_t)7), "ev_" #name " has padding inside");
 #include "probe/event.def"
 #undef EVENT
@@ -83,7 +87,7 @@ enum task_state { /* ev_step.state; 0 to 2 are CPython's fut_state */
 	TASK_FAILED = 3,
 };
 
-enum { /* ev_task_new.flags */
+enum {                         /* ev_task_new.flags */
 	TASK_EAGER = 1u << 0,  /* first step ran inside __init__ (3.12+) */
 	TASK_PYTHON = 1u << 1, /* asyncio's pure-Python Task */
 	TASK_LATE = 1u << 2,   /* existed before the agent; creation unknown */
@@ -93,7 +97,7 @@ enum { /* ev_task_gone.flags */
 	GONE_PENDING = 1u << 0,
 	GONE_UNRETRIEVED = 1u << 1,
 	GONE_AT_EXIT = 1u << 2, /* the interpreter was finalizing */
-	GONE_QUIET = 1u << 3,	/* beside GONE_PENDING: asyncio was told not to mention it */
+	GONE_QUIET = 1u << 3,   /* beside GONE_PENDING: asyncio was told not to mention it */
 };
 
 enum { /* ev_loop_start.flags */
@@ -101,17 +105,17 @@ enum { /* ev_loop_start.flags */
 	LOOP_COARSE = 1u << 1, /* its selector cannot be timed: no iterations */
 };
 
-enum wake_how { /* ev_wakeup.how */
-	WAKE_UNSEEN = 0,     /* the setter was not seen: C code, or before the agent */
-	WAKE_RESULT = 1,     /* set_result() */
-	WAKE_EXCEPTION = 2,  /* set_exception() */
-	WAKE_CANCEL = 3,     /* cancel() */
-	WAKE_TIMER = 4,	     /* a timer of the loop */
-	WAKE_TASK_DONE = 5,  /* the future is a task and it ended; `by` is that task */
-	WAKE_THREAD = 6,     /* another thread's call_soon_threadsafe(): by_tid and stack are its */
+enum wake_how {             /* ev_wakeup.how */
+	WAKE_UNSEEN = 0,    /* the setter was not seen: C code, or before the agent */
+	WAKE_RESULT = 1,    /* set_result() */
+	WAKE_EXCEPTION = 2, /* set_exception() */
+	WAKE_CANCEL = 3,    /* cancel() */
+	WAKE_TIMER = 4,     /* a timer of the loop */
+	WAKE_TASK_DONE = 5, /* the future is a task and it ended; `by` is that task */
+	WAKE_THREAD = 6,    /* another thread's call_soon_threadsafe(): by_tid and stack are its */
 };
 
-enum refused_why { /* ev_refused.why */
+enum refused_why {           /* ev_refused.why */
 	REFUSED_RUNNING = 1, /* asyncio.run(), run_until_complete() under a running loop */
 	REFUSED_CLOSED = 2,  /* call_soon() and the like on a closed loop */
 };
@@ -124,17 +128,18 @@ enum { /* ev_code.flags: co_flags, Include/cpython/code.h */
 /* Ids of codes and stacks that a recorder read from outside; an agent's are below. */
 #define EV_ID_OUTSIDE 0x80000000u
 
-enum sample_kind { /* ev_sample.kind */
+enum sample_kind {          /* ev_sample.kind */
 	SAMPLE_UNKNOWN = 0, /* off CPU, or it may have been */
 	SAMPLE_PYTHON = 1,  /* bytecode went on while we looked */
 	SAMPLE_NATIVE = 2,  /* it stood still on a CPU: inside a C function */
 };
 
-enum line_format {	/* ev_code.line_format: what a frame's position is */
+enum line_format {         /* ev_code.line_format: what a frame's position is */
 	LINE_DIRECT = 0,   /* the line itself */
 	LINE_LNOTAB = 1,   /* 3.8, 3.9: byte offset into co_code, co_lnotab */
 	LINE_TABLE310 = 2, /* 3.10: byte offset into co_code, PEP 626 co_linetable */
-	LINE_TABLE311 = 3, /* 3.11+: byte offset into co_code_adaptive, location table with columns */
+	LINE_TABLE311 =
+		3, /* 3.11+: byte offset into co_code_adaptive, location table with columns */
 };
 
 #endif
