@@ -64,6 +64,9 @@ struct location {   /* in the files that people have: a notebook, a script */
 	int cell;   /* NONE: in no cell */
 };
 
+/* The notebook that a cell is of: the one that was run, else one that a command line names and that
+ * holds its source. The caller frees it; NULL: not known. */
+char *cell_notebook(const struct report *report, int cell);
 /* The caller frees ret->path. -ENOMEM. */
 int location_find(const struct report *report, const struct finding *finding, struct location *ret);
 

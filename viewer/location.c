@@ -3,26 +3,18 @@
  * found by the cells' own text in order; in a script with cells, the text itself.
  */
 #include <errno.h>
+#include <glob.h>
 #include <limits.h>
 #include <unistd.h>
 
 #include "probe/base/cleanup.h"
 #include "viewer/check.h"
 #include "viewer/names.h"
+#include "viewer/notebook_text.h"
 #include "viewer/source_text.h"
 
-/* A line of source as notebooks write it, without the closing quote: "\"import os". */
-static char *json_line(const char *line, size_t n)
-{
-	cleanup(freep) char *copy = strndup(line, n), *dumped = NULL;
-	json_t *string = copy ? json_string(copy) : NULL;
-
-	dumped = string ? json_dumps(string, JSON_ENCODE_ANY) : NULL;
-	json_decref(string);
-	if (dumped)
-		dumped[strlen(dumped) - 1] = '\0';
-	return TAKE(dumped);
-}
+#define NOTEBOOK_END ".ipynb"
+#define NOTEBOOKS_MOST 100 /* of one folder; what is in others has no place in a file */
 
 static int line_at(const char *text, const char *at)
 {
@@ -31,34 +23,6 @@ static int line_at(const char *text, const char *at)
 	for (; text < at; text++)
 		line += *text == '\n';
 	return line;
-}
-
-/*
- * The line of the cell's `line` in the notebook's text: after a "source" key all lines of the cell
- * follow one another. 0: it is not written so, or has changed.
- */
-static int notebook_line(const char *text, const char *source, int line)
-{
-	for (const char *key = strstr(text, "\"source\""); key;
-		key = strstr(key + 1, "\"source\"")) {
-		const char *at = key, *next = strstr(key + 1, "\"source\""), *found = NULL;
-		const char *from = source;
-
-		for (int i = 1; at && *from; i++) {
-			size_t n = strcspn(from, "\n");
-			cleanup(freep) char *want = json_line(from, n);
-
-			at = want ? strstr(at + 1, want) : NULL;
-			if (at && next && at > next)
-				at = NULL;
-			if (i == line)
-				found = at;
-			from += n + (from[n] == '\n');
-		}
-		if (at && found)
-			return line_at(text, found);
-	}
-	return 0;
 }
 
 static int script_line(const char *text, const char *source, int line)
@@ -74,11 +38,69 @@ static int script_line(const char *text, const char *source, int line)
 	return at ? line_at(text, at) + line - 1 : 0;
 }
 
+static bool is_notebook(const char *path)
+{
+	size_t n = strlen(path), end = strlen(NOTEBOOK_END);
+
+	return n > end && !strcmp(path + n - end, NOTEBOOK_END);
+}
+
+static bool holds(const char *path, const char *source)
+{
+	cleanup(freep) char *text = is_notebook(path) ? source_read(path) : NULL;
+
+	return text && notebook_line(text, source, 1) > 0;
+}
+
+/* A word of a command line: a notebook, or a folder of them. */
+static char *notebook_at(const char *word, const char *source)
+{
+	cleanup(freep) char *pattern = NULL;
+	char *found = NULL;
+	glob_t files;
+
+	if (*word == '-' || !*word)
+		return NULL;
+	if (is_notebook(word))
+		return holds(word, source) ? strdup(word) : NULL;
+	if (asprintf(&pattern, "%s%s*%s", word, word[strlen(word) - 1] == '/' ? "" : "/",
+		    NOTEBOOK_END) < 0) {
+		pattern = NULL;
+		return NULL;
+	}
+	if (glob(pattern, GLOB_NOSORT, NULL, &files))
+		return NULL;
+	for (size_t i = 0; i < files.gl_pathc && i < NOTEBOOKS_MOST && !found; i++)
+		if (holds(files.gl_pathv[i], source))
+			found = strdup(files.gl_pathv[i]);
+	globfree(&files);
+	return found;
+}
+
+char *cell_notebook(const struct report *report, int cell)
+{
+	char *found = NULL;
+
+	if (*report->notebook)
+		return strdup(report->notebook);
+	for (size_t i = 0; i < report->processes.n && !found; i++) {
+		json_t *argv = json_loads(report->processes.at[i].argv, 0, NULL), *word;
+		size_t k;
+
+		json_array_foreach(argv, k, word) if (k && !found && json_is_string(word)) found =
+			notebook_at(json_string_value(word), report->cells.at[cell].source);
+		json_decref(argv);
+	}
+	return found;
+}
+
 static char *path_relative(const char *path)
 {
 	char here[PATH_MAX];
 	size_t n;
 
+	while (path[0] == '.' && path[1] == '/')
+		path += 2;
 	if (!getcwd(here, sizeof(here)))
 		return strdup(path);
 	n = strlen(here);
@@ -91,13 +113,13 @@ int location_find(const struct report *report, const struct finding *finding, st
 				       : finding->cell;
 	struct location at = {.line = finding->place.line, .cell = finding->cell};
 	const char *path = finding->place.file;
-	cleanup(freep) char *text = NULL;
+	cleanup(freep) char *text = NULL, *notebook = NULL;
 
 	if (cell != NONE) {
 		const char *source = report->cells.at[cell].source;
 		int line = at.line ? at.line : 1;
 
-		path = *report->notebook ? report->notebook : NULL;
+		path = notebook = cell_notebook(report, cell);
 		text = path ? source_read(path) : NULL;
 		at.line = !text          ? 0
 			  : *text == '{' ? notebook_line(text, source, line)

@@ -7,6 +7,7 @@
 #include <fnmatch.h>
 
 #include "probe/base/cleanup.h"
+#include "viewer/check.h"
 #include "viewer/names.h"
 #include "viewer/rule.h"
 #include "viewer/source_text.h"
@@ -143,7 +144,9 @@ static bool is_allowed(const struct report *report, const struct finding *f,
 	const struct allowlist *list, const struct allowance *a)
 {
 	int cell = f->place.file ? cell_of_file(report, f->place.file, f->cell) : f->cell;
-	const char *path = cell != NONE ? report->notebook : f->place.file;
+	cleanup(freep) char *notebook =
+		a->file && cell != NONE ? cell_notebook(report, cell) : NULL;
+	const char *path = cell != NONE ? notebook : f->place.file;
 	const char *function = f->place.function ? f->place.function : "";
 
 	if (a->rule && a->rule != f->rule)

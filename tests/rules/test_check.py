@@ -211,3 +211,65 @@ def test_every_rule_has_its_page():
     page = (TOP / "docs/rules.md").read_text()
     done = subprocess.run([PROGRAM, "rules"], capture_output=True, text=True)
     assert re.findall(r"^### (AS\d{3}) ", page, re.M) == re.findall(r"^(AS\d{3}) ", done.stdout, re.M)
+
+
+@pytest.mark.parametrize("words", [["jupyter", "execute", "demo.ipynb"], ["pytest", "--nbmake", "."]])
+@pytest.mark.parametrize("form", ["lines", "string", "compact", "ascii"])
+def test_places_in_notebooks_of_every_form(tmp_path, form, words):
+    source = "import time  # é \\n \"source\": [\"\n\nasync def fetch():\n    time.sleep(0.2)\n\nawait fetch()"
+    t = Trace(tmp_path / "t.db", kernel=True)
+    t.sql.execute("DELETE FROM meta WHERE key = 'notebook'")
+    t.sql.execute("UPDATE process SET argv = ?", (json.dumps(words),))
+    cell = t.cell(900, 2000, source)
+    t.block(1000, 200, cell=cell, frames=[(cell_file(source), 4, "fetch")])
+    t.sql.commit()
+    notebook = {"cells": [{"cell_type": "code", "source": text if form == "string" else text.splitlines(True)}
+                          for text in ("x = 1", source[:-1], source)]}
+    text = json.dumps(notebook, indent=None if form == "compact" else 1, ensure_ascii=form == "ascii")
+    (tmp_path / "demo.ipynb").write_text(text, encoding="utf-8")
+    (tmp_path / "another.ipynb").write_text("{\"cells\": [{\"source\": [\"" * 50)
+    check("--sarif", "out.sarif", t.path, cwd=tmp_path)
+    result, = json.loads((tmp_path / "out.sarif").read_text())["runs"][0]["results"]
+    place = result["locations"][0]["physicalLocation"]
+    assert place["artifactLocation"]["uri"] == "demo.ipynb"
+    assert "time.sleep(0.2)" in text.split("\n")[place["region"]["startLine"] - 1]
+    assert form != "lines" or text.split("\n")[place["region"]["startLine"] - 1].strip().startswith('"    time.sleep')
+
+
+def test_sarif_has_what_its_schema_requires(tmp_path, stalled):
+    """SARIF 2.1.0: §3.13 log, §3.14 run, §3.18 tool, §3.27 result, §3.28 location, §3.30 region, §3.35 suppression."""
+    assert check("--sarif", "o.sarif", "--baseline", stalled, stalled, cwd=tmp_path).returncode == 0
+    log = json.loads((tmp_path / "o.sarif").read_text())
+    assert log["version"] == "2.1.0" and isinstance(log["runs"], list)
+    for run in log["runs"]:
+        assert isinstance(run["tool"]["driver"]["name"], str)
+        rules = run["tool"]["driver"]["rules"]
+        assert len({rule["id"] for rule in rules}) == len(rules)
+        for rule in rules:
+            assert rule["shortDescription"]["text"] and rule["defaultConfiguration"]["level"] in ("none", "note", "warning", "error")
+        assert all(isinstance(invocation["executionSuccessful"], bool) for invocation in run["invocations"])
+        assert run["results"]
+        for result in run["results"]:
+            assert result["message"]["text"] and 0 <= result["ruleIndex"] < len(rules)
+            assert result["baselineState"] in ("new", "unchanged", "updated", "absent")
+            for location in result["locations"]:
+                physical = location.get("physicalLocation")
+                assert not physical or re.fullmatch(r"[\w./%~-]+(:[\w./%~-]+)?", physical["artifactLocation"]["uri"])
+                assert not physical or physical.get("region", {"startLine": 1})["startLine"] >= 1
+                assert all(isinstance(logical["name"], str) for logical in location.get("logicalLocations", []))
+
+
+def test_junit_has_the_shape_its_readers_expect(tmp_path, stalled):
+    """The schema of Ant's JUnit task: attributes and order of a suite, at most one outcome a case."""
+    check("--junit", "o.xml", "--fail-on", "note", "--fail-on", "stall=1ms", stalled, cwd=tmp_path)
+    root = ElementTree.parse(tmp_path / "o.xml").getroot()
+    assert root.tag == "testsuites" and not root.attrib
+    for suite in root:
+        assert {"name", "id", "package", "hostname", "timestamp", "tests", "failures", "errors", "time"} <= set(suite.attrib)
+        assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d", suite.get("timestamp"))
+        tags = [child.tag for child in suite]
+        assert tags == ["properties"] + ["testcase"] * int(suite.get("tests")) + ["system-out", "system-err"]
+        cases = suite.findall("testcase")
+        assert all({"name", "classname", "time"} == set(case.attrib) and len(case) <= 1 for case in cases)
+        assert len(suite.findall("testcase/failure")) == int(suite.get("failures")) > 0
+        assert all(failure.get("type") for failure in suite.findall("testcase/failure"))
