@@ -64,10 +64,24 @@ static int row_take(struct report *report, struct coverage *whole, sqlite3_stmt 
 	if (!strncmp(what, "hook:", 5) && !strcmp(sensor, "refused") &&
 		refused_add(report, what + 5))
 		return -ENOMEM;
-	if (!strncmp(what, "hook:", 5) && !strcmp(sensor, "refused") && process != NONE)
-		return note_add(report, "process %lld: no hook on %s: %s",
-			report->processes.at[process].pid, what + 5, detail);
 	return 0;
+}
+
+/* One note for all hooks that a process refused for the same reason. */
+static int refused_note(struct report *report)
+{
+	cleanup(rows_freep) sqlite3_stmt *rows = NULL;
+	int rc = trace_rows(report->trace, QUERY_refused_hook, &rows);
+
+	while (!rc && (rc = trace_next(report->trace, rows)) == 1) {
+		int process = process_index(report, sqlite3_column_int64(rows, 0));
+
+		rc = process == NONE ? 0
+				     : note_add(report, "process %lld: no hook on %s: %s",
+					       report->processes.at[process].pid,
+					       column_text(rows, 1), column_text(rows, 2));
+	}
+	return rc;
 }
 
 static int rows_read(struct report *report, struct coverage *whole)
@@ -168,6 +182,8 @@ int coverage_read(struct report *report)
 	rc = recording_note(report);
 	if (!rc)
 		rc = rows_read(report, &whole);
+	if (!rc)
+		rc = refused_note(report);
 	if (!rc)
 		rc = lost_read(report);
 	if (!rc)
