@@ -49,7 +49,7 @@ def test_repeats_and_added_blocks_of_a_program(awaitscope, changes, tmp_path):
         assert awaitscope("run", "-q", "-o", name, "--", "/usr/bin/python3", "app.py").status == 0
         return name
     first = run("0.db")
-    for n in range(1, 4):
+    for n in range(1, 3):
         assert changes(first, run(f"{n}.db")) == set()
     for n, (where, rule) in enumerate([("slow", "AS101"), ("main", "AS101"), ("main", "AS105"), ("main", "AS108")]):
         what = {"AS101": "time.sleep(0.2)", "AS105": "subprocess.run(['sleep', '0.2'])", "AS108": (
@@ -65,7 +65,5 @@ def test_repeats_and_added_blocks_of_a_notebook(awaitscope, changes, make_notebo
         return name
     first = run("0.db", CELLS)
     assert changes(first, run("1.db", CELLS)) == set()
-    for n in (1, 2):
-        edited = CELLS[:n] + [CELLS[n] + "\ntime.sleep(0.2)"] + CELLS[n + 1:]
-        assert changes(first, run(f"edited{n}.db", edited)) == {
-            ("worse", "AS101", f"In [{n + 1}]"), ("worse", "blocked:sleep", f"In [{n + 1}]")}
+    edited = CELLS[:2] + [CELLS[2] + "\ntime.sleep(0.2)"] + CELLS[3:]
+    assert changes(first, run("edited.db", edited)) == {("worse", "AS101", "In [3]"), ("worse", "blocked:sleep", "In [3]")}
