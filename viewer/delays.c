@@ -170,6 +170,8 @@ static int waits_scan(struct report *report, const owner_list *owners, const tim
 	uint64_t felt_ns = report->stall_ns / FELT_SHARE;
 	int rc = trace_rows(report->trace, QUERY_await, &rows);
 
+	if (!rc)
+		sqlite3_bind_int64(rows, 1, (sqlite3_int64)felt_ns);
 	while (!rc && (rc = trace_next(report->trace, rows)) == 1) {
 		struct wait w = {
 			.task = sqlite3_column_int64(rows, 0), .begin_ns = column_ns(rows, 1)};
@@ -178,8 +180,6 @@ static int waits_scan(struct report *report, const owner_list *owners, const tim
 
 		rc = 0;
 		w.end_ns = w.begin_ns + column_ns(rows, 2);
-		if (w.end_ns - w.begin_ns < felt_ns)
-			continue;
 		w.how = column_text(rows, 3);
 		w.set_seen = sqlite3_column_type(rows, 4) != SQLITE_NULL;
 		w.set_ns = column_ns(rows, 4);

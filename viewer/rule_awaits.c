@@ -1,5 +1,6 @@
 /* AS210: one await, waited for again and again while nothing else did. */
 #include <errno.h>
+#include <string.h>
 
 #include "probe/base/cleanup.h"
 #include "viewer/names.h"
@@ -86,12 +87,19 @@ typedef LIST(struct wait) wait_list;
 
 /* How often each (task, await) was seen, at most: several may share a counter. */
 #define COUNTERS (1 << 21)
-/* Awaits at which some task may have waited often enough; the same. */
-#define AWAITS (1 << 18)
+#define SITES_MAX (1 << 22) /* awaits of higher ids are not judged */
+
+struct await_site {        /* one stack that tasks waited at */
+	uint64_t until_ns; /* the waits seen so far had ended then */
+	bool beside;       /* two of them overlapped */
+	bool repeats;      /* some task may have waited often enough */
+};
 
 struct sketch {
 	uint8_t count[COUNTERS];
-	bool repeats[AWAITS];
+	struct await_site *site; /* by the stack's id */
+	size_t sites;
+	bool any; /* site worth a second look */
 };
 
 static uint8_t *counter_of(struct sketch *sketch, int64_t task, int64_t stack)
@@ -101,6 +109,23 @@ static uint8_t *counter_of(struct sketch *sketch, int64_t task, int64_t stack)
 	return &sketch->count[(h ^ h >> 32) & (COUNTERS - 1)];
 }
 
+static int sites_grow(struct sketch *sketch, size_t stack)
+{
+	size_t room = sketch->sites ? sketch->sites : 256;
+	struct await_site *more;
+
+	while (room <= stack)
+		room *= 2;
+	more = reallocarray(sketch->site, room, sizeof(*more));
+	if (!more)
+		return -ENOMEM;
+	memset(more + sketch->sites, 0, (room - sketch->sites) * sizeof(*more));
+	sketch->site = more;
+	sketch->sites = room;
+	return 0;
+}
+
+/* Waits come in the order of their ends: if any two overlap, then two that follow each other do. */
 static int sketch_fill(struct judge *judge, struct sketch *sketch)
 {
 	cleanup(rows_freep) sqlite3_stmt *rows = NULL;
@@ -108,12 +133,27 @@ static int sketch_fill(struct judge *judge, struct sketch *sketch)
 
 	while (!rc && (rc = trace_next(judge->report->trace, rows)) == 1) {
 		int64_t stack = sqlite3_column_int64(rows, 1);
-		uint8_t *c = counter_of(sketch, sqlite3_column_int64(rows, 0), stack);
+		struct await_site *site;
+		uint64_t begin_ns;
+		uint8_t *c;
 
-		*c += *c < REPEATS_LEAST;
-		sketch->repeats[stack & (AWAITS - 1)] |= *c == REPEATS_LEAST;
 		rc = 0;
+		if (stack < 0 || stack >= SITES_MAX)
+			continue;
+		if ((size_t)stack >= sketch->sites)
+			rc = sites_grow(sketch, (size_t)stack);
+		if (rc || sketch->site[stack].beside)
+			continue;
+		site = &sketch->site[stack];
+		begin_ns = column_ns(rows, 2);
+		site->beside = begin_ns < site->until_ns;
+		site->until_ns = begin_ns + column_ns(rows, 3);
+		c = counter_of(sketch, sqlite3_column_int64(rows, 0), stack);
+		*c += *c < REPEATS_LEAST;
+		site->repeats |= *c == REPEATS_LEAST;
 	}
+	for (size_t i = 0; i < sketch->sites; i++)
+		sketch->any |= sketch->site[i].repeats && !sketch->site[i].beside;
 	return rc;
 }
 
@@ -128,7 +168,7 @@ static int wait_compare(const void *a, const void *b)
 	return x->begin_ns < y->begin_ns ? -1 : x->begin_ns > y->begin_ns;
 }
 
-/* All waits of awaits that may repeat, by await, task and time. */
+/* All waits of awaits that may repeat, one after the other, by await, task and time. */
 static int waits_read(struct judge *judge, const struct sketch *sketch, wait_list *waits)
 {
 	cleanup(rows_freep) sqlite3_stmt *rows = NULL;
@@ -139,7 +179,8 @@ static int waits_read(struct judge *judge, const struct sketch *sketch, wait_lis
 		struct wait *w;
 
 		rc = 0;
-		if (!sketch->repeats[stack & (AWAITS - 1)])
+		if (stack < 0 || (size_t)stack >= sketch->sites || !sketch->site[stack].repeats ||
+			sketch->site[stack].beside)
 			continue;
 		w = list_add(waits);
 		if (!w)
@@ -152,33 +193,6 @@ static int waits_read(struct judge *judge, const struct sketch *sketch, wait_lis
 	if (waits->n)
 		qsort(waits->at, waits->n, sizeof(*waits->at), wait_compare);
 	return rc;
-}
-
-static int time_compare(const void *a, const void *b)
-{
-	const struct wait *x = *(const struct wait *const *)a;
-	const struct wait *y = *(const struct wait *const *)b;
-
-	return x->begin_ns < y->begin_ns ? -1 : x->begin_ns > y->begin_ns;
-}
-
-/* Do any waits of one await overlap? 1, 0, or -ENOMEM. */
-static int any_beside(const struct wait *waits, size_t n)
-{
-	cleanup(freep) const struct wait **sorted = malloc(n * sizeof(*sorted));
-	uint64_t until_ns = 0;
-
-	if (!sorted)
-		return -ENOMEM;
-	for (size_t i = 0; i < n; i++)
-		sorted[i] = &waits[i];
-	qsort(sorted, n, sizeof(*sorted), time_compare);
-	for (size_t i = 0; i < n; i++) {
-		if (sorted[i]->begin_ns < until_ns)
-			return 1;
-		until_ns = sorted[i]->begin_ns + sorted[i]->ns;
-	}
-	return 0;
 }
 
 /* Those of one task at one await, added up. */
@@ -233,14 +247,13 @@ static int await_judge(
 	for (size_t i = 0; i < judge->frames.n; i++)
 		if (judge->frames.at[i].user)
 			outermost = judge->frames.at[i].place;
-	rc = any_beside(waits, n);
 	for (size_t i = 0, to; i < n && !rc; i = to) {
 		for (to = i; to < n && waits[to].task == waits[i].task;)
 			to++;
 		if (to - i >= REPEATS_LEAST)
 			rc = repeat_find(judge, rule, &waits[i], to - i, &place, &outermost);
 	}
-	return rc < 0 ? rc : 0;
+	return rc;
 }
 
 static void sequential_say(struct judge *judge, struct finding *f)
@@ -256,14 +269,17 @@ static void sequential_say(struct judge *judge, struct finding *f)
 
 int rule_sequential(struct judge *judge, const struct rule *rule)
 {
-	cleanup(freep) struct sketch *sketch = calloc(1, sizeof(*sketch));
+	struct sketch *sketch = calloc(1, sizeof(*sketch));
 	struct report *report = judge->report;
 	size_t first = report->findings.n;
 	wait_list waits = {0};
 	int rc = sketch ? sketch_fill(judge, sketch) : -ENOMEM;
 
-	if (!rc)
+	if (!rc && sketch->any)
 		rc = waits_read(judge, sketch, &waits);
+	if (sketch)
+		free(sketch->site);
+	free(sketch);
 	for (size_t i = 0, to; i < waits.n && !rc; i = to) {
 		for (to = i; to < waits.n && waits.at[to].stack == waits.at[i].stack;)
 			to++;

@@ -162,14 +162,15 @@ static int open_as(const char *name, int flags, sqlite3 **ret)
 {
 	sqlite3 *sql = NULL;
 	int64_t tables;
-	int rc = sqlite3_open_v2(name, &sql, flags | SQLITE_OPEN_EXRESCODE, NULL);
+	int rc = sqlite3_open_v2(
+		name, &sql, flags | SQLITE_OPEN_EXRESCODE | SQLITE_OPEN_NOMUTEX, NULL);
 
 	if (rc == SQLITE_OK) {
 		sqlite3_busy_timeout(sql, BUSY_MS);
 		sqlite3_db_config(sql, SQLITE_DBCONFIG_DEFENSIVE, 1, NULL);
 		sqlite3_db_config(sql, SQLITE_DBCONFIG_TRUSTED_SCHEMA, 0, NULL);
-		sqlite3_exec(sql, "PRAGMA query_only = 1; PRAGMA cache_size = -32768", NULL, NULL,
-			NULL);
+		sqlite3_exec(
+			sql, "PRAGMA query_only = 1; PRAGMA cache_size = -32768", NULL, NULL, NULL);
 		rc = pragma_number(sql, "SELECT count(*) FROM sqlite_master", &tables);
 	}
 	if (rc != SQLITE_OK) {

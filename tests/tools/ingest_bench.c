@@ -1,10 +1,10 @@
 /*
  * ingest_bench: how fast records become a trace, on one core, with tasks that come and go, waits,
- * wakeups and timers as a busy service has them. Prints one line a case: what is folded, records a
- * second of CPU time, bytes of the trace a record, peak memory. Run by hand and by scripts that
- * gather measurements.
+ * wakeups and timers as a busy service has them. Prints one JSON object a case. Run by hand and by
+ * scripts/bench.py.
  *
- *   ingest_bench [RECORDS]          of each case; default 4,000,000
+ *   ingest_bench [RECORDS]                           both cases; default 4,000,000 records
+ *   ingest_bench RECORDS MIN_STEP_NS TRACE           one case, the trace is kept
  */
 #include <stdint.h>
 #include <stdio.h>
@@ -19,10 +19,12 @@
 #include "collector/model.h"
 
 #define RECORDS 4000000ull
-#define TASKS 1000u       /* alive at one time */
-#define LIFE 64u          /* steps of a task */
-#define STEPS_A_TURN 8u   /* of the loop */
-#define STEP_NS 10000u    /* a step every so often */
+#define TASKS 1000u            /* alive at one time */
+#define LIFE 64u               /* steps of a task */
+#define STEPS_A_TURN 8u        /* of the loop */
+#define STEP_NS 10000u         /* a step every so often */
+#define STALL_STEPS (1u << 17) /* a turn that takes long, every so many steps */
+#define STALL_NS 150000000u
 #define TICK_RECORDS 5000 /* between two looks at the time, as the recorder takes them */
 
 enum { PID = 1, TID = 1, LOOP = 1, FUTURES = 0x100000000 };
@@ -117,14 +119,18 @@ static void feed(struct feed *f, uint64_t records)
 		struct ev_iteration turn = {.loop = LOOP, .cpu_ns = STEPS_A_TURN * STEP_NS / 2};
 
 		give_step(f, step);
+		if (step % STALL_STEPS == STALL_STEPS - 1) {
+			f->time_ns += STALL_NS;
+			turn.cpu_ns += STALL_NS;
+		}
 		if (step % STEPS_A_TURN != STEPS_A_TURN - 1)
 			continue;
-		turn.begin_ns = f->time_ns - STEPS_A_TURN * STEP_NS;
+		turn.begin_ns = f->time_ns - (uint64_t)turn.cpu_ns - STEPS_A_TURN * STEP_NS / 2;
 		give(f, &turn.head, EV_iteration, sizeof(turn));
 	}
 }
 
-static void measure(const char *what, const char *folder, uint64_t min_step_ns, uint64_t records)
+static void measure(const char *what, const char *path, uint64_t min_step_ns, uint64_t records)
 {
 	struct model_options options = {.t0_ns = 1000000000,
 		.stall_ns = 100000000,
@@ -133,35 +139,34 @@ static void measure(const char *what, const char *folder, uint64_t min_step_ns, 
 		.mode = "tape",
 		.sensor = "agent"};
 	struct feed f = {.time_ns = options.t0_ns};
-	uint64_t begin_ns = now_ns(CLOCK_PROCESS_CPUTIME_ID), cpu_ns;
+	uint64_t begin_ns = now_ns(CLOCK_PROCESS_CPUTIME_ID), cpu_ns, close_ns;
 	struct rusage usage;
 	struct stat st;
-	char path[64];
 
-	snprintf(path, sizeof(path), "%s/trace.db", folder);
 	if (model_open(path, &options, &f.model))
 		abort();
 	feed(&f, records);
 	cpu_ns = now_ns(CLOCK_PROCESS_CPUTIME_ID) - begin_ns;
 	if (model_close(f.model, f.time_ns) || stat(path, &st))
 		abort();
+	close_ns = now_ns(CLOCK_PROCESS_CPUTIME_ID) - begin_ns - cpu_ns;
 	model_free(f.model);
 	getrusage(RUSAGE_SELF, &usage);
-	printf("%s: %.2f M records/s, %.0f ns and %.1f bytes of trace a record, %ld MiB at most\n",
-		what, (double)f.records * 1e3 / (double)cpu_ns, (double)cpu_ns / (double)f.records,
-		(double)st.st_size / (double)f.records, usage.ru_maxrss / 1024);
-	unlink(path);
+	printf("{\"case\": \"%s\", \"records\": %llu, \"cpu_ns\": %llu, \"close_ns\": %llu, "
+	       "\"records_per_s\": %.0f, \"bytes\": %lld, \"peak_kib\": %ld}\n",
+		what, (unsigned long long)f.records, (unsigned long long)cpu_ns,
+		(unsigned long long)close_ns, (double)f.records * 1e9 / (double)cpu_ns,
+		(long long)st.st_size, usage.ru_maxrss);
 }
 
 /* In a process of its own, so that the peak of memory is its own. */
-static int measure_apart(
-	const char *what, const char *folder, uint64_t min_step_ns, uint64_t records)
+static int measure_apart(const char *what, const char *path, uint64_t min_step_ns, uint64_t records)
 {
 	pid_t pid = fork();
 	int status = 1;
 
 	if (!pid) {
-		measure(what, folder, min_step_ns, records);
+		measure(what, path, min_step_ns, records);
 		fflush(stdout);
 		_exit(0);
 	}
@@ -172,12 +177,19 @@ static int measure_apart(
 int main(int argc, char **argv)
 {
 	uint64_t records = argc > 1 ? strtoull(argv[1], NULL, 0) : RECORDS;
-	char folder[] = "/tmp/ingest-bench-XXXXXX";
+	char folder[] = "/tmp/ingest-bench-XXXXXX", path[64];
 	int failed;
 
-	if (!records || !mkdtemp(folder))
+	if (!records || argc == 3 || argc > 4)
+		return 2;
+	if (argc == 4)
+		return measure_apart("kept", argv[3], strtoull(argv[2], NULL, 0), records) != 0;
+	if (!mkdtemp(folder))
 		return 1;
-	failed = measure_apart("default folding", folder, 100000, records);
-	failed |= measure_apart("every step a row", folder, 0, records);
+	snprintf(path, sizeof(path), "%s/trace.db", folder);
+	failed = measure_apart("default folding", path, 100000, records);
+	unlink(path);
+	failed |= measure_apart("every step a row", path, 0, records);
+	unlink(path);
 	return rmdir(folder) || failed;
 }
