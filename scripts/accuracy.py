@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """What awaitscope reports against what was true.
 
-    accuracy.py [--program build/bin/awaitscope] [--python PY] [--only TEXT] [--rounds N] [--markdown FILE] [-v]
+    accuracy.py [--program build/bin/awaitscope] [--python PY] [--only TEXT] [--rounds N] [--write FILE] [-v]
 
 Runs the programs of tests/accuracy under `awaitscope run`. Each holds its loop in a known way, act by act, and writes what its own
 clocks say; every act is compared with the iteration of the trace it lies in, and the JSON report with the sum of those. An act
@@ -241,7 +241,7 @@ def main():
     p.add_argument("--only", help="acts whose name contains this")
     p.add_argument("--rounds", type=int, help="of each act, at most")
     p.add_argument("--no-debug", action="store_true", help="do not run the programs in asyncio's debug mode")
-    p.add_argument("--markdown", metavar="FILE", help="write the table here")
+    p.add_argument("--write", metavar="FILE", help="write the page here")
     p.add_argument("-v", "--verbose", action="store_true", help="every act on stderr")
     args = p.parse_args()
     args.program = os.path.abspath(args.program)
@@ -253,8 +253,8 @@ def main():
     text += "\n\n" + "\n\n".join(notes) + "\n\n%s; Python %s; load at the start %.2f.\n" % (
         machine(), subprocess.run([args.python, "-V"], capture_output=True, text=True, check=True).stdout.split()[-1], load)
     print(text)
-    if args.markdown:
-        with open(args.markdown, "w", encoding="utf-8") as f:
+    if args.write:
+        with open(args.write, "w", encoding="utf-8") as f:
             f.write(INTRO + text)
 
 

@@ -1,7 +1,7 @@
 /*
- * ingest_bench: how fast records become a trace, on one core, with tasks that come and go, waits,
- * wakeups and timers as a busy service has them. Prints one JSON object a case. Run by hand and by
- * scripts/bench.py.
+ * ingest_bench: how fast records become a trace, on one core, from the ring to the closed file,
+ * with tasks that come and go, waits, wakeups and timers as a busy service has them. Prints one
+ * JSON object a case. Run by hand and by scripts/bench.py.
  *
  *   ingest_bench [RECORDS]                           both cases; default 4,000,000 records
  *   ingest_bench RECORDS MIN_STEP_NS TRACE           one case, the trace is kept
@@ -17,20 +17,25 @@
 #include <unistd.h>
 
 #include "collector/model.h"
+#include "collector/rings.h"
+#include "tests/unit/ring_writer.h"
 
 #define RECORDS 4000000ull
+#define MIN_STEP_NS 100000u    /* the default of --min-step */
 #define TASKS 1000u            /* alive at one time */
 #define LIFE 64u               /* steps of a task */
 #define STEPS_A_TURN 8u        /* of the loop */
 #define STEP_NS 10000u         /* a step every so often */
 #define STALL_STEPS (1u << 17) /* a turn that takes long, every so many steps */
 #define STALL_NS 150000000u
-#define TICK_RECORDS 5000 /* between two looks at the time, as the recorder takes them */
+#define TURN_RECORDS 20000 /* what a turn of the recorder finds in the ring */
 
-enum { PID = 1, TID = 1, LOOP = 1, FUTURES = 0x100000000 };
+enum { PID = 4711, TID = 4711, LOOP = 1, FUTURES = 0x100000000 };
 
 struct feed {
 	struct model *model;
+	struct rings *rings;
+	struct ring_writer writer;
 	uint64_t time_ns, records;
 };
 
@@ -42,16 +47,50 @@ static uint64_t now_ns(clockid_t clock)
 	return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
 }
 
+/* A record_fn. */
+static int take(void *ctx, uint32_t pid, const struct ev_head *record)
+{
+	struct feed *f = ctx;
+
+	return model_record(f->model, pid, record);
+}
+
+static void drain(struct feed *f, int final)
+{
+	if (rings_drain_at(f->rings, f->time_ns + RINGS_HOLDBACK_NS, final, take, f) < 0 ||
+		model_tick(f->model, now_ns(CLOCK_MONOTONIC)))
+		abort();
+}
+
 static void give(struct feed *f, struct ev_head *h, unsigned int kind, size_t size)
 {
 	h->time_ns = f->time_ns;
 	h->tid = TID;
 	h->kind = (uint16_t)kind;
 	h->size_words = (uint16_t)((size + 7) / 8);
-	if (model_record(f->model, PID, h))
+	if (ring_writer_put(&f->writer, 0, h))
 		abort();
-	if (++f->records % TICK_RECORDS == 0 && model_tick(f->model, now_ns(CLOCK_MONOTONIC)))
-		abort();
+	if (++f->records % TURN_RECORDS == 0)
+		drain(f, 0);
+}
+
+static void give_process(struct feed *f)
+{
+	static const char texts[] = "app.py/usr/bin/python33.13.0/usr/lib/python3.13";
+	struct {
+		struct ev_process process;
+		char texts[sizeof(texts)];
+	} p = {{.pid = PID,
+		       .hexversion = 0x030d00f0,
+		       .abi = RING_ABI,
+		       .argv_len = 6,
+		       .executable_len = 16,
+		       .version_len = 6,
+		       .stdlib_len = 19},
+		""};
+
+	memcpy(p.texts, texts, sizeof(texts));
+	give(f, &p.process.head, EV_process, sizeof(p.process) + sizeof(texts) - 1);
 }
 
 static void give_texts(struct feed *f)
@@ -68,6 +107,18 @@ static void give_texts(struct feed *f)
 
 	give(f, &code.code.head, EV_code, sizeof(code.code) + 19);
 	give(f, &stack.stack.head, EV_stack, sizeof(stack.stack) + 8);
+}
+
+static void give_loop(struct feed *f)
+{
+	static const char type[] = "asyncio.unix_events._UnixSelectorEventLoop";
+	struct {
+		struct ev_loop_start start;
+		char type[sizeof(type)];
+	} l = {{.loop = LOOP, .type_len = sizeof(type) - 1}, ""};
+
+	memcpy(l.type, type, sizeof(type));
+	give(f, &l.start.head, EV_loop_start, sizeof(l.start) + sizeof(type) - 1);
 }
 
 static void give_task(struct feed *f, uint64_t task)
@@ -114,7 +165,9 @@ static void give_step(struct feed *f, uint64_t step)
 
 static void feed(struct feed *f, uint64_t records)
 {
+	give_process(f);
 	give_texts(f);
+	give_loop(f);
 	for (uint64_t step = 0; f->records < records; step++) {
 		struct ev_iteration turn = {.loop = LOOP, .cpu_ns = STEPS_A_TURN * STEP_NS / 2};
 
@@ -130,27 +183,34 @@ static void feed(struct feed *f, uint64_t records)
 	}
 }
 
-static void measure(const char *what, const char *path, uint64_t min_step_ns, uint64_t records)
+static void measure(const char *what, const char *folder, const char *path, uint64_t min_step_ns,
+	uint64_t records)
 {
 	struct model_options options = {.t0_ns = 1000000000,
 		.stall_ns = 100000000,
 		.min_step_ns = min_step_ns,
 		.min_block_ns = 1000000,
-		.mode = "tape",
+		.mode = "run",
 		.sensor = "agent"};
 	struct feed f = {.time_ns = options.t0_ns};
 	uint64_t begin_ns = now_ns(CLOCK_PROCESS_CPUTIME_ID), cpu_ns, close_ns;
 	struct rusage usage;
 	struct stat st;
 
-	if (model_open(path, &options, &f.model))
+	ring_writer_open(&f.writer, folder, "ring-4711", PID, RING_BYTES, 1);
+	if (model_open(path, &options, &f.model) || rings_open(folder, &f.rings))
 		abort();
 	feed(&f, records);
+	f.writer.file->closed = 1;
+	drain(&f, 1);
 	cpu_ns = now_ns(CLOCK_PROCESS_CPUTIME_ID) - begin_ns;
 	if (model_close(f.model, f.time_ns) || stat(path, &st))
 		abort();
 	close_ns = now_ns(CLOCK_PROCESS_CPUTIME_ID) - begin_ns - cpu_ns;
 	model_free(f.model);
+	rings_free(f.rings);
+	ring_writer_close(&f.writer);
+	unlink(f.writer.path);
 	getrusage(RUSAGE_SELF, &usage);
 	printf("{\"case\": \"%s\", \"records\": %llu, \"cpu_ns\": %llu, \"close_ns\": %llu, "
 	       "\"records_per_s\": %.0f, \"bytes\": %lld, \"peak_kib\": %ld}\n",
@@ -160,13 +220,14 @@ static void measure(const char *what, const char *path, uint64_t min_step_ns, ui
 }
 
 /* In a process of its own, so that the peak of memory is its own. */
-static int measure_apart(const char *what, const char *path, uint64_t min_step_ns, uint64_t records)
+static int measure_apart(const char *what, const char *folder, const char *path,
+	uint64_t min_step_ns, uint64_t records)
 {
 	pid_t pid = fork();
 	int status = 1;
 
 	if (!pid) {
-		measure(what, path, min_step_ns, records);
+		measure(what, folder, path, min_step_ns, records);
 		fflush(stdout);
 		_exit(0);
 	}
@@ -182,14 +243,17 @@ int main(int argc, char **argv)
 
 	if (!records || argc == 3 || argc > 4)
 		return 2;
-	if (argc == 4)
-		return measure_apart("kept", argv[3], strtoull(argv[2], NULL, 0), records) != 0;
 	if (!mkdtemp(folder))
 		return 1;
 	snprintf(path, sizeof(path), "%s/trace.db", folder);
-	failed = measure_apart("default folding", path, 100000, records);
+	if (argc == 4) {
+		failed =
+			measure_apart("kept", folder, argv[3], strtoull(argv[2], NULL, 0), records);
+		return rmdir(folder) || failed;
+	}
+	failed = measure_apart("default folding", folder, path, MIN_STEP_NS, records);
 	unlink(path);
-	failed |= measure_apart("every step a row", path, 0, records);
+	failed |= measure_apart("every step a row", folder, path, 0, records);
 	unlink(path);
 	return rmdir(folder) || failed;
 }
