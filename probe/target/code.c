@@ -35,8 +35,7 @@ int target_code_key(struct target *t, uint64_t code, struct target_code_key *ret
 	return rc;
 }
 
-/* A str as UTF-8 with a NUL. */
-static int text_read(struct target *t, uint64_t str, char **ret)
+int target_text_read(struct target *t, uint64_t str, char **ret)
 {
 	const struct layout *lay = &t->layout;
 	cleanup(freep) void *data = NULL;
@@ -102,9 +101,9 @@ int target_code_read(struct target *t, uint64_t code, struct target_code *ret)
 	int rc = target_code_key(t, code, &key);
 
 	if (!rc)
-		rc = text_read(t, key.filename, &parts.file);
+		rc = target_text_read(t, key.filename, &parts.file);
 	if (!rc)
-		rc = text_read(t, key.name, &parts.function);
+		rc = target_text_read(t, key.name, &parts.function);
 	if (!rc)
 		rc = table_read(t, key.linetable, &parts);
 	if (rc)

@@ -2,6 +2,7 @@
 #include "probe/target/process.h"
 
 #include <ctype.h>
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
@@ -15,6 +16,7 @@
 
 #define PROC_PATH_BYTES 64
 #define STAT_BYTES 512
+#define STATUS_BYTES 4096
 
 /* "python3.11", "libpython3.11.so.1.0" -> 11 */
 static int minor_of(const char *path)
@@ -163,4 +165,45 @@ char process_thread_state(uint32_t pid, uint32_t tid)
 		return 0;
 	end = strrchr(text, ')'); /* the name before it may hold anything */
 	return end && end[1] == ' ' && isalpha((unsigned char)end[2]) ? end[2] : 0;
+}
+
+/* The last number of NSpid is the innermost namespace's (proc(5)); older kernels have no such line.
+ */
+static uint32_t innermost_tid(uint32_t pid, uint32_t tid)
+{
+	char text[STATUS_BYTES];
+	const char *line, *end;
+
+	if (!thread_file(pid, tid, "status", text, sizeof(text)))
+		return 0;
+	line = strstr(text, "\nNSpid:");
+	if (!line)
+		return tid;
+	line++;
+	end = line + strcspn(line, "\n");
+	while (end > line && end[-1] >= '0' && end[-1] <= '9')
+		end--;
+	return (uint32_t)strtoul(end, NULL, 10);
+}
+
+bool process_has_thread(uint32_t pid, uint32_t tid)
+{
+	char path[PROC_PATH_BYTES];
+	struct dirent *entry;
+	bool has = false;
+	DIR *tasks;
+
+	if (!tid)
+		return false;
+	if (innermost_tid(pid, tid) == tid)
+		return true;
+	snprintf(path, sizeof(path), "/proc/%" PRIu32 "/task", pid);
+	tasks = opendir(path);
+	if (!tasks)
+		return false;
+	while (!has && (entry = readdir(tasks)))
+		has = entry->d_name[0] != '.' &&
+		      innermost_tid(pid, (uint32_t)strtoul(entry->d_name, NULL, 10)) == tid;
+	closedir(tasks);
+	return has;
 }

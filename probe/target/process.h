@@ -32,6 +32,8 @@ struct process_objects {
 int process_objects(uint32_t pid, struct process_objects *ret);
 /* What a thread has waited for a CPU up to the last time it got one; UINT64_MAX: not known. */
 uint64_t process_thread_runq_ns(uint32_t pid, uint32_t tid);
+/* Whether a process has this thread, by the number that its own pid namespace knows. */
+bool process_has_thread(uint32_t pid, uint32_t tid);
 /* State letter of a thread (proc(5), field 3 of stat); 0: not known. */
 char process_thread_state(uint32_t pid, uint32_t tid);
 

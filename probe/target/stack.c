@@ -14,7 +14,7 @@
 
 /* ---- one reading ------------------------------------------------------------------------- */
 
-static int pointer_read(struct target *t, uint64_t address, uint64_t *ret)
+int target_pointer_read(struct target *t, uint64_t address, uint64_t *ret)
 {
 	return address % 8 ? -EFAULT : snapshot_read(&t->snapshot, address, ret, sizeof(*ret));
 }
@@ -26,11 +26,11 @@ static int innermost(struct target *t, uint64_t thread, uint64_t *ret)
 	int rc;
 
 	if (lay->thread_cframe == OFF_ABSENT)
-		return pointer_read(t, thread + lay->thread_frame, ret);
-	rc = pointer_read(t, thread + lay->thread_cframe, &cframe);
+		return target_pointer_read(t, thread + lay->thread_frame, ret);
+	rc = target_pointer_read(t, thread + lay->thread_cframe, &cframe);
 	if (rc || !cframe)
 		return rc ? rc : -EAGAIN;
-	return pointer_read(t, cframe + lay->cframe_current_frame, ret);
+	return target_pointer_read(t, cframe + lay->cframe_current_frame, ret);
 }
 
 static int instr_read(struct target *t, uint64_t frame, uint64_t *ret)
@@ -40,15 +40,14 @@ static int instr_read(struct target *t, uint64_t frame, uint64_t *ret)
 	int rc;
 
 	if (lay->code_instructions != OFF_ABSENT)
-		return pointer_read(t, frame + lay->frame_instr, ret);
+		return target_pointer_read(t, frame + lay->frame_instr, ret);
 	rc = snapshot_read(&t->snapshot, frame + lay->frame_instr, &lasti, sizeof(lasti));
 	if (!rc)
 		*ret = (uint64_t)(int64_t)lasti;
 	return rc;
 }
 
-/* 1: a frame of Python code; 0: an entry trampoline. */
-static int frame_read(struct target *t, uint64_t frame, struct target_frame *ret)
+int target_frame_read(struct target *t, uint64_t frame, struct target_frame *ret)
 {
 	const struct layout *lay = &t->layout;
 	uint64_t code, instr;
@@ -59,7 +58,7 @@ static int frame_read(struct target *t, uint64_t frame, struct target_frame *ret
 		rc = snapshot_read(&t->snapshot, frame + lay->frame_owner, &owner, 1);
 	if (rc || owner >= LAYOUT_OWNER_C)
 		return rc;
-	rc = pointer_read(t, frame + lay->frame_code, &code);
+	rc = target_pointer_read(t, frame + lay->frame_code, &code);
 	if (!rc)
 		rc = instr_read(t, frame, &instr);
 	if (rc)
@@ -79,7 +78,7 @@ static int walk(struct target *t, uint64_t thread, struct target_stack *ret)
 	snapshot_begin(&t->snapshot, &t->memory);
 	rc = innermost(t, thread, &at);
 	for (unsigned int i = 0; !rc && at && i < FOLLOWED_MAX; i++) {
-		int python = frame_read(t, at, &frame);
+		int python = target_frame_read(t, at, &frame);
 
 		if (python < 0)
 			return python;
@@ -87,7 +86,7 @@ static int walk(struct target *t, uint64_t thread, struct target_stack *ret)
 			ret->frame[ret->count++] = frame;
 		else
 			ret->cut += (uint32_t)python;
-		rc = pointer_read(t, at + t->layout.frame_previous, &at);
+		rc = target_pointer_read(t, at + t->layout.frame_previous, &at);
 	}
 	return rc;
 }
@@ -129,8 +128,8 @@ static bool moves(struct target *t, uint64_t thread, const struct target_stack *
 		snapshot_begin(&t->snapshot, &t->memory);
 		if (innermost(t, thread, &at))
 			return false;
-		if (at != top->frame || frame_read(t, at, &now) != 1 || !same_frame(&now, top) ||
-			now.position != top->position)
+		if (at != top->frame || target_frame_read(t, at, &now) != 1 ||
+			!same_frame(&now, top) || now.position != top->position)
 			return true;
 	}
 	return false;

@@ -7,12 +7,28 @@
 
 enum target_symbol { SYMBOL_RUNTIME, SYMBOL_CODE, SYMBOL_STR, SYMBOL_BYTES, SYMBOLS };
 
+#define TARGET_TYPES_KEPT 32u
+
+struct target_type { /* what a type's name has told */
+	uint64_t type;
+	int kind; /* enum object_kind */
+};
+
 struct target {
 	struct memory memory;
 	struct layout layout;
 	uint64_t symbol[SYMBOLS];
 	uint64_t runtime_size; /* of its _PyRuntime; 0: not known */
 	struct snapshot snapshot;
+	struct target_type types[TARGET_TYPES_KEPT]; /* the oldest gives way */
+	unsigned int types_met;
 };
+
+/* 1: a frame of Python code; 0: an entry trampoline. Reads through the snapshot. */
+int target_frame_read(struct target *t, uint64_t frame, struct target_frame *ret);
+/* The pointer at an address, through the snapshot. */
+int target_pointer_read(struct target *t, uint64_t address, uint64_t *ret);
+/* A str as UTF-8; the caller frees it. */
+int target_text_read(struct target *t, uint64_t str, char **ret);
 
 #endif

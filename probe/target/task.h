@@ -49,9 +49,9 @@ int target_tasks_read(struct target *target, target_task_fn fn, void *ctx, struc
 struct target_thread {
 	uint64_t thread;    /* address of its thread state */
 	uint64_t thread_id; /* pthread_self() */
+	uint64_t loop;      /* the asyncio loop that runs on it; 0: none */
 	uint32_t tid;       /* as the target's pid namespace sees it; 0: not known */
-	bool loop;          /* run_forever() of an event loop is on its stack */
-	bool uvloop;
+	char loop_type[64]; /* its type, or that type's base in C: "uvloop.loop.Loop" */
 };
 
 /* At most max of them; *ret_count: how many there are. */

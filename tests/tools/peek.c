@@ -1,7 +1,7 @@
 /*
  * What the target library finds in a live process, as JSON lines for tests:
  *   peek points PID MINOR any|symbols|recovered
- *   peek target PID
+ *   peek target|tasks|threads PID
  */
 #include <errno.h>
 #include <inttypes.h>
@@ -10,10 +10,14 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "collector/linetable.h"
+#include "probe/event.h"
 #include "probe/target/points.h"
 #include "probe/target/target.h"
+#include "probe/target/task.h"
 
 #define STATUS_REFUSED 3
+#define THREADS_SHOWN 64u
 
 static int print(json_t *object)
 {
@@ -98,6 +102,78 @@ static int peek_target(uint32_t pid, char **argv)
 	return 0;
 }
 
+static json_t *frame_json(struct target *target, const struct target_frame *frame)
+{
+	static const uint32_t formats[] = {[8] = LINE_LNOTAB,
+		[9] = LINE_LNOTAB,
+		[10] = LINE_TABLE310,
+		[11] = LINE_TABLE311,
+		[12] = LINE_TABLE311,
+		[13] = LINE_TABLE311,
+		[14] = LINE_TABLE311};
+	struct target_code code;
+	struct position at;
+	json_t *told;
+
+	if (target_code_read(target, frame->code, &code))
+		return json_null();
+	at = linetable_find(formats[target_minor(target)], code.firstlineno, code.table,
+		code.table_size, frame->position);
+	told = json_pack("[s, i, s]", code.file, (int)at.line, code.function);
+	target_code_clear(&code);
+	return told;
+}
+
+static int task_print(void *ctx, const struct target_task *task)
+{
+	json_t *frames = json_array();
+
+	for (uint32_t i = 0; i < task->frames; i++)
+		json_array_append_new(frames, frame_json(ctx, &task->frame[i]));
+	return print(json_pack("{s: I, s: s, s: s, s: s, s: b, s: b, s: o}", "task",
+		(json_int_t)task->task, "name", task->name, "coro", task->coro_name, "waits_type",
+		task->waits_type, "python", task->python, "running", task->running, "frames",
+		frames));
+}
+
+static int peek_tasks(uint32_t pid, char **argv)
+{
+	struct target_tasks told;
+	struct target *target;
+	const char *why = "";
+	int rc = target_open(pid, 0, &target, &why);
+
+	if (!rc) {
+		rc = target_tasks_read(target, task_print, target, &told, &why);
+		target_free(target);
+	}
+	if (rc)
+		return refused(rc, why);
+	return print(json_pack("{s: i, s: i, s: i, s: b}", "read", (int)told.read, "done",
+		(int)told.done, "unread", (int)told.unread, "whole", told.whole));
+}
+
+static int peek_threads(uint32_t pid, char **argv)
+{
+	struct target_thread thread[THREADS_SHOWN];
+	struct target *target;
+	const char *why = "";
+	size_t count = 0;
+	int rc = target_open(pid, 0, &target, &why);
+
+	if (!rc) {
+		rc = target_threads_read(target, thread, THREADS_SHOWN, &count);
+		target_free(target);
+	}
+	if (rc)
+		return refused(rc, why);
+	for (size_t i = 0; i < count && i < THREADS_SHOWN; i++)
+		print(json_pack("{s: I, s: I, s: I, s: s}", "tid", (json_int_t)thread[i].tid,
+			"thread_id", (json_int_t)thread[i].thread_id, "loop",
+			(json_int_t)thread[i].loop, "loop_type", thread[i].loop_type));
+	return 0;
+}
+
 static const struct {
 	const char *name;
 	int arguments; /* behind the pid */
@@ -105,6 +181,8 @@ static const struct {
 } peeks[] = {
 	{"points", 2, peek_points},
 	{"target", 0, peek_target},
+	{"tasks", 0, peek_tasks},
+	{"threads", 0, peek_threads},
 };
 
 int main(int argc, char **argv)

@@ -1,0 +1,161 @@
+"""The pending tasks of a live process and its loops' threads, read from outside, on every interpreter found."""
+import json
+import os
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from interpreters import traced
+
+PEEK = Path(os.environ.get("AWAITSCOPE", Path(__file__).resolve().parents[2] / "build-test/bin/awaitscope")).parents[1] / "tests/peek"
+PYTHONS = traced()
+MANY = """\
+import asyncio, sys, threading
+
+async def inner(event, number):
+    if number % 2:
+        await asyncio.sleep(1000)
+    else:
+        await event.wait()
+
+async def outer(event, number):
+    await inner(event, number)
+
+async def ticks():
+    while True:
+        await asyncio.sleep(500)
+        yield
+
+async def listens():
+    async for tick in ticks():
+        pass
+
+async def restless():
+    while True:
+        await asyncio.sleep(0)
+
+async def main(restless_too):
+    event = asyncio.Event()
+    tasks = [asyncio.ensure_future(outer(event, number)) for number in range(1000)]
+    tasks.append(asyncio.ensure_future(listens()))
+    tasks.append(asyncio.tasks._PyTask(outer(event, 1), name="a Python task"))
+    finished = [asyncio.ensure_future(asyncio.sleep(0)) for number in range(10)]
+    await asyncio.wait(finished)
+    if hasattr(asyncio, "eager_task_factory"):
+        asyncio.get_running_loop().set_task_factory(asyncio.eager_task_factory)
+        tasks.append(asyncio.create_task(outer(event, 1), name="eager"))
+    if restless_too:
+        tasks.append(asyncio.ensure_future(restless()))
+    print(flush=True)
+    await asyncio.wait(tasks)
+
+async def elsewhere(runs):
+    runs.set()
+    await asyncio.sleep(1000)
+
+if "thread" in sys.argv:
+    runs = threading.Event()
+    threading.Thread(target=asyncio.run, args=[elsewhere(runs)], daemon=True).start()
+    runs.wait()
+asyncio.run(main("restless" in sys.argv))
+"""
+
+
+@pytest.fixture(params=PYTHONS, ids=repr)
+def python(request):
+    return request.param
+
+
+@pytest.fixture
+def start(tmp_path):
+    """start(python, argument...): MANY, running, its tasks made."""
+    children = []
+
+    def run(python, *argv):
+        program = tmp_path / "many.py"
+        program.write_text(MANY)
+        child = subprocess.Popen([python, program, *argv], stdout=subprocess.PIPE)
+        children.append(child)
+        child.stdout.readline()
+        return child
+
+    yield run
+    for child in children:
+        child.kill()
+        child.communicate()
+
+
+def peek(what, pid):
+    told = subprocess.run([PEEK, what, str(pid)], capture_output=True, text=True, timeout=60)
+    assert told.returncode == 0, told.stderr
+    return [json.loads(line) for line in told.stdout.splitlines()]
+
+
+def short(frames):
+    return [(os.path.basename(file), function) for file, line, function in frames]
+
+
+def test_each_pending_task_is_found_with_its_await_chain(python, start):
+    pid = start(python.path).pid
+    *tasks, told = peek("tasks", pid)
+    eager = [task for task in tasks if task["name"] == "eager"]
+    assert told.pop("done") in (0, 10), "3.14 lists no task that is done"
+    assert told == {"read": 1003 + len(eager), "unread": 0, "whole": True}
+    assert len(eager) == (python.minor >= 12)
+    outer = [task for task in tasks if task["coro"] == "outer" and not task["python"]]
+    assert len(outer) == 1000 + len(eager) and len({task["task"] for task in tasks}) == len(tasks)
+    for task in outer:
+        assert short(task["frames"])[-2:] == [("many.py", "inner"), ("many.py", "outer")], task
+        assert task["frames"][-1][1] == 10 and task["waits_type"] == "_asyncio.Future"
+    assert sum(task["frames"][0][2].endswith("sleep") for task in outer) == 500 + len(eager)
+    assert sum(task["frames"][-2][1] == 5 for task in outer) == 500 + len(eager), "the line of each await"
+    listens, = (task for task in tasks if task["coro"] == "listens")
+    assert short(listens["frames"])[-2:] == [("many.py", "ticks"), ("many.py", "listens")]
+    by_hand, = (task for task in tasks if task["python"])
+    assert by_hand["name"] == "a Python task" and short(by_hand["frames"])[-1] == ("many.py", "outer")
+    assert {task["name"] for task in outer} >= {"Task-2", "Task-1001"}
+
+
+def test_loops_stand_with_their_threads(python, start):
+    child = start(python.path, "thread")
+    threads = peek("threads", child.pid)
+    assert [thread["loop_type"] for thread in threads] == ["_UnixSelectorEventLoop"] * 2
+    assert {thread["tid"] for thread in threads} == {int(tid) for tid in os.listdir(f"/proc/{child.pid}/task")}
+    assert peek("tasks", child.pid)[-1]["whole"]
+
+
+def test_a_task_that_never_rests_is_told_right_or_counted(start):
+    """Torn readings are tried again; what stays torn is counted, and never a wrong chain."""
+    child = start("/usr/bin/python3", "restless")
+    for attempt in range(3):
+        *tasks, told = peek("tasks", child.pid)
+        assert told["read"] + told["unread"] == 1004
+        assert told["unread"] <= 1 and told["whole"]
+        for task in tasks:
+            if task["coro"] == "outer" and not task["python"]:
+                assert short(task["frames"])[-2:] == [("many.py", "inner"), ("many.py", "outer")]
+
+
+def test_uvloop_is_a_loop(tmp_path):
+    uvloop = [python.with_module("uvloop") for python in PYTHONS if python.path == "/usr/bin/python3"]
+    if not uvloop or not uvloop[0]:
+        pytest.skip("no interpreter with uvloop")
+    program = "import asyncio, uvloop; uvloop.install()\nasync def main():\n print(flush=True)\n await asyncio.sleep(1000)\nasyncio.run(main())"
+    child = subprocess.Popen([uvloop[0], "-c", program], stdout=subprocess.PIPE)
+    child.stdout.readline()
+    try:
+        assert [thread["loop_type"] for thread in peek("threads", child.pid)] == ["uvloop.loop.Loop"]
+        task, told = peek("tasks", child.pid)
+        assert task["coro"] == "main" and told["whole"]
+    finally:
+        child.kill()
+        child.communicate()
+
+
+def test_a_process_without_asyncio_is_told_so():
+    child = subprocess.Popen(["/usr/bin/python3", "-c", "print(flush=True); input()"], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    child.stdout.readline()
+    told = subprocess.run([PEEK, "tasks", str(child.pid)], capture_output=True, text=True)
+    child.communicate(b"\n")
+    assert told.returncode == 3 and "asyncio is not imported" in told.stderr
