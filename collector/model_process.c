@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "probe/base/cleanup.h"
+#include "probe/ring.h"
 
 #define CONTAINER(type, d) ((type *)((char *)(d)-offsetof(type, dirty)))
 
@@ -274,10 +275,24 @@ void process_hook(struct model *model, struct process *p, const struct ev_hook *
 		model, p, what, r->placed ? "placed" : "refused", tail_text(model, &r->head, 1));
 }
 
+/* A bound of the agent's: all records are here. */
+static bool lost_by_bound(const char *what)
+{
+	static const char *const bounds[] = {LOST_WAITS, LOST_QUEUES, LOST_LOOPS};
+
+	for (size_t i = 0; i < sizeof(bounds) / sizeof(bounds[0]); i++)
+		if (!strcmp(what, bounds[i]))
+			return true;
+	return false;
+}
+
 void process_lost(struct model *model, struct process *p, const struct ev_lost *r)
 {
-	p->unheard += r->count;
-	loss_add(model, p, tail_text(model, &r->head, 0), r->count);
+	const char *what = tail_text(model, &r->head, 0);
+
+	if (!lost_by_bound(what))
+		p->unheard += r->count;
+	loss_add(model, p, what, r->count);
 }
 
 void process_end(struct model *model, struct process *p, uint64_t time_ns, int wait_status)

@@ -38,6 +38,14 @@
 #define UNTRACED_BYTES 65536
 #define UNTRACED_VERSION_BYTES 64
 
+/*
+ * What ev_lost says of the agent's own bounds: no record is missing then, but what these things
+ * would have told. All other losses are of records.
+ */
+#define LOST_WAITS "waits beyond the table"
+#define LOST_QUEUES "queues beyond 256"
+#define LOST_LOOPS "loops on more than 63 threads at once"
+
 struct ring_file {   /* page 0; written by the target once, but for rings and the counts */
 	__u64 magic; /* written last */
 	__u32 abi;

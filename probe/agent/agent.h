@@ -77,7 +77,8 @@ uint32_t thread_tid(void); /* kernel id of the calling thread; any */
 
 /* Say that a hook was placed (reason NULL) or refused. GIL */
 void hook_report(const char *name, const char *reason);
-void lost_report(uint64_t count, const char *what); /* events that could not be recorded. GIL */
+/* What could not be recorded; false: neither can this, try again later. GIL */
+bool lost_report(uint64_t count, const char *what);
 void hook_forked(void);                             /* in the child: say it all again. GIL */
 
 /* The thread record of the calling thread, once; every hook that holds the GIL calls it before its

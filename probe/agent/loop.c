@@ -135,8 +135,7 @@ static void start_announce(const struct loop_run *run, const char *type, uint32_
 static void run_lost(void)
 {
 	if (!agent_thread.beyond)
-		lost_report(1, "loops on more than 63 threads at once");
-	agent_thread.beyond = 1;
+		agent_thread.beyond = lost_report(1, LOST_LOOPS);
 }
 
 static void run_push(PyObject *loop, bool hooked)

@@ -144,17 +144,18 @@ void hook_report(const char *name, const char *reason)
 	hook_record(name, reason, !reason);
 }
 
-void lost_report(uint64_t count, const char *what)
+bool lost_report(uint64_t count, const char *what)
 {
 	size_t size = strlen(what);
 	struct ev_lost *e = ring_new(lost, size, 0);
 
 	if (!e)
-		return;
+		return false;
 	e->count = count;
 	e->what_len = (uint32_t)size;
 	tail_put((char *)(e + 1), what, size);
 	ring_end(e);
+	return true;
 }
 
 void hook_forked(void)

@@ -154,9 +154,8 @@ void queues_look(void)
 	for (unsigned int i = 0; i < queues_used; i++)
 		if (!queue_dead(&queues[i]))
 			queue_look(&queues[i]);
-	if (beyond)
-		lost_report(beyond, "queues beyond 256");
-	beyond = 0;
+	if (beyond && lost_report(beyond, LOST_QUEUES))
+		beyond = 0;
 }
 
 void queues_forked(void)

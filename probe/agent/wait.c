@@ -47,9 +47,8 @@ static void evicted(void)
 
 void waits_look(void)
 {
-	if (beyond)
-		lost_report(beyond, "waits beyond the table");
-	beyond = 0;
+	if (beyond && lost_report(beyond, LOST_WAITS))
+		beyond = 0;
 }
 
 /* Where a wait for the future goes: its own place, a free one, or the oldest one's. */

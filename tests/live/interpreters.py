@@ -43,7 +43,8 @@ class Interpreter:
             self.why = "free-threaded"
         elif not (3, 8) <= (int(major), self.minor) <= (3, 14):
             self.why = "not CPython 3.8 to 3.14"
-        self.name = ("debian-" if path == DEBIAN else "") + ("" if kind == "CPython" else kind.lower() + "-") + self.version
+        self.name = ("debian-" if path == DEBIAN else "") + ("" if kind == "CPython" else kind.lower() + "-") + self.version \
+            + ("t" if int(free_threaded) else "")
 
     def __repr__(self):
         return self.name

@@ -8,8 +8,8 @@ import subprocess
 import pytest
 
 from conftest import run_program
-from test_hazards import every_python, tasks_in
-from twins import DEBIAN, TARGETS, agent_environment, compiled, same
+from test_hazards import tasks_in
+from twins import DEBIAN, TARGETS, agent_environment, compiled, every_python, same
 
 
 # ---- not Python -------------------------------------------------------------------------------------------------------

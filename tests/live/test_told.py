@@ -4,7 +4,7 @@ import sqlite3
 
 import pytest
 
-from twins import PYTHONS, TARGETS, name_of, same
+from twins import PYTHONS, TARGETS, same
 
 SOURCE = (TARGETS / "told.py").read_text().splitlines()
 
@@ -39,7 +39,7 @@ class Trace:
         return [(how, by, thread, (self.lines(stack) or [None])[0], got) for how, by, thread, stack, got in found]
 
 
-@pytest.fixture(scope="module", params=PYTHONS, ids=name_of)
+@pytest.fixture(scope="module", params=PYTHONS, ids=lambda path: PYTHONS[path].name)
 def trace(request, tmp_path_factory):
     path, bare = same([request.param, TARGETS / "told.py"], tmp_path_factory.mktemp("told"), run_options=["--min-step", "1ms"])
     assert bare.status == 0, bare

@@ -1,6 +1,5 @@
 """One program twice: as it is, and under awaitscope. Also the agent alone, with nobody who reads its rings."""
 import atexit
-import glob
 import os
 import re
 import shutil
@@ -12,37 +11,19 @@ from pathlib import Path
 
 import pytest
 
+import interpreters
 from conftest import PROGRAM, run_program
+from interpreters import DEBIAN
 
 TARGETS = Path(__file__).resolve().parent / "targets"
 LIBRARY = PROGRAM.resolve().parent.parent / "lib/awaitscope"
-DEBIAN = "/usr/bin/python3"
+PYTHONS = {one.path: one for one in interpreters.traced()}
+every_python = pytest.mark.parametrize("python", PYTHONS, ids=lambda path: PYTHONS[path].name)
 
 # probe/ring.h
 RING_PAGE, RING_BYTES, RING_SLOTS, RING_MAGIC = 4096, 4 << 20, 64, 0x30474E4952435741
 EV_HEAD = struct.Struct("=QIHH")  # time_ns, tid, kind, size_words
 KINDS = 64  # more than probe/event.def has
-
-
-def interpreters():
-    """Every CPython 3.8 to 3.14 with a GIL that is found: Debian's, pyenv's, and those AWAITSCOPE_PYTHONS names (a:b:c)."""
-    named = os.environ.get("AWAITSCOPE_PYTHONS", "").split(":")
-    found = [DEBIAN, *sorted(glob.glob(os.path.expanduser("~/.pyenv/versions/3.*/bin/python"))), *filter(None, named)]
-    ask = "import sys, sysconfig; print(sys.version_info[:2] >= (3, 8) and not sysconfig.get_config_var('Py_GIL_DISABLED'))"
-    return [python for python in found if os.path.exists(python) and
-            subprocess.run([python, "-c", ask], capture_output=True, text=True).stdout == "True\n"]
-
-
-PYTHONS = interpreters()
-
-
-def version_of(python):
-    out = subprocess.run([python, "-c", "import sys; print(*sys.version_info[:2])"], capture_output=True, text=True, check=True)
-    return tuple(map(int, out.stdout.split()))
-
-
-def name_of(python):
-    return "debian" if python == DEBIAN else Path(python).parent.parent.name
 
 
 def told(ended):
@@ -59,6 +40,24 @@ def same(argv, folder, prefix=(), run_options=(), **options):
     traced = run_program([*prefix, PROGRAM, "run", "-q", "--force", "-o", trace, *run_options, "--", *argv], cwd=folder, **options)
     assert told(traced) == told(bare), f"bare: {bare}\ntraced: {traced}"
     return trace, bare
+
+
+CRASHED = 128  # statuses from here on are signals
+
+
+def same_if_alive(argv, folder, **options):
+    """same() of a program that dies by a signal now and then, also bare: where it does, it must not do so more often traced."""
+    trace, recording = folder / "trace.db", [PROGRAM, "run", "-q", "--force", "-o", folder / "trace.db", "--"]
+
+    def run(traced):
+        return run_program([*recording, *argv] if traced else argv, cwd=folder, **options)
+    bare, traced = run(False), run(True)
+    if CRASHED > max(bare.status, traced.status):
+        assert told(traced) == told(bare), f"bare: {bare}\ntraced: {traced}"
+        return trace, bare
+    deaths = [sum(run(traced).status >= CRASHED for _ in range(30)) for traced in (False, True)]
+    assert deaths[1] <= 2 * deaths[0] + 2, f"of 30 runs each, {deaths[0]} died bare and {deaths[1]} traced: {traced}"
+    return same_if_alive(argv, folder, **options)
 
 
 def agent_environment(session, **more):
