@@ -79,7 +79,7 @@ uint32_t thread_tid(void); /* kernel id of the calling thread; any */
 void hook_report(const char *name, const char *reason);
 /* What could not be recorded; false: neither can this, try again later. GIL */
 bool lost_report(uint64_t count, const char *what);
-void hook_forked(void);                             /* in the child: say it all again. GIL */
+void hook_forked(void); /* in the child: say it all again. GIL */
 
 /* The thread record of the calling thread, once; every hook that holds the GIL calls it before its
  * first record. GIL */

@@ -1,4 +1,5 @@
-/* An extension module whose calls into libc go through its own table, for tests of the agent's wrappers. */
+/* An extension module whose calls into libc go through its own table, for tests of the agent's
+ * wrappers. */
 #define PY_SSIZE_T_CLEAN
 #include <Python.h>
 #include <errno.h>
@@ -25,10 +26,8 @@ static PyObject *nap(PyObject *self, PyObject *arg)
 {
 	useconds_t us = (useconds_t)PyLong_AsLong(arg);
 
-	Py_BEGIN_ALLOW_THREADS
-	usleep(us);
-	Py_END_ALLOW_THREADS
-	Py_RETURN_NONE;
+	Py_BEGIN_ALLOW_THREADS usleep(us);
+	Py_END_ALLOW_THREADS Py_RETURN_NONE;
 }
 
 /* The child shares our memory and our thread's data until it is gone. */
@@ -88,16 +87,18 @@ static void on_small_stack(int number)
 }
 
 /*
- * A handler whose own stack has room for the kernel's frame, a few calls, and no more: below it lies
- * no memory. It may come again while it runs, so its signal is not blocked.
+ * A handler whose own stack has room for the kernel's frame, a few calls, and no more: below it
+ * lies no memory. It may come again while it runs, so its signal is not blocked.
  */
 static PyObject *nap_on_a_small_stack(PyObject *self, PyObject *arg)
 {
 	size_t page = (size_t)sysconf(_SC_PAGESIZE), room = getauxval(AT_MINSIGSTKSZ);
 	size_t size = (room + HANDLER_BYTES + page - 1) / page * page;
-	char *low = mmap(NULL, size + page, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	char *low =
+		mmap(NULL, size + page, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	stack_t stack = {.ss_sp = low + page, .ss_size = room + HANDLER_BYTES};
-	struct sigaction action = {.sa_handler = on_small_stack, .sa_flags = SA_ONSTACK | SA_NODEFER};
+	struct sigaction action = {
+		.sa_handler = on_small_stack, .sa_flags = SA_ONSTACK | SA_NODEFER};
 
 	if (low == MAP_FAILED || mprotect(low, page, PROT_NONE) || sigaltstack(&stack, NULL))
 		return PyErr_SetFromErrno(PyExc_OSError);
