@@ -87,6 +87,19 @@ static struct place bracketed(const char *file, const char *function)
 	return p;
 }
 
+/*
+ * The script that a package's installation puts into a folder of programs
+ * (/usr/bin/jupyter-execute): a few lines at module level without a suffix. A program of the user's
+ * that stands there has functions too, and those are user code.
+ */
+static bool is_entry_script(const char *file, const char *function)
+{
+	const char *name = strrchr(file, '/');
+
+	return name && name - file >= 4 && !strncmp(name - 4, "/bin", 4) && !strchr(name, '.') &&
+	       !strcmp(function, "<module>");
+}
+
 struct place place_of(const char *file, const char *stdlib, const char *function)
 {
 	/* Where packages are installed, or where IPython stands in a source checkout. */
@@ -115,6 +128,10 @@ struct place place_of(const char *file, const char *stdlib, const char *function
 	if (path) {
 		p.owner = PLACE_STDLIB;
 		module_of_path(path, p.module, sizeof(p.module));
+		return p;
+	}
+	if (is_entry_script(file, function)) {
+		module_of_path(strrchr(file, '/') + 1, p.module, sizeof(p.module));
 		return p;
 	}
 	p.owner = PLACE_USER;

@@ -218,22 +218,56 @@ static int cells_read(struct report *report)
 	return rc;
 }
 
+static bool kernel_has(const struct report *report)
+{
+	for (size_t i = 0; i < report->processes.n; i++)
+		if (report->processes.at[i].is_kernel)
+			return true;
+	return false;
+}
+
+/* What runs a notebook (jupyter execute) has loops beside the kernel's: user code in none. */
+static int runner_mark(struct report *report, struct loop *l)
+{
+	cleanup(rows_freep) sqlite3_stmt *rows = NULL;
+	int rc = trace_rows(report->trace, QUERY_loop_user, &rows);
+
+	if (rc)
+		return rc;
+	sqlite3_bind_int64(rows, 1, l->id);
+	sqlite3_bind_int(rows, 2, STACK_DEPTH_MAX);
+	rc = trace_next(report->trace, rows);
+	l->machinery = rc == 1 && !sqlite3_column_int(rows, 0);
+	return rc < 0 ? rc : 0;
+}
+
 /* A loop that ran cells is the user's, whatever its thread is called. */
+static void kernel_mark(struct report *report, struct loop *l)
+{
+	for (size_t k = 0; k < sizeof(machinery_threads) / sizeof(*machinery_threads); k++)
+		l->machinery |=
+			!strncmp(l->thread, machinery_threads[k], strlen(machinery_threads[k]));
+	for (size_t k = 0; k < report->cells.n; k++)
+		if (report->cells.at[k].loop == (int)(l - report->loops.at))
+			l->machinery = false;
+}
+
 static int machinery_mark(struct report *report)
 {
-	for (size_t i = 0; i < report->loops.n; i++) {
+	bool kernel = kernel_has(report);
+	int rc = 0;
+
+	for (size_t i = 0; i < report->loops.n && kernel && !rc; i++) {
 		struct loop *l = &report->loops.at[i];
 
-		if (l->process == NONE || !report->processes.at[l->process].is_kernel)
+		if (l->process == NONE)
 			continue;
-		for (size_t k = 0; k < sizeof(machinery_threads) / sizeof(*machinery_threads); k++)
-			l->machinery |= !strncmp(
-				l->thread, machinery_threads[k], strlen(machinery_threads[k]));
-		for (size_t k = 0; k < report->cells.n; k++)
-			if (report->cells.at[k].loop == (int)i)
-				l->machinery = false;
+		if (report->processes.at[l->process].is_kernel)
+			kernel_mark(report, l);
+		else
+			rc = runner_mark(report, l);
 	}
-	return 0;
+	return rc;
 }
 
 static int tasks_count(struct report *report)

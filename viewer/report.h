@@ -62,7 +62,7 @@ struct loop {
 	long long tid;
 	const char *thread, *kind;
 	bool coarse;    /* its selector cannot be timed */
-	bool machinery; /* a kernel's own: IOPub, Control */
+	bool machinery; /* Jupyter's own: IOPub, Control; those of what runs a notebook */
 	bool ended;
 	uint64_t began_ns, ended_ns;
 	uint64_t iterations, busy_ns, select_ns, max_busy_ns;
@@ -124,7 +124,7 @@ struct site { /* equal process, loop, cell, place, call and class */
 	bool delayed_most;           /* as that stall's */
 	int last_stall;
 	size_t order;   /* scratch: before it was sorted */
-	bool machinery; /* a kernel's own: no cell, and no user code in its stack */
+	bool machinery; /* Jupyter's own: no cell, and no user code in its stack */
 };
 
 struct call { /* one blocking call on a loop */

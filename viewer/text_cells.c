@@ -255,7 +255,7 @@ static void machinery_line(struct text_report *t)
 	}
 	if (n)
 		print_safe(t, STYLE_dim, 2,
-			"%zu loop%s of the kernel's own: %s busy in all, %s at the longest", n,
+			"%zu loop%s of Jupyter's own: %s busy in all, %s at the longest", n,
 			n == 1 ? "" : "s", duration_text(busy_ns, busy),
 			duration_text(longest_ns, longest));
 }

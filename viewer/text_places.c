@@ -274,7 +274,7 @@ static void machinery_line(struct text_report *t)
 	}
 	if (calls)
 		print_safe(t, STYLE_dim, 2,
-			"%" PRIu64 " call%s of the kernel's own not shown, %s in all", calls,
+			"%" PRIu64 " call%s of Jupyter's own not shown, %s in all", calls,
 			calls == 1 ? "" : "s", duration_text(total_ns, text));
 }
 

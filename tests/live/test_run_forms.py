@@ -34,7 +34,7 @@ FORMS = {
 
 
 @pytest.mark.parametrize("form", FORMS)
-def test_form_is_traced(form, awaitscope, make_notebook, tmp_path):
+def test_form_is_traced(form, awaitscope, report, make_notebook, tmp_path):
     (tmp_path / "app.py").write_text(PROGRAM + "if __name__ == '__main__':\n    main()\n")
     (tmp_path / "run.py").write_text(PROGRAM + "main()\n")
     (tmp_path / "test_app.py").write_text(PROGRAM.replace("main", "test_main"))
@@ -47,3 +47,6 @@ def test_form_is_traced(form, awaitscope, make_notebook, tmp_path):
     assert [function for call, function, ms in sleeps if 145 < ms < 250] == ["work"], (sleeps, ended)
     if form != "stdin":  # whose source nobody can read again
         assert [call for call, function, ms in sleeps if function == "work"] == ["time.sleep(0.15)"]
+    told = report("trace.db")
+    assert " in work, " in told["verdict"], told["verdict"]
+    assert {finding["rule"] for finding in told["findings"]} == {"AS101"}, told["findings"]  # and none of who runs the notebook

@@ -50,6 +50,17 @@ TEST(place_knows_packages_and_machinery)
 		PLACE_GENERATED);
 }
 
+TEST(place_knows_a_packages_entry_script)
+{
+	assert_int_equal(
+		place_of("/usr/bin/jupyter-execute", STDLIB, "<module>").owner, PLACE_PACKAGE);
+	assert_int_equal(
+		place_of("/home/ada/venv/bin/nbconvert", STDLIB, "<module>").owner, PLACE_PACKAGE);
+	assert_int_equal(place_of("/home/ada/bin/mine", STDLIB, "main").owner, PLACE_USER);
+	assert_int_equal(place_of("/home/ada/bin/mine.py", STDLIB, "<module>").owner, PLACE_USER);
+	assert_int_equal(place_of("/home/ada/mine", STDLIB, "<module>").owner, PLACE_USER);
+}
+
 TEST(place_without_a_stdlib_is_the_users)
 {
 	assert_int_equal(place_of("/usr/lib/python3.11/queue.py", "", "get").owner, PLACE_USER);
@@ -154,6 +165,7 @@ int main(void)
 		RUN(place_knows_the_users_code),
 		RUN(place_knows_the_library),
 		RUN(place_knows_packages_and_machinery),
+		RUN(place_knows_a_packages_entry_script),
 		RUN(place_without_a_stdlib_is_the_users),
 		RUN(place_finds_the_hash_of_a_cell_file),
 		RUN(place_names_calls_as_users_know_them),
