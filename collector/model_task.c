@@ -116,7 +116,8 @@ static void put_task(struct model *model, struct dirty *d)
 		NUMBER(t->busy_ns), NUMBER(t->max_step_ns), NUMBER_IF(t->steps, t->last_ns),
 		TEXT_OF(waits ? what : NULL), ID(waits ? stack_row(model, t->await_stack) : 0),
 		TEXT_OF(at.file), NUMBER_IF(at.line, at.line), TEXT_OF(at.function),
-		ID(waits ? task_row(t->await_task) : 0), TEXT_OF(t->leaked));
+		ID(waits ? task_row(t->await_task) : 0), TEXT_OF(t->leaked),
+		NUMBER_IF(t->bound_ns, t->bound_ns));
 }
 
 static void stored_task(struct model *model, struct dirty *d)

@@ -15,6 +15,7 @@ void wait_begin(struct model *model, struct task *t, const struct ev_step *r)
 	struct process *p = t->process;
 
 	t->waits = r->waits_on != 0;
+	t->wait_bound_ns = t->bound_ns;
 	t->await_stack = stack_get(model, p, r->await_stack);
 	t->await_type = name_get(p, r->await_type);
 	if (!t->waits)
@@ -130,5 +131,17 @@ void wait_record(struct model *model, struct task *t, uint64_t begin_ns)
 		TEXT_OF(what), ID(stack_row(model, t->await_stack)), ID(task_row(t->await_task)),
 		TEXT_OF(how_text(w->how)), ID(w->by_id), ID(w->thread ? w->thread->id : 0),
 		ID(stack_row(model, stack_get(model, t->process, w->stack))),
-		NUMBER_IF(w->set_seen, w->set_ns), TEXT_OF(w->received));
+		NUMBER_IF(w->set_seen, w->set_ns), TEXT_OF(w->received),
+		NUMBER_IF(t->wait_bound_ns > t->last_ns, t->wait_bound_ns));
+}
+
+void timeout_record(struct model *model, struct process *p, const struct ev_timeout *r)
+{
+	struct task *t = task_get(p, r->task);
+	uint64_t due_ns = model_time(model, r->due_ns);
+
+	if (!t || t->ended || due_ns <= t->bound_ns)
+		return;
+	t->bound_ns = due_ns;
+	task_dirty(model, t);
 }

@@ -89,6 +89,7 @@ CREATE TABLE task(
 	await_stack INTEGER REFERENCES stack,
 	await_file TEXT, await_line INTEGER, await_function TEXT,	-- innermost user await
 	await_task INTEGER REFERENCES task,	-- if it waits for a task
+	bound_ns INTEGER,		-- when the last of the timeouts that it set is due; null: it set none
 	leaked TEXT			-- null; pending, destroyed, cancelled_at_shutdown: DESIGN "leaked task"
 ) STRICT;
 
@@ -124,7 +125,8 @@ CREATE TABLE "await"(			-- waits that have ended: of at least min_step_ns, or wi
 	woken_thread INTEGER REFERENCES thread,	-- the thread that set it, or asked for it
 	woken_stack INTEGER REFERENCES stack,	-- where
 	set_ns INTEGER,			-- when; the rest of the wait is the loop being late (a timer's due time: late_timer)
-	received TEXT			-- "TimeoutError: text", the exception it brought; null: none was seen
+	received TEXT,			-- "TimeoutError: text", the exception it brought; null: none was seen
+	bound_ns INTEGER		-- when the last timeout that its task had set is due; null: none was due after it began
 ) STRICT;
 
 CREATE TABLE iteration(			-- iterations of at least min_step_ns; the causes sum to busy_ns

@@ -21,7 +21,8 @@ static struct known handle_run; /* Handle._run(self) */
 #define HELPERS 2
 static PyObject *helpers[HELPERS];
 static struct known helper_calls[HELPERS];
-static PyObject *callback_name, *args_name;
+static PyObject *release_waiter; /* asyncio.tasks._release_waiter; NULL: not there */
+static PyObject *callback_name, *args_name, *self_name;
 
 struct asker { /* a thread that asked for a callback */
 	uint64_t by;
@@ -197,6 +198,33 @@ uint64_t callback_future(PyObject *handle)
 	return future;
 }
 
+/*
+ * asyncio.timeout() and async_timeout: Timeout._on_timeout; aiohttp: TimeoutHandle.__call__; anyio:
+ * CancelScope._timeout or _deliver_cancellation.
+ */
+static bool owner_interrupts(PyObject *method)
+{
+	PyObject *owner = object_get(method, self_name);
+	const char *type = owner ? object_type_name(owner) : "";
+	bool found = strstr(type, "Timeout") || strstr(type, "CancelScope");
+
+	Py_DecRef(owner);
+	return found;
+}
+
+bool callback_interrupts(PyObject *handle)
+{
+	PyObject *function = object_get(handle, callback_name);
+	bool found = false;
+
+	if (function && function == release_waiter)
+		found = true; /* wait_for() to 3.11, wait() */
+	else if (function && strcmp(object_type_name(function), "method") == 0)
+		found = owner_interrupts(function);
+	Py_DecRef(function);
+	return found;
+}
+
 void callback_forked(void)
 {
 	for (size_t i = 0; i < ASKED_MAX; i++)
@@ -255,7 +283,10 @@ static const char *handles_find(void)
 	timer_type = module_attr("asyncio.events", "TimerHandle");
 	callback_name = PyUnicode_InternFromString("_callback");
 	args_name = PyUnicode_InternFromString("_args");
-	if (!callback_name || !args_name)
+	self_name = PyUnicode_InternFromString("__self__");
+	release_waiter = module_attr("asyncio.tasks", "_release_waiter");
+	Py_IncRef(release_waiter);
+	if (!callback_name || !args_name || !self_name)
 		return "out of memory";
 	if (!handle || !timer_type || !PyType_Check(handle) || !PyType_Check(timer_type) ||
 		!PyType_IsSubtype((PyTypeObject *)timer_type, (PyTypeObject *)handle))

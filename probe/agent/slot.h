@@ -27,7 +27,8 @@ void slot_inherit(PyTypeObject *type, long slot, void *original, void *hook);
  * Calling conventions of PyMethodDef, Include/methodobject.h; FASTCALL and METHOD are not in the
  * limited API of 3.8.
  */
-#define CALL_FASTCALL_KEYWORDS (0x0080 | METH_KEYWORDS)
+#define CALL_FASTCALL 0x0080
+#define CALL_FASTCALL_KEYWORDS (CALL_FASTCALL | METH_KEYWORDS)
 #define CALL_METHOD (0x0200 | CALL_FASTCALL_KEYWORDS)
 
 struct method_def { /* PyMethodDef, whose ml_meth we exchange; layout of every version */

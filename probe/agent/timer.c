@@ -1,6 +1,7 @@
 /*
  * Timers whose turn has come: _heapq.heappop, with which a loop takes each one that is due off its
- * heap. Costs nothing where none is due; cancelled ones are left out.
+ * heap; cancelled ones are left out. And timers that bound what a task waits for: _heapq.heappush,
+ * with which it puts them there.
  */
 #include <errno.h>
 
@@ -9,25 +10,37 @@
 #include "probe/agent/object.h"
 #include "probe/agent/slot.h"
 
+typedef PyObject *fastcall_t(PyObject *, PyObject *const *, Py_ssize_t);
+
 #define NS_PER_S 1e9
 #define DUE_S_MAX 1e9 /* thirty years of uptime */
 
 static PyCFunction pop_original;
+static fastcall_t *push_original;
 static PyObject *when_name, *cancelled_name;
 
-static void timer_write(PyObject *handle, const struct loop_run *run)
+/* When a handle is due; false: a loop with a clock of its own. */
+static bool due_of(PyObject *handle, uint64_t *ret_ns)
 {
 	PyObject *when = object_get(handle, when_name);
 	bool number = when && (PyFloat_CheckExact(when) || PyLong_CheckExact(when));
 	double due_s = number ? PyFloat_AsDouble(when) : -1;
+
+	Py_DecRef(when);
+	PyErr_Clear(); /* an int beyond any float */
+	if (!(due_s >= 0 && due_s < DUE_S_MAX))
+		return false;
+	*ret_ns = (uint64_t)(due_s * NS_PER_S);
+	return true;
+}
+
+static void timer_write(PyObject *handle, const struct loop_run *run)
+{
 	uint64_t now_ns = clock_now_ns(), due_ns;
 	struct ev_timer *e;
 
-	Py_DecRef(when);
-	PyErr_Clear();                          /* an int beyond any float */
-	if (!(due_s >= 0 && due_s < DUE_S_MAX)) /* a loop with a clock of its own */
+	if (!due_of(handle, &due_ns))
 		return;
-	due_ns = (uint64_t)(due_s * NS_PER_S);
 	e = ring_new(timer, 0, now_ns);
 	if (!e)
 		return;
@@ -60,6 +73,50 @@ static PyObject *on_pop(PyObject *module, PyObject *heap)
 	return item;
 }
 
+/* ---- timeouts ---------------------------------------------------------------------------- */
+
+/* A handle was put on a heap by a task's step. */
+static void pushed(PyObject *handle)
+{
+	struct error_aside error;
+	struct ev_timeout *e;
+	uint64_t due_ns;
+
+	error_put_aside(&error);
+	if (callback_interrupts(handle) && due_of(handle, &due_ns)) {
+		e = ring_new(timeout, 0, 0);
+		if (e) {
+			e->task = agent_thread.task;
+			e->due_ns = due_ns;
+			ring_end(e);
+		}
+	}
+	error_restore(&error);
+}
+
+static PyObject *on_push(PyObject *module, PyObject *const *args, Py_ssize_t n)
+{
+	PyObject *result = push_original(module, args, n);
+
+	if (result && n == 2 && callback_is_timer(args[1]) && agent_thread.task &&
+		loop_thread_active() && agent_ours())
+		pushed(args[1]);
+	return result;
+}
+
+static void push_open(void)
+{
+	static const char name[] = "_heapq.heappush";
+	struct method_def *def = function_find("_heapq", "heappush");
+
+	if (!def || def->flags != CALL_FASTCALL) {
+		hook_report(name, def ? "it is called in another way" : "not found");
+		return;
+	}
+	push_original = (fastcall_t *)def->function;
+	method_place(def, (void *)on_push, name);
+}
+
 int timer_open(void)
 {
 	static const char name[] = "_heapq.heappop";
@@ -78,6 +135,7 @@ int timer_open(void)
 		hook_report(name, reason);
 		return -EPROTO;
 	}
+	push_open();
 	pop_original = (PyCFunction)def->function;
 	return method_place(def, (void *)on_pop, name);
 }
