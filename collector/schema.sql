@@ -370,16 +370,25 @@ CREATE TABLE finding(			-- the verdict with default thresholds, stored when the 
 
 -- Views for people. Durations in ms.
 
-CREATE VIEW cell_summary AS
-SELECT c.idx AS cell, c.execution_count AS "In", c.status,
-	round((coalesce(c.ended_ns, (SELECT value FROM meta WHERE key = 'duration_ns')) - c.began_ns) / 1e6, 1) AS wall_ms,
-	round((SELECT coalesce(sum(busy_ns), 0) FROM iteration i WHERE i.cell = c.id) / 1e6, 1) AS busy_ms,
-	round((SELECT coalesce(max(busy_ns), 0) FROM iteration i WHERE i.cell = c.id) / 1e6, 1) AS longest_busy_ms,
-	round((SELECT coalesce(sum(duration_ns), 0) FROM blocking_call b WHERE b.cell = c.id) / 1e6, 1) AS blocking_ms,
-	c.tasks AS tasks_created,
-	(SELECT count(*) FROM task t WHERE t.cell = c.id AND t.leaked IS NOT NULL AND t.user) AS tasks_leaked,
-	substr(c.source, 1, instr(c.source || char(10), char(10)) - 1) AS first_line
-FROM cell c ORDER BY c.process, c.idx;
+CREATE VIEW cell_summary AS		-- busy: the parts of its loop's iterations inside its window, as in the report
+WITH w AS (
+	SELECT c.*, coalesce(c.ended_ns, (SELECT value FROM meta WHERE key = 'duration_ns')) AS until_ns,
+		coalesce((SELECT max(begin_ns) FROM iteration i WHERE i.loop = c.loop AND i.begin_ns <= c.began_ns), 0) AS from_ns
+	FROM cell c),
+part AS (
+	SELECT w.id AS cell, min(i.begin_ns + i.busy_ns, w.until_ns) - max(i.begin_ns, w.began_ns) AS busy_ns
+	FROM w JOIN iteration i ON i.loop = w.loop AND i.begin_ns >= w.from_ns AND i.begin_ns < w.until_ns
+	WHERE i.begin_ns + i.busy_ns > w.began_ns)
+SELECT w.idx AS cell, w.execution_count AS "In", w.status,
+	round((w.until_ns - w.began_ns) / 1e6, 1) AS wall_ms,
+	round(((SELECT coalesce(sum(busy_ns), 0) FROM part WHERE part.cell = w.id)
+	 + (SELECT coalesce(sum(busy_ns), 0) FROM iteration_total t WHERE t.loop = w.loop AND t.cell = w.id)) / 1e6, 1) AS busy_ms,
+	round((SELECT coalesce(max(busy_ns), 0) FROM part WHERE part.cell = w.id) / 1e6, 1) AS longest_busy_ms,
+	round((SELECT coalesce(sum(duration_ns), 0) FROM blocking_call b WHERE b.cell = w.id) / 1e6, 1) AS blocking_ms,
+	w.tasks AS tasks_created,
+	(SELECT count(*) FROM task t WHERE t.cell = w.id AND t.leaked IS NOT NULL AND t.user) AS tasks_leaked,
+	substr(w.source, 1, instr(w.source || char(10), char(10)) - 1) AS first_line
+FROM w ORDER BY w.process, w.idx;
 
 CREATE VIEW loop_lag AS
 SELECT l.id AS loop, t.name AS thread, l.kind, l.iterations,
