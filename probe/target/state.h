@@ -24,6 +24,15 @@ struct target {
 	unsigned int types_met;
 };
 
+/*
+ * Sets the layout of a target from one source. -ERANGE: a version that is not in the list;
+ * -ENOTSUP: a free-threaded build; -EPROTO: its debug offsets do not fit; -ENODATA: it has no such
+ * source.
+ */
+int target_layout_choose(struct target *t, int minor, enum layout_source source);
+/* Over it what asyncio's C code publishes, where its file can be had. */
+void target_layout_asyncio(uint32_t pid, struct layout *layout);
+
 /* 1: a frame of Python code; 0: an entry trampoline. Reads through the snapshot. */
 int target_frame_read(struct target *t, uint64_t frame, struct target_frame *ret);
 /* The pointer at an address, through the snapshot. */

@@ -10,7 +10,6 @@
 
 #include "probe/base/cleanup.h"
 #include "probe/target/image.h"
-#include "probe/target/mapped.h"
 #include "probe/target/process.h"
 #include "probe/target/state.h"
 
@@ -67,19 +66,18 @@ static int prove_threads(const struct target *t)
 	return interp && back == interp ? 0 : -EPROTO;
 }
 
-static int layout_choose(struct target *t, int minor, const char **ret_why)
+static int layout_choose(
+	struct target *t, int minor, enum layout_source source, const char **ret_why)
 {
-	unsigned char head[LAYOUT_DEBUG_BYTES];
-	int rc = layout_shipped(minor, &t->layout);
+	int rc = target_layout_choose(t, minor, source);
 
-	if (rc)
-		return refuse(ret_why, rc, "no layout for its version of Python");
-	rc = memory_read(&t->memory, t->symbol[SYMBOL_RUNTIME], head, sizeof(head));
-	if (!rc)
-		rc = layout_refine(&t->layout, head, sizeof(head));
-	if (rc == -ENOTSUP)
-		return refuse(ret_why, rc, "it is a free-threaded build");
-	return rc ? refuse(ret_why, rc, "its debug offsets do not fit its version") : 0;
+	return !rc              ? 0
+	       : rc == -ERANGE  ? refuse(ret_why, -ENOTSUP, "no layout for its version of Python")
+	       : rc == -ENOTSUP ? refuse(ret_why, rc, "it is a free-threaded build")
+	       : rc == -ENODATA && source == LAYOUT_DWARF
+		       ? refuse(ret_why, rc, "its files have no debug information")
+	       : rc == -ENODATA ? refuse(ret_why, rc, "it publishes no debug offsets (3.13+)")
+				: refuse(ret_why, rc, "its debug offsets do not fit its version");
 }
 
 static int prove(struct target *t, const char **ret_why)
@@ -96,8 +94,8 @@ static int prove(struct target *t, const char **ret_why)
 	return rc ? refuse(ret_why, rc, "thread states are not where the layout says") : 0;
 }
 
-int target_open_at(const struct memory *memory, int minor, const uint64_t symbols[SYMBOLS],
-	struct target **ret, const char **ret_why)
+static int open_by(const struct memory *memory, int minor, const uint64_t symbols[SYMBOLS],
+	enum layout_source source, struct target **ret, const char **ret_why)
 {
 	cleanup(freep) struct target *t = calloc(1, sizeof(*t));
 	int rc;
@@ -106,13 +104,19 @@ int target_open_at(const struct memory *memory, int minor, const uint64_t symbol
 		return refuse(ret_why, -ENOMEM, "no memory");
 	t->memory = *memory;
 	memcpy(t->symbol, symbols, sizeof(t->symbol));
-	rc = layout_choose(t, minor, ret_why);
+	rc = layout_choose(t, minor, source, ret_why);
 	if (!rc)
 		rc = prove(t, ret_why);
 	if (rc)
 		return rc;
 	*ret = TAKE(t);
 	return 0;
+}
+
+int target_open_at(const struct memory *memory, int minor, const uint64_t symbols[SYMBOLS],
+	struct target **ret, const char **ret_why)
+{
+	return open_by(memory, minor, symbols, LAYOUT_ANY, ret, ret_why);
 }
 
 /* ---- finding it -------------------------------------------------------------------------- */
@@ -141,32 +145,16 @@ static int version_find(const struct memory *memory, const struct image *images,
 	return (int)(published >> 16 & 0xff);
 }
 
-/* What asyncio's C code publishes, where its file can be had; else the shipped offsets stay. */
-static void asyncio_layout(uint32_t pid, struct layout *layout)
-{
-	cleanup(mapped_clear) struct mapped_files files = {0};
-	cleanup(freep) char *path = NULL;
-	struct elf_file *file;
-	const void *section;
-	uint64_t address;
-	size_t n;
-
-	if (layout->minor < 14 || mapped_find(pid, &files) || !files.asyncio.path ||
-		mapped_open(pid, &files.asyncio, &file, &path))
-		return;
-	section = elf_file_section(file, ".AsyncioDebug", &n, &address);
-	if (section)
-		layout_refine_asyncio(layout, section, n);
-	elf_file_free(file);
-}
-
-int target_open(uint32_t pid, uint32_t hexversion, struct target **ret, const char **ret_why)
+int target_open_by(uint32_t pid, uint32_t hexversion, enum layout_source source,
+	struct target **ret, const char **ret_why)
 {
 	struct image images[PROCESS_OBJECTS_MAX];
 	struct memory memory = memory_of_process(pid);
 	struct process_objects objects;
 	uint64_t symbols[SYMBOLS], sizes[SYMBOLS];
+	const char *unused;
 	size_t count = 0;
+	int minor;
 	int rc = process_objects(pid, &objects);
 
 	if (rc)
@@ -182,14 +170,22 @@ int target_open(uint32_t pid, uint32_t hexversion, struct target **ret, const ch
 		if (rc)
 			return refuse(ret_why, rc, "no symbols of an interpreter were found in it");
 	}
-	rc = target_open_at(&memory,
-		version_find(&memory, images, count, hexversion, objects.minor), symbols, ret,
-		ret_why);
+	minor = version_find(&memory, images, count, hexversion, objects.minor);
+	rc = open_by(&memory, minor, symbols, source, ret, ret_why);
+	if (rc == -EPROTO && source == LAYOUT_ANY && /* a build with changed structures */
+		!open_by(&memory, minor, symbols, LAYOUT_DWARF, ret, &unused))
+		rc = 0;
 	if (rc)
 		return rc;
 	(*ret)->runtime_size = sizes[SYMBOL_RUNTIME];
-	asyncio_layout(pid, &(*ret)->layout);
+	if (source == LAYOUT_ANY || source == LAYOUT_PUBLISHED)
+		target_layout_asyncio(pid, &(*ret)->layout);
 	return 0;
+}
+
+int target_open(uint32_t pid, uint32_t hexversion, struct target **ret, const char **ret_why)
+{
+	return target_open_by(pid, hexversion, LAYOUT_ANY, ret, ret_why);
 }
 
 /* ---- telling it -------------------------------------------------------------------------- */

@@ -51,6 +51,12 @@ struct target_code {
  * that names what was not so. The caller owns *ret: target_free().
  */
 int target_open(uint32_t pid, uint32_t hexversion, struct target **ret, const char **ret_why);
+/*
+ * The same with a layout from one source only: enum layout_source. -ENODATA: this process has no
+ * such source.
+ */
+int target_open_by(uint32_t pid, uint32_t hexversion, enum layout_source source,
+	struct target **ret, const char **ret_why);
 /* The same, of an image whose _PyRuntime, PyCode_Type, PyUnicode_Type, PyBytes_Type stand there. */
 int target_open_at(const struct memory *memory, int minor, const uint64_t symbols[4],
 	struct target **ret, const char **ret_why);

@@ -86,8 +86,10 @@ def start(tmp_path):
         child.communicate()
 
 
-def peek(what, pid):
-    told = subprocess.run([PEEK, what, str(pid)], capture_output=True, text=True, timeout=60)
+def peek(what, pid, layout="any"):
+    told = subprocess.run([PEEK, f"--layout={layout}", what, str(pid)], capture_output=True, text=True, timeout=60)
+    if told.returncode == 3 and "No data available" in told.stderr:
+        return None
     assert told.returncode == 0, told.stderr
     return [json.loads(line) for line in told.stdout.splitlines()]
 
@@ -115,6 +117,23 @@ def test_each_pending_task_is_found_with_its_await_chain(python, start):
     by_hand, = (task for task in tasks if task["python"])
     assert by_hand["name"] == "a Python task" and short(by_hand["frames"])[-1] == ("many.py", "outer")
     assert {task["name"] for task in outer} >= {"Task-2", "Task-1001"}
+
+
+def test_every_source_of_the_layout_gives_the_same(python, start):
+    pid = start(python.path, "thread").pid
+    shipped = [peek(what, pid, "shipped") for what in ("tasks", "threads")]
+    assert len(shipped[0]) > 1000 and all(thread["stack"] for thread in shipped[1])
+    for layout in "published", "dwarf":
+        told = [peek(what, pid, layout) for what in ("tasks", "threads")]
+        assert told in (shipped, [None, None]), layout
+        assert told[0] or layout == "dwarf" or python.minor < 13
+
+
+def test_layouts_are_what_the_interpreters_say():
+    """Every member of the list, against debug information and published offsets of what is here."""
+    told = subprocess.run(["/usr/bin/python3", "-B", Path(__file__).resolve().parents[2] / "scripts/gen_layout.py"],
+                          capture_output=True, text=True, timeout=120)
+    assert told.returncode == 0, told.stdout + told.stderr
 
 
 def test_loops_stand_with_their_threads(python, start):

@@ -1,7 +1,8 @@
 /*
  * What the target library finds in a live process, as JSON lines for tests:
  *   peek points PID MINOR any|symbols|recovered
- *   peek target|tasks|threads PID
+ *   peek [--layout=shipped|published|dwarf] target|tasks|threads PID
+ *   peek dwarf MINOR LIBPYTHON ASYNCIO
  */
 #include <errno.h>
 #include <inttypes.h>
@@ -12,12 +13,15 @@
 
 #include "collector/linetable.h"
 #include "probe/event.h"
+#include "probe/target/dwarf.h"
 #include "probe/target/points.h"
 #include "probe/target/target.h"
 #include "probe/target/task.h"
 
 #define STATUS_REFUSED 3
 #define THREADS_SHOWN 64u
+
+static enum layout_source source = LAYOUT_ANY; /* --layout */
 
 static int print(json_t *object)
 {
@@ -41,12 +45,12 @@ static json_t *argument_json(const struct point_argument *a)
 
 static int peek_points(uint32_t pid, char **argv)
 {
-	enum point_source source = !strcmp(argv[1], "symbols")     ? POINT_SYMBOLS
-				   : !strcmp(argv[1], "recovered") ? POINT_RECOVERED
-								   : POINT_ANY;
+	enum point_source by = !strcmp(argv[1], "symbols")     ? POINT_SYMBOLS
+			       : !strcmp(argv[1], "recovered") ? POINT_RECOVERED
+							       : POINT_ANY;
 	const char *why = "";
 	struct points points;
-	int rc = points_find(pid, atoi(argv[0]), source, &points, &why);
+	int rc = points_find(pid, atoi(argv[0]), by, &points, &why);
 
 	if (rc && rc != -ENOENT)
 		return refused(rc, why);
@@ -87,7 +91,7 @@ static int peek_target(uint32_t pid, char **argv)
 	struct target_constants told;
 	struct target *target;
 	const char *why = "";
-	int rc = target_open(pid, 0, &target, &why);
+	int rc = target_open_by(pid, 0, source, &target, &why);
 
 	if (rc)
 		return refused(rc, why);
@@ -100,6 +104,22 @@ static int peek_target(uint32_t pid, char **argv)
 		layout_json(&told.layout)));
 	target_free(target);
 	return 0;
+}
+
+/* What debug information alone tells: members it does not know are absent. */
+static int peek_dwarf(uint32_t minor, char **argv)
+{
+	struct layout told;
+	struct elf_file *files[2];
+	size_t count = 0, members;
+
+	memset(&told, 0xff, sizeof(told)); /* OFF_ABSENT each */
+	told.minor = (int)minor;
+	for (unsigned int i = 0; i < 2; i++)
+		count += !elf_file_open(argv[i], &files[count]);
+	if (dwarf_layout_read(files, count, &told, &members))
+		return refused(-ENODATA, "no debug information");
+	return print(layout_json(&told));
 }
 
 static json_t *frame_json(struct target *target, const struct target_frame *frame)
@@ -141,7 +161,7 @@ static int peek_tasks(uint32_t pid, char **argv)
 	struct target_tasks told;
 	struct target *target;
 	const char *why = "";
-	int rc = target_open(pid, 0, &target, &why);
+	int rc = target_open_by(pid, 0, source, &target, &why);
 
 	if (!rc) {
 		rc = target_tasks_read(target, task_print, target, &told, &why);
@@ -153,25 +173,36 @@ static int peek_tasks(uint32_t pid, char **argv)
 		(int)told.done, "unread", (int)told.unread, "whole", told.whole));
 }
 
+static json_t *stack_json(struct target *target, uint64_t thread)
+{
+	struct target_stack stack;
+	json_t *frames = json_array();
+
+	if (target_stack_read(target, thread, &stack))
+		return frames;
+	for (uint32_t i = 0; i < stack.count; i++)
+		json_array_append_new(frames, frame_json(target, &stack.frame[i]));
+	return frames;
+}
+
 static int peek_threads(uint32_t pid, char **argv)
 {
 	struct target_thread thread[THREADS_SHOWN];
 	struct target *target;
 	const char *why = "";
 	size_t count = 0;
-	int rc = target_open(pid, 0, &target, &why);
+	int rc = target_open_by(pid, 0, source, &target, &why);
 
-	if (!rc) {
-		rc = target_threads_read(target, thread, THREADS_SHOWN, &count);
-		target_free(target);
-	}
 	if (rc)
 		return refused(rc, why);
+	rc = target_threads_read(target, thread, THREADS_SHOWN, &count);
 	for (size_t i = 0; i < count && i < THREADS_SHOWN; i++)
-		print(json_pack("{s: I, s: I, s: I, s: s}", "tid", (json_int_t)thread[i].tid,
+		print(json_pack("{s: I, s: I, s: I, s: s, s: o}", "tid", (json_int_t)thread[i].tid,
 			"thread_id", (json_int_t)thread[i].thread_id, "loop",
-			(json_int_t)thread[i].loop, "loop_type", thread[i].loop_type));
-	return 0;
+			(json_int_t)thread[i].loop, "loop_type", thread[i].loop_type, "stack",
+			stack_json(target, thread[i].thread)));
+	target_free(target);
+	return rc ? refused(rc, "its threads cannot be read") : 0;
 }
 
 static const struct {
@@ -181,12 +212,26 @@ static const struct {
 } peeks[] = {
 	{"points", 2, peek_points},
 	{"target", 0, peek_target},
+	{"dwarf", 2, peek_dwarf},
 	{"tasks", 0, peek_tasks},
 	{"threads", 0, peek_threads},
 };
 
+static enum layout_source source_of(const char *name)
+{
+	return !strcmp(name, "shipped")     ? LAYOUT_SHIPPED
+	       : !strcmp(name, "published") ? LAYOUT_PUBLISHED
+	       : !strcmp(name, "dwarf")     ? LAYOUT_DWARF
+					    : LAYOUT_ANY;
+}
+
 int main(int argc, char **argv)
 {
+	if (argc > 2 && !strncmp(argv[1], "--layout=", 9)) {
+		source = source_of(argv[1] + 9);
+		argc--;
+		argv++;
+	}
 	for (size_t i = 0; i < sizeof(peeks) / sizeof(*peeks); i++)
 		if (argc == 3 + peeks[i].arguments && !strcmp(argv[1], peeks[i].name))
 			return peeks[i].peek((uint32_t)atoi(argv[2]), argv + 3);
