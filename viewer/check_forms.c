@@ -6,6 +6,7 @@
 #include "probe/base/text.h"
 #include "viewer/check.h"
 #include "viewer/names.h"
+#include "viewer/page.h"
 
 /* ---- XML */
 
@@ -220,25 +221,6 @@ int check_github(const struct check *check, const struct report *report, FILE *o
 		free(at.path);
 	}
 	return 0;
-}
-
-/* In a table's cell; nothing of a target may begin HTML or Markdown. */
-static void markdown_print(FILE *out, const char *raw)
-{
-	cleanup(freep) char *text = text_to_utf8(raw, strlen(raw));
-
-	for (const char *p = text ? text : ""; *p; p++) {
-		if (*p == '&')
-			fputs("&amp;", out);
-		else if (*p == '<')
-			fputs("&lt;", out);
-		else if ((unsigned char)*p < ' ')
-			fputc(' ', out);
-		else if (strchr("\\`*_[]|#@!", *p))
-			fprintf(out, "\\%c", *p);
-		else
-			fputc(*p, out);
-	}
 }
 
 static void summary_findings(const struct check *check, const struct report *report, FILE *out)

@@ -30,6 +30,8 @@ static const struct format {
 } formats[] = {
 	{"text", report_text},
 	{"json", report_json},
+	{"html", report_html},
+	{"markdown", report_markdown},
 };
 
 struct report_command {
@@ -43,7 +45,7 @@ static const char usage[] =
 	"Usage: awaitscope report [OPTION]... TRACE\n"
 	"Tell what a recorded trace says: what held the event loop, which cell, which line.\n"
 	"\n"
-	"  --format FORMAT    text (default) or json\n"
+	"  --format FORMAT    text (default), json, html or markdown\n"
 	"  --all              tasks that only library code created, too\n"
 	"  --no-source        leave the sources of cells out\n"
 	"  -o, --output FILE  write there instead of to stdout (mode 0600)\n"
@@ -57,8 +59,9 @@ static const char usage[] =
 	"  --no-color         no colours on a terminal either (NO_COLOR does the same)\n"
 	"  --help             this text\n"
 	"\n"
-	"Example:\n"
+	"Examples:\n"
 	"  awaitscope report --format json awaitscope-analysis-4711.db | jq .verdict\n"
+	"  awaitscope report --format html -o analysis.html awaitscope-analysis-4711.db\n"
 	"\n"
 	"Exit status: 0 done, 2 wrong usage or no readable trace.\n";
 
