@@ -80,9 +80,9 @@ TEST(wrong_usage_is_2_and_names_the_option)
 
 TEST(formats_that_do_not_exist_are_refused_with_those_that_do)
 {
-	wrong(REPORT("--format", "html", file.path),
-		"--format html is not among what this version writes: text, json");
-	wrong(REPORT("--format", "markdown", file.path), "text, json");
+	wrong(REPORT("--format", "pdf", file.path),
+		"--format pdf is not among what this version writes: text, json, html, markdown");
+	wrong(REPORT("--format", "", file.path), "text, json");
 }
 
 TEST(lower_thresholds_than_recorded_are_refused)
