@@ -75,7 +75,7 @@ static const char usage_end[] =
 	"nothing\n"
 	"and are counted. Options go before settings.\n"
 	"\n"
-	"Examples:\n"
+	"Example:\n"
 	"  awaitscope check --fail-on error --fail-on lag.p99=50ms --sarif awaitscope.sarif "
 	"trace.db\n"
 	"\n"

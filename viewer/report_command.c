@@ -59,7 +59,7 @@ static const char usage[] =
 	"  --no-color         no colours on a terminal either (NO_COLOR does the same)\n"
 	"  --help             this text\n"
 	"\n"
-	"Examples:\n"
+	"Example:\n"
 	"  awaitscope report --format json awaitscope-analysis-4711.db | jq .verdict\n"
 	"  awaitscope report --format html -o analysis.html awaitscope-analysis-4711.db\n"
 	"\n"
