@@ -38,3 +38,34 @@ bool program_is_python(const char *program)
 		return false;
 	return name[strspn(name, "0123456789.td-bg")] == '\0'; /* python3.13t, python3.11-dbg */
 }
+
+const char *program_python_runs(char *const *argv, bool *ret_module)
+{
+	*ret_module = false;
+	for (size_t i = 1; argv[i]; i++) {
+		const char *arg = argv[i];
+
+		if (arg[0] != '-')
+			return arg;
+		if (!arg[1])
+			return NULL;
+		if (!strcmp(arg, "--check-hash-based-pycs") && argv[i + 1])
+			i++;
+		if (arg[1] == '-')
+			continue;
+		for (const char *p = arg + 1; *p; p++) {
+			if (*p == 'c')
+				return NULL;
+			if (*p == 'm') {
+				*ret_module = true;
+				return p[1] ? p + 1 : argv[i + 1];
+			}
+			if (*p == 'W' ||
+				*p == 'X') { /* its value follows, here or as the next argument */
+				i += !p[1] && argv[i + 1];
+				break;
+			}
+		}
+	}
+	return NULL;
+}

@@ -9,5 +9,8 @@
 char *program_find(const char *name);
 /* By its name alone: python, python3, /usr/bin/python3.11, pypy3. */
 bool program_is_python(const char *name);
+/* What python's own arguments run: "script.py", or "module" of -m; NULL for -c, standard input,
+ * none. */
+const char *program_python_runs(char *const *argv, bool *ret_module);
 
 #endif

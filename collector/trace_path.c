@@ -53,46 +53,13 @@ char *trace_name_of_file(const char *path)
 	return clean(name, dot && dot > name ? (size_t)(dot - name) : strlen(name));
 }
 
-/* What python's own arguments run: "script.py", or "module" of -m; NULL for -c, standard input,
- * none. */
-static const char *python_runs(char *const *argv, bool *ret_module)
-{
-	*ret_module = false;
-	for (size_t i = 1; argv[i]; i++) {
-		const char *arg = argv[i];
-
-		if (arg[0] != '-')
-			return arg;
-		if (!arg[1])
-			return NULL;
-		if (!strcmp(arg, "--check-hash-based-pycs") && argv[i + 1])
-			i++;
-		if (arg[1] == '-')
-			continue;
-		for (const char *p = arg + 1; *p; p++) {
-			if (*p == 'c')
-				return NULL;
-			if (*p == 'm') {
-				*ret_module = true;
-				return p[1] ? p + 1 : argv[i + 1];
-			}
-			if (*p == 'W' ||
-				*p == 'X') { /* its value follows, here or as the next argument */
-				i += !p[1] && argv[i + 1];
-				break;
-			}
-		}
-	}
-	return NULL;
-}
-
 char *trace_name_of_command(char *const *argv)
 {
 	const char *runs = NULL;
 	bool module = false;
 
 	if (program_is_python(argv[0]))
-		runs = python_runs(argv, &module);
+		runs = program_python_runs(argv, &module);
 	if (runs && module)
 		return clean(runs, strlen(runs));
 	if (!runs && program_is_python(argv[0])) /* python3.11 has no stem */

@@ -186,6 +186,11 @@ static uint32_t innermost_tid(uint32_t pid, uint32_t tid)
 	return (uint32_t)strtoul(end, NULL, 10);
 }
 
+bool process_is_main(uint32_t pid, uint32_t tid)
+{
+	return tid && innermost_tid(pid, pid) == tid;
+}
+
 bool process_has_thread(uint32_t pid, uint32_t tid)
 {
 	char path[PROC_PATH_BYTES];
@@ -195,7 +200,7 @@ bool process_has_thread(uint32_t pid, uint32_t tid)
 
 	if (!tid)
 		return false;
-	if (innermost_tid(pid, tid) == tid)
+	if (process_is_main(pid, tid))
 		return true;
 	snprintf(path, sizeof(path), "/proc/%" PRIu32 "/task", pid);
 	tasks = opendir(path);

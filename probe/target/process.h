@@ -34,6 +34,8 @@ int process_objects(uint32_t pid, struct process_objects *ret);
 uint64_t process_thread_runq_ns(uint32_t pid, uint32_t tid);
 /* Whether a process has this thread, by the number that its own pid namespace knows. */
 bool process_has_thread(uint32_t pid, uint32_t tid);
+/* Whether that is its main thread's. */
+bool process_is_main(uint32_t pid, uint32_t tid);
 /* State letter of a thread (proc(5), field 3 of stat); 0: not known. */
 char process_thread_state(uint32_t pid, uint32_t tid);
 

@@ -2,6 +2,7 @@
  * What the target library finds in a live process, as JSON lines for tests:
  *   peek points PID MINOR any|symbols|recovered
  *   peek [--layout=shipped|published|dwarf] target|tasks|threads PID
+ *   peek list 0
  *   peek dwarf MINOR LIBPYTHON ASYNCIO
  */
 #include <errno.h>
@@ -11,6 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "collector/attachable.h"
 #include "collector/linetable.h"
 #include "probe/event.h"
 #include "probe/target/dwarf.h"
@@ -205,6 +207,11 @@ static int peek_threads(uint32_t pid, char **argv)
 	return rc ? refused(rc, "its threads cannot be read") : 0;
 }
 
+static int peek_list(uint32_t unused, char **argv)
+{
+	return attachable_print(stdout) ? 1 : 0;
+}
+
 static const struct {
 	const char *name;
 	int arguments; /* behind the pid */
@@ -213,6 +220,7 @@ static const struct {
 	{"points", 2, peek_points},
 	{"target", 0, peek_target},
 	{"dwarf", 2, peek_dwarf},
+	{"list", 0, peek_list},
 	{"tasks", 0, peek_tasks},
 	{"threads", 0, peek_threads},
 };
