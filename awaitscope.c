@@ -31,6 +31,8 @@ static const struct command {
 		"awaitscope check --fail-on warning trace.db", check_main},
 	{"diff", "tell what became better or worse from one trace to another",
 		"awaitscope diff main.db branch.db", diff_main},
+	{"export", "write a trace for Perfetto, speedscope, flame graphs or Prometheus",
+		"awaitscope export --format perfetto -o trace.json trace.db", export_main},
 	{"rules", "list the rules, or explain one", "awaitscope rules AS101", rules_main},
 };
 #define COMMANDS (sizeof(commands) / sizeof(*commands))

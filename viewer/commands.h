@@ -8,6 +8,7 @@
 int report_main(int argc, char **argv);
 int check_main(int argc, char **argv);
 int diff_main(int argc, char **argv);
+int export_main(int argc, char **argv);
 int rules_main(int argc, char **argv);
 
 /* After a recording: stores the findings in the trace and tells three lines on stderr, unless

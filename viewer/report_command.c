@@ -3,17 +3,16 @@
 #include "viewer/commands.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <getopt.h>
 #include <stdarg.h>
 #include <string.h>
-#include <sys/stat.h>
 
 #include "probe/base/cleanup.h"
 #include "probe/base/text.h"
 #include "probe/base/units.h"
 #include "viewer/finding_store.h"
 #include "viewer/output.h"
+#include "viewer/output_file.h"
 #include "viewer/rule.h"
 #include "viewer/screen.h"
 
@@ -224,47 +223,30 @@ static void read_complain(struct trace *trace, const struct report_options *opti
 		complain("%s", trace_why(trace));
 }
 
-/* NULL: complained. The trace itself is never written to. */
-static FILE *output_open(const struct report_command *command)
-{
-	struct stat out, trace;
-	FILE *file;
-	int fd;
-
-	if (!command->output)
-		return stdout;
-	if (!stat(command->output, &out) && !stat(command->trace, &trace) &&
-		out.st_dev == trace.st_dev && out.st_ino == trace.st_ino) {
-		complain("-o %s is the trace itself; name another file", command->output);
-		return NULL;
-	}
-	fd = open(command->output, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
-	file = fd < 0 ? NULL : fdopen(fd, "w");
-	if (!file)
-		complain("cannot write %s: %s", command->output, strerror(errno));
-	return file;
-}
-
 static int report_write(struct report_command *command, struct report *report)
 {
-	FILE *out = output_open(command);
-	int rc, error;
+	FILE *out = NULL;
+	int rc = output_file_open(command->output, command->trace, &out);
+	bool read_failed;
 
-	if (!out)
+	if (rc == -EBUSY)
+		complain("-o %s is the trace itself; name another file", command->output);
+	else if (rc)
+		complain("cannot write %s: %s", command->output, strerror(-rc));
+	if (rc)
 		return EXIT_WRONG;
 	errno = 0;
 	rc = command->format->write(report, &command->write, out);
+	read_failed = rc && !ferror(out);
 	if (rc == -ENOMEM)
 		complain("%s: out of memory", command->trace);
-	else if (rc && !ferror(out))
+	else if (read_failed)
 		complain("%s", trace_why(report->trace));
-	error = ferror(out) ? errno : 0;
-	if (out == stdout ? fflush(out) : fclose(out))
-		error = errno;
-	if (error)
+	rc = output_file_close(out, rc);
+	if (rc && !read_failed)
 		complain("cannot write %s: %s", command->output ? command->output : "the report",
-			strerror(error));
-	return rc || error ? EXIT_WRONG : 0;
+			strerror(-rc));
+	return rc ? EXIT_WRONG : 0;
 }
 
 int report_main(int argc, char **argv)

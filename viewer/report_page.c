@@ -247,7 +247,7 @@ static void loops_write(struct writer *w)
 			l->lag.p50_ns, l->lag.p90_ns, l->lag.p99_ns, l->lag.max_ns};
 
 		w->form->row_begin(w->out);
-		put(w, MARK_plain, "%s%s", l->thread, l->machinery ? " (the kernel's own)" : "");
+		put(w, MARK_plain, "%s%s", l->thread, l->machinery ? " (Jupyter's own)" : "");
 		put(w, MARK_plain, "%s", l->kind);
 		put(w, MARK_number, "%" PRIu64, l->iterations);
 		put(w, MARK_number, "%s", time_text(l->busy_ns));

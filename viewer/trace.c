@@ -75,6 +75,13 @@ static void explain(int rc, const char *path, const char *detail, char *why, siz
 		snprintf(why, size, "%s may not be read: Permission denied", path);
 		break;
 	default:
+		if (!strncmp(detail, "no such ", strlen("no such "))) {
+			snprintf(why, size,
+				"%s was written by another version of awaitscope (%s); read it "
+				"with that one, or record again",
+				path, detail);
+			break;
+		}
 		snprintf(why, size,
 			"%s is damaged or incomplete (%s); copy it whole, with its -wal file if "
 			"there is one, or record "

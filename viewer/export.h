@@ -1,0 +1,25 @@
+/* A trace in the forms of other tools. Each writes to the end or fails: -ENOMEM; -EIO: trace_why()
+ * tells, or the stream's error. */
+#ifndef VIEWER_EXPORT_H
+#define VIEWER_EXPORT_H
+
+#include <jansson.h>
+#include <stdio.h>
+
+#include "viewer/report.h"
+
+/* The trace event format, which ui.perfetto.dev and chrome://tracing read. */
+int export_perfetto(struct report *report, FILE *out);
+/* speedscope.app: what each loop's thread was doing while the loop was held. */
+int export_speedscope(struct report *report, FILE *out);
+/* The same as one line a stack, weighed in µs: flamegraph.pl, inferno. */
+int export_folded(struct report *report, FILE *out);
+/* Prometheus' text format, for a textfile collector or a push gateway. */
+int export_prometheus(struct report *report, FILE *out);
+
+/* One JSON value on a line of its own after a comma, but for the first. Takes it. */
+int export_item(FILE *out, json_t *item, bool *first);
+/* A text of the target as JSON. */
+json_t *export_text(const char *text);
+
+#endif
