@@ -65,7 +65,7 @@ static void clock_without_the_tsc_is_the_kernels(void **state)
 	uint64_t before, ours;
 
 #ifdef __x86_64__
-	clocks.usable = false;
+	memset(&clocks, 0, sizeof(clocks)); /* as clock_open() leaves it there */
 #endif
 	before = kernel_ns(CLOCK_MONOTONIC);
 	ours = clock_now_ns();
