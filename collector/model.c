@@ -343,6 +343,7 @@ static void dispatch(struct model *model, struct process *p, const struct ev_hea
 		RECORD(gathered, gathered_record)
 		RECORD(received, received_record)
 		RECORD(sample, sample_record)
+		RECORD(gil_holder, gil_holder_record)
 		RECORD(opcodes, body_opcodes)
 		RECORD(body, body_record)
 		RECORD(code, stack_code)

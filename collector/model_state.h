@@ -513,6 +513,7 @@ void anomaly_put(struct model *model, struct process *p, uint64_t time_ns, const
 /* ---- model_sample.c */
 #define HOTTEST_SAMPLES_MIN 3u /* of an iteration, before its place is taken from them */
 void sample_record(struct model *model, struct process *p, const struct ev_sample *r);
+void gil_holder_record(struct model *model, struct process *p, const struct ev_gil_holder *r);
 /*
  * Where the samples of the iteration that began then stand for the most time; running: leaving out
  * those off CPU. file NULL: too few.

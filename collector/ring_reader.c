@@ -234,7 +234,8 @@ int ring_reader_loop(const struct ring_reader *r, unsigned int slot, struct ring
 				 : -EPROTO;
 
 	if (!rc)
-		*ret = (struct ring_loop){c.tid, c.thread_id, c.task_at, c.busy_since_ns};
+		*ret = (struct ring_loop){
+			c.tid, c.thread_id, c.task_at, c.busy_since_ns, c.gil_since_ns};
 	return rc;
 }
 

@@ -474,16 +474,30 @@ size_t rings_busy(const struct rings *rings, struct busy_loop *buf, size_t max)
 	return n;
 }
 
-int rings_still_busy(const struct rings *rings, const struct busy_loop *busy)
+/* What its ring says of that loop now; false: it has been in its selector since. */
+static bool busy_now(const struct rings *rings, const struct busy_loop *busy, struct ring_loop *ret)
 {
 	size_t at = after_name(rings, (struct file_name){busy->pid, busy->file});
-	struct ring_loop now;
 
 	if (!at || !is_live(rings->stream[at - 1]))
-		return 0;
-	return !ring_reader_loop(rings->stream[at - 1]->reader, busy->slot, &now) &&
-	       now.busy_since_ns == busy->loop.busy_since_ns &&
-	       now.thread_id == busy->loop.thread_id;
+		return false;
+	return !ring_reader_loop(rings->stream[at - 1]->reader, busy->slot, ret) &&
+	       ret->busy_since_ns == busy->loop.busy_since_ns &&
+	       ret->thread_id == busy->loop.thread_id;
+}
+
+int rings_still_busy(const struct rings *rings, const struct busy_loop *busy)
+{
+	struct ring_loop now;
+
+	return busy_now(rings, busy, &now);
+}
+
+int rings_waits_for_gil(const struct rings *rings, const struct busy_loop *busy)
+{
+	struct ring_loop now;
+
+	return busy_now(rings, busy, &now) && now.gil_since_ns;
 }
 
 uint64_t rings_late(const struct rings *rings)

@@ -51,6 +51,8 @@ unsigned int rings_processes(const struct rings *rings);
 size_t rings_busy(const struct rings *rings, struct busy_loop *buf, size_t max);
 /* Whether that loop has not been in its selector since. */
 int rings_still_busy(const struct rings *rings, const struct busy_loop *busy);
+/* Whether it has not, and waits for the GIL now. */
+int rings_waits_for_gil(const struct rings *rings, const struct busy_loop *busy);
 /*
  * Records so far that came after a younger one of their process: published later than the holdback
  * allows for. None is lost.

@@ -398,3 +398,35 @@ int sampled_take(struct sampled *s, const struct ring_loop *loop, uint64_t now_n
 	ev->state = (uint32_t)state;
 	return 0;
 }
+
+int sampled_take_holder(
+	struct sampled *s, const struct ring_loop *loop, uint64_t now_ns, uint64_t stands_for_ns)
+{
+	uint64_t holder, still;
+	struct ev_gil_holder *ev;
+	uint32_t tid, stack = 0;
+	int rc = s->target ? target_gil_holder(s->target, &holder, &tid) : -ENOTSUP;
+
+	s->sample = s->queue.end;
+	if (!rc && holder == s->thread)
+		return -ENOENT;
+	if (!rc)
+		rc = target_stack_read(s->target, holder, &s->stack);
+	if (!rc)
+		rc = target_gil_holder(s->target, &still, &tid);
+	if (!rc && still != holder)
+		return -ENOENT;
+	if (!rc)
+		rc = stack_id(s, loop, now_ns, &stack);
+	s->sample = s->queue.end;
+	if (rc)
+		return rc;
+	ev = RECORD_NEW(s, gil_holder, 0, loop->tid, now_ns);
+	if (!ev)
+		return -ENOBUFS;
+	ev->busy_since_ns = loop->busy_since_ns;
+	ev->stands_for_ns = stands_for_ns;
+	ev->holder = tid;
+	ev->stack = stack;
+	return 0;
+}

@@ -25,6 +25,12 @@ uint32_t sampled_pid(const struct sampled *s);
  */
 int sampled_take(struct sampled *s, const struct ring_loop *loop, uint64_t now_ns,
 	uint64_t stands_for_ns, uint64_t *runq_ns);
+/*
+ * The same for the thread that has the GIL, while the loop's thread waits for it: -ENOENT where no
+ * other thread had it all the time.
+ */
+int sampled_take_holder(
+	struct sampled *s, const struct ring_loop *loop, uint64_t now_ns, uint64_t stands_for_ns);
 void sampled_keep(struct sampled *s);
 /* The sample counts for nothing: its iteration ended meanwhile. What it announced stays. */
 void sampled_drop(struct sampled *s);

@@ -166,29 +166,48 @@ static void held_forget_unseen(struct sampler *s)
 	s->holds = left;
 }
 
+/* Whose code keeps the loop from the GIL. It counts only if the loop has waited for it all the
+ * time. */
+static void take_holder(const struct rings *rings, struct sampled *process, const struct held *h,
+	uint64_t now_ns, uint64_t stands_for_ns)
+{
+	int rc;
+
+	if (!rings_waits_for_gil(rings, &h->busy))
+		return;
+	rc = sampled_take_holder(process, &h->busy.loop, now_ns, stands_for_ns);
+	if (!rc && rings_waits_for_gil(rings, &h->busy))
+		sampled_keep(process);
+	else
+		sampled_drop(process);
+}
+
 /* A sample counts only if the iteration has gone on all the time. */
 static void take(struct sampler *s, const struct rings *rings, struct held *h)
 {
 	size_t at = process_find(s, h->busy.pid);
 	uint64_t begin_ns = clock_ns(CLOCK_MONOTONIC), cpu_ns = clock_ns(CLOCK_THREAD_CPUTIME_ID);
 	uint64_t since_ns = h->busy.loop.busy_since_ns, wait_ns;
+	uint64_t stands_for_ns = begin_ns - (h->last_ns ? h->last_ns : since_ns);
 	int rc = -ESRCH;
 
 	if (at < s->processes && begin_ns > since_ns && rings_still_busy(rings, &h->busy))
-		rc = sampled_take(s->process[at], &h->busy.loop, begin_ns,
-			begin_ns - (h->last_ns ? h->last_ns : since_ns), &h->runq_ns);
-	cpu_ns = h->last_ns ? clock_ns(CLOCK_THREAD_CPUTIME_ID) - cpu_ns : 0;
-	wait_ns = period(begin_ns - since_ns, cpu_ns);
+		rc = sampled_take(
+			s->process[at], &h->busy.loop, begin_ns, stands_for_ns, &h->runq_ns);
 	s->queued = true;
 	if (!rc && rings_still_busy(rings, &h->busy)) {
 		sampled_keep(s->process[at]);
-		h->last_ns = begin_ns;
+		take_holder(rings, s->process[at], h, begin_ns, stands_for_ns);
 		s->counts.taken++;
 	} else if (at < s->processes) {
 		sampled_drop(s->process[at]);
 		s->counts.ended += !rc;
 		s->counts.torn += rc == -EAGAIN;
+		rc = rc ? rc : -ESRCH;
 	}
+	cpu_ns = h->last_ns ? clock_ns(CLOCK_THREAD_CPUTIME_ID) - cpu_ns : 0;
+	wait_ns = period(begin_ns - since_ns, cpu_ns);
+	h->last_ns = rc ? h->last_ns : begin_ns;
 	h->next_ns = begin_ns + jitter(s, rc == -EAGAIN ? wait_ns / 4 : wait_ns);
 	if (rc == -ENOTSUP)
 		h->next_ns = UINT64_MAX;

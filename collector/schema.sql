@@ -301,6 +301,18 @@ CREATE TABLE sample(			-- where a loop's thread was while an iteration of 20 ms 
 	file TEXT, line INTEGER, function TEXT	-- innermost user frame, else innermost frame
 ) STRICT;
 
+CREATE TABLE gil_sample(		-- who had the GIL while a loop waited for it, in iterations of 20 ms or more
+	id INTEGER PRIMARY KEY,
+	process INTEGER NOT NULL REFERENCES process,
+	thread INTEGER NOT NULL REFERENCES thread,	-- of the loop that waited
+	holder INTEGER REFERENCES thread,	-- the thread that had it
+	begin_ns INTEGER NOT NULL,	-- of the iteration
+	time_ns INTEGER NOT NULL,
+	duration_ns INTEGER NOT NULL,	-- what it stands for: since the sample before it, or the iteration's begin
+	stack INTEGER REFERENCES stack,	-- of the holder
+	file TEXT, line INTEGER, function TEXT	-- innermost user frame, else innermost frame
+) STRICT;
+
 CREATE TABLE anomaly(
 	id INTEGER PRIMARY KEY,
 	process INTEGER NOT NULL REFERENCES process,

@@ -18,7 +18,7 @@
 #include <linux/types.h>
 
 #define RING_MAGIC 0x30474e4952435741ull /* "AWCRING0", little endian */
-#define RING_ABI 4u                      /* agent and program must agree */
+#define RING_ABI 5u                      /* agent and program must agree */
 #define RING_SLOTS 64u                   /* threads beyond that are counted in no_ring */
 #define RING_PAGE 4096u
 /* of one ring, a power of two; 4 MiB hold ~70,000 steps, 100 ms at 700,000 a second */
@@ -69,7 +69,8 @@ struct ring_control {  /* first page of a ring */
 				thread; 0 = none */
 	__u64 busy_since_ns; /* its loop turns since then: the selector's return; 0 = in its
 				selector, or no loop */
-	__u64 pad1[2];
+	__u64 gil_since_ns;  /* it waits for the GIL since then; 0 = it does not */
+	__u64 pad1[1];
 	__u64 tail; /* bytes ever consumed by the recorder; release order */
 	__u64 pad2[7];
 };

@@ -332,6 +332,7 @@ int report_read(struct trace *trace, const struct report_options *options, struc
 		coverage_read,
 		blocking_read,
 		iterations_read,
+		holders_read,
 		timers_read,
 		delays_read,
 		blocking_weigh,

@@ -90,6 +90,12 @@ struct cell {
 	struct lag lag;
 };
 
+struct gil_holder {         /* the thread that kept a stalled loop from the GIL the longest */
+	uint64_t samples;   /* at the place; 0: not known */
+	const char *thread; /* its name; "": not known */
+	struct place place; /* where it was most of that time */
+};
+
 struct stall {
 	int64_t iteration;
 	int loop, cell;
@@ -100,6 +106,7 @@ struct stall {
 	bool quiet;             /* a synchronous cell that delayed nobody: no fault */
 	struct causes causes;
 	struct place place;
+	struct gil_holder holder;
 };
 
 struct leak {
@@ -241,6 +248,7 @@ int coverage_read(struct report *report);   /* needs processes and loops */
 int blocking_read(struct report *report);   /* calls and sites */
 int iterations_read(struct report *report); /* busy time, causes, stalls; needs calls */
 int timers_read(struct report *report);
+int holders_read(struct report *report);   /* who had the GIL in them */
 int delays_read(struct report *report);    /* who waited during stalls */
 int blocking_weigh(struct report *report); /* what sites did to stalls */
 int leaks_read(struct report *report);

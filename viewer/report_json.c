@@ -268,6 +268,19 @@ static json_t *samples_json(struct report *report, const struct stall *stall)
 	return NULL;
 }
 
+static json_t *holder_json(const struct gil_holder *holder)
+{
+	json_t *object;
+
+	if (!holder->samples)
+		return json_null();
+	object = json_object();
+	member(&object, "thread", text(holder->thread));
+	place_members(&object, &holder->place);
+	member(&object, "samples", integer(holder->samples));
+	return object;
+}
+
 static json_t *stall_json(struct report *report, const struct output_options *options, size_t i)
 {
 	const struct stall *s = &report->stalls.at[i];
@@ -279,7 +292,7 @@ static json_t *stall_json(struct report *report, const struct output_options *op
 	member(&object, "started_ms", ms(s->begin_ns));
 	member(&object, "duration_ms", ms(s->busy_ns));
 	member(&object, "causes_ms", causes_json(report, &s->causes, s->busy_ns));
-	member(&object, "gil_holder", json_null());
+	member(&object, "gil_holder", holder_json(&s->holder));
 	place_members(&object, &s->place);
 	member(&object, "samples", samples_json(report, s));
 	return object;

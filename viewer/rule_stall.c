@@ -83,7 +83,72 @@ static int share_check(struct judge *judge, const struct rule *rule, enum cause 
 	return 0;
 }
 
-/* Who held it is not known to the agent: a note. */
+/* Of the finding's stalls, the one with the longest wait for the GIL whose holder is known. NULL:
+ * none is. */
+static const struct stall *held_stall(const struct report *report, const struct finding *f)
+{
+	const struct stall *longest = NULL;
+
+	for (size_t i = 0; i < report->stalls.n; i++) {
+		const struct stall *s = &report->stalls.at[i];
+		uint64_t ns = s->causes.ns[CAUSE_gil];
+
+		if (s->holder.samples && s->cell == f->cell &&
+			report->loops.at[s->loop].process == f->process && ns >= s->busy_ns / 2 &&
+			(!longest || ns > longest->causes.ns[CAUSE_gil]))
+			longest = s;
+	}
+	return longest;
+}
+
+/* "thread hog, in crunch, app.py:8"; malloc'd, NULL: out of memory. */
+static char *holder_text(const struct report *report, int cell, const struct gil_holder *holder)
+{
+	const char *function = function_name(&holder->place);
+	char *text = NULL;
+	size_t size;
+	FILE *out = open_memstream(&text, &size);
+
+	if (!out)
+		return NULL;
+	fprintf(out, *holder->thread ? "thread %s, in " : "in ", holder->thread);
+	if (function)
+		fprintf(out, "%s, ", function);
+	place_print(report, cell, &holder->place, out);
+	fclose(out);
+	return text;
+}
+
+static json_t *holder_evidence(struct judge *judge, const struct gil_holder *holder)
+{
+	const struct place *at = &holder->place;
+
+	return json_pack("{s:s,s:s?,s:i,s:s,s:I}", "thread", utf8_keep(judge, holder->thread),
+		"file", at->file ? utf8_keep(judge, at->file) : NULL, "line", at->line, "function",
+		utf8_keep(judge, at->function), "samples", (json_int_t)holder->samples);
+}
+
+static void holder_say(struct judge *judge, const struct rule *rule, struct finding *f)
+{
+	const struct stall *s = held_stall(judge->report, f);
+	cleanup(freep) char *who = s ? holder_text(judge->report, f->cell, &s->holder) : NULL;
+
+	if (who) {
+		if (!is_by_design(judge->report, f->cell))
+			f->severity = rule->severity;
+		finding_say(judge, f,
+			"the event loop waited %s for the GIL in %llu stall%s, while another "
+			"thread held it: %s",
+			time_text(f->cost_ns), (unsigned long long)f->count,
+			f->count == 1 ? "" : "s", who);
+	}
+	finding_evidence(judge, f,
+		json_pack("{s:I,s:f,s:o?}", "stalls", (json_int_t)f->count, "longest_ms",
+			ms_of(f->longest_ns), "holder",
+			who ? holder_evidence(judge, &s->holder) : NULL));
+}
+
+/* Where nobody was seen to have it, the finding is a note. */
 int rule_gil(struct judge *judge, const struct rule *rule)
 {
 	struct report *report = judge->report;
@@ -94,10 +159,7 @@ int rule_gil(struct judge *judge, const struct rule *rule)
 		"which one is not known");
 
 	for (size_t i = first; i < report->findings.n && !rc; i++)
-		finding_evidence(judge, &report->findings.at[i],
-			json_pack("{s:I,s:f,s:n}", "stalls",
-				(json_int_t)report->findings.at[i].count, "longest_ms",
-				ms_of(report->findings.at[i].longest_ns), "holder"));
+		holder_say(judge, rule, &report->findings.at[i]);
 	return rc;
 }
 

@@ -161,10 +161,23 @@ static int longest_compare(const void *a, const void *b)
 	return x < y ? -1 : x > y;
 }
 
+/* Where it was; of a wait for the GIL, where the thread was that had it. */
+static void stall_place(struct text_report *t, struct table *table, const struct stall *s)
+{
+	bool kept = s->holder.samples && s->causes.ns[CAUSE_gil] >= s->busy_ns / 2;
+	const struct place *at = kept ? &s->holder.place : &s->place;
+	cleanup(freep) char *place = place_text(t->report, s->cell, at);
+	const char *function = function_name(at);
+
+	table_add(table, STYLE_plain, "%s%s%s%s%s", place ? place : "?", function ? " " : "",
+		function ? function : "", kept ? ", thread " : "",
+		!kept               ? ""
+		: *s->holder.thread ? s->holder.thread
+				    : "?");
+}
+
 static void stall_row(struct text_report *t, struct table *table, const struct stall *s)
 {
-	cleanup(freep) char *place = place_text(t->report, s->cell, &s->place);
-	const char *function = function_name(&s->place);
 	char text[DURATION_BYTES], bar[BAR_BYTES], words[WORDS_BYTES], name[NAME_BYTES];
 
 	pid_cell(t, table, t->report->loops.at[s->loop].process);
@@ -176,8 +189,7 @@ static void stall_row(struct text_report *t, struct table *table, const struct s
 	causes_words(&s->causes, words, sizeof(words));
 	table_add(table, STYLE_bar, "%s", bar);
 	table_add(table, STYLE_plain, "%s", words);
-	table_add(table, STYLE_plain, "%s%s%s", place ? place : "?", function ? " " : "",
-		function ? function : "");
+	stall_place(t, table, s);
 	if (s->tasks_delayed != NOT_COUNTED && s->tasks_delayed)
 		table_add(table, STYLE_plain, "%" PRIu32, s->tasks_delayed);
 	else

@@ -12,7 +12,7 @@
 #include "viewer/rule.h"
 
 #define DURATION_BYTES 32
-#define NEARLY_ALL 10    /* but for one part in so many */
+#define NEARLY_ALL 10 /* but for one part in so many */
 
 struct culprit { /* one cause at one place of one cell, over all stalls */
 	enum cause cause;
@@ -24,7 +24,9 @@ struct culprit { /* one cause at one place of one cell, over all stalls */
 	uint64_t held_ns; /* stalls that it was part of, in all */
 	uint64_t stalls;
 	uint32_t tasks_delayed;
-	bool delayed_most; /* at most so many */
+	bool delayed_most;               /* at most so many */
+	uint64_t holder_ns;              /* of the stall that tells the holder */
+	const struct gil_holder *holder; /* who had the GIL; NULL: not known */
 };
 
 typedef LIST(struct culprit) culprit_list;
@@ -78,6 +80,10 @@ static int stall_blame(culprit_list *list, const struct stall *s)
 		if (s->tasks_delayed != NOT_COUNTED && s->tasks_delayed > c->tasks_delayed) {
 			c->tasks_delayed = s->tasks_delayed;
 			c->delayed_most = s->delayed_most;
+		}
+		if (s->holder.samples && s->causes.ns[CAUSE_gil] > c->holder_ns) {
+			c->holder_ns = s->causes.ns[CAUSE_gil];
+			c->holder = &s->holder;
 		}
 	}
 	return 0;
@@ -165,6 +171,20 @@ static void call_print(FILE *out, const struct report *report, const struct culp
 	}
 }
 
+/* " (crunch at app.py:8, in thread hog)" */
+static void holder_print(FILE *out, const struct report *report, const struct culprit *c)
+{
+	const char *function = c->holder ? function_name(&c->holder->place) : NULL;
+
+	if (!c->holder)
+		return;
+	fputs(" (", out);
+	if (function)
+		fprintf(out, "%s, ", function);
+	place_print(report, c->cell, &c->holder->place, out);
+	fprintf(out, *c->holder->thread ? ", in thread %s)" : ")", c->holder->thread);
+}
+
 /* How much of it, unless it is nearly all; what; and where. */
 static void cause_print(FILE *out, const struct report *report, const struct culprit *c)
 {
@@ -181,6 +201,7 @@ static void cause_print(FILE *out, const struct report *report, const struct cul
 		break;
 	case CAUSE_gil:
 		fputs("waiting for the GIL, which another thread held", out);
+		holder_print(out, report, c);
 		break;
 	case CAUSE_runq:
 		fputs("ready to run, but without a CPU", out);

@@ -44,6 +44,7 @@ struct agent_state {
 	bool forked;     /* off since fork(): the next task makes this process rings of its own */
 	bool many;       /* a subinterpreter was made: hooks must ask whose they are */
 	bool quiet;      /* the program may forbid itself system calls: none of ours any more */
+	bool gil_lost;   /* a loop waited long for the GIL since threads_announce() */
 	bool rescan;     /* objects were loaded since got_open() or got_rescan() */
 	int minor;       /* Python 3.minor */
 	uint64_t min_block_ns;
@@ -85,6 +86,8 @@ void hook_forked(void); /* in the child: say it all again. GIL */
  * first record. GIL */
 static inline void thread_seen(void);
 void thread_announce(void);
+/* The records of all threads that threading knows, at most ten times a second. GIL */
+void threads_announce(void);
 
 /* ---- ring.c: records out ------------------------------------------------ */
 
@@ -99,6 +102,8 @@ void ring_missed(void);
 /* The calling thread's loop turns since then (0: it is in its selector, or no loop runs): recorders
  * look at it. any */
 void ring_busy_since(uint64_t ns);
+/* It waits for the GIL since then (0: it does not): recorders look who has it. any */
+void ring_gil_since(uint64_t ns);
 /*
  * Room for a record with `tails` bytes after its fixed part. Head and tail padding are filled in,
  * time_ns 0 means now. Times in one ring never go back: an earlier time_ns than the last record's

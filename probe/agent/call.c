@@ -533,6 +533,8 @@ static int uvloop_epoll_pwait(
 
 /* ---- the GIL: condition variables of the interpreter's own object ------------------------ */
 
+#define GIL_LONG_NS 1000000 /* who had it may be worth a name; a switch interval is 5 ms */
+
 struct gil_wait {
 	struct loop_thread *thread;
 	uint64_t begin_ns;
@@ -549,6 +551,7 @@ static inline bool gil_begin(struct gil_wait *w)
 	loop_clocks_read(w->thread, w->begin_ns);
 	w->cpu_ns = w->thread->read_cpu_ns;
 	w->runq_ns = w->thread->read_runq_ns;
+	ring_gil_since(w->begin_ns);
 	return true;
 }
 
@@ -558,12 +561,16 @@ static inline void gil_end(const struct gil_wait *w)
 	uint64_t now_ns = clock_now_ns();
 	int64_t ns = (int64_t)(now_ns - w->begin_ns);
 
+	ring_gil_since(0);
 	loop_clocks_read(w->thread, now_ns);
 	ns -= (int64_t)(w->thread->read_cpu_ns - w->cpu_ns);
 	if (w->runq_ns >= 0 && w->thread->read_runq_ns >= 0)
 		ns -= w->thread->read_runq_ns - w->runq_ns;
-	if (ns > 0)
-		w->thread->gil_ns += (uint64_t)ns;
+	if (ns <= 0)
+		return;
+	w->thread->gil_ns += (uint64_t)ns;
+	if (ns >= GIL_LONG_NS)
+		agent.gil_lost = true;
 }
 
 #define GIL_WRAP(call, params, args)                                                               \

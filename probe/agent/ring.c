@@ -126,6 +126,7 @@ static void ring_release(void *p)
 	agent_thread.ring = NULL;
 	agent_thread.loop = NULL;
 	__atomic_store_n(&r->control->busy_since_ns, 0, __ATOMIC_RELEASE);
+	__atomic_store_n(&r->control->gil_since_ns, 0, __ATOMIC_RELEASE);
 	__atomic_store_n(&r->control->tid, 0, __ATOMIC_RELEASE);
 	__atomic_store_n(&r->owned, 0, __ATOMIC_RELEASE);
 }
@@ -257,6 +258,14 @@ void ring_busy_since(uint64_t ns)
 
 	if (r && rings.file)
 		__atomic_store_n(&r->control->busy_since_ns, ns, __ATOMIC_RELEASE);
+}
+
+void ring_gil_since(uint64_t ns)
+{
+	struct ring *r = agent_thread.ring;
+
+	if (r && rings.file)
+		__atomic_store_n(&r->control->gil_since_ns, ns, __ATOMIC_RELEASE);
 }
 
 /* ---- records ------------------------------------------------------------ */

@@ -32,6 +32,8 @@ bool task_due(void)
 		agent.rescan = false;
 		got_rescan();
 	}
+	if (__builtin_expect(agent.gil_lost, 0))
+		threads_announce();
 	thread_seen();
 	return true;
 }

@@ -1,6 +1,6 @@
 /*
- * Thread records: who the threads are that have records. Written once per thread, by whoever writes
- * its first record.
+ * Thread records: who the threads are that have records, written by whoever writes a thread's first
+ * one; and who the others are, when a loop waited for the GIL that one of them had.
  */
 #include "probe/agent/object.h"
 
@@ -9,7 +9,9 @@
 #include <unistd.h>
 
 #define THREAD_NAME_MAX 256
-#define COMM_BYTES 16 /* TASK_COMM_LEN, include/linux/sched.h */
+#define COMM_BYTES 16         /* TASK_COMM_LEN, include/linux/sched.h */
+#define THREADS_NS 100000000u /* between two tellings of all threads' names */
+#define THREADS_MAX 64        /* told at one time; further ones stay without a name */
 
 /* threading._active[ident], borrowed; NULL where threading does not know this thread */
 static PyObject *active_thread(unsigned long ident)
@@ -25,19 +27,18 @@ static PyObject *active_thread(unsigned long ident)
 }
 
 /*
- * Thread._name out of the instance's own dict: subclasses may compute `name`. New reference or
- * NULL.
+ * Out of the instance's own dict: subclasses may compute what they show. New reference or NULL.
  */
-static PyObject *thread_name(PyObject *thread)
+static PyObject *thread_member(PyObject *thread, const char *name)
 {
 	PyObject *key = PyUnicode_FromString("__dict__");
 	PyObject *dict = key ? object_get(thread, key) : NULL;
-	PyObject *name = dict && PyDict_Check(dict) ? PyDict_GetItemString(dict, "_name") : NULL;
+	PyObject *value = dict && PyDict_Check(dict) ? PyDict_GetItemString(dict, name) : NULL;
 
-	Py_IncRef(name);
+	Py_IncRef(value);
 	Py_DecRef(dict);
 	Py_DecRef(key);
-	return name;
+	return value;
 }
 
 void thread_announce(void)
@@ -52,7 +53,7 @@ void thread_announce(void)
 	agent_thread.known = 1; /* first: what follows may come here again */
 	error_put_aside(&error);
 	thread = active_thread(ident);
-	name = thread ? thread_name(thread) : NULL;
+	name = thread ? thread_member(thread, "_name") : NULL;
 	text_of(name, THREAD_NAME_MAX, &text);
 	if (!text.size && !agent.quiet && prctl(PR_GET_NAME, comm) == 0) {
 		text.data = comm;
@@ -67,5 +68,61 @@ void thread_announce(void)
 	}
 	text_free(&text);
 	Py_DecRef(name);
+	error_restore(&error);
+}
+
+/* tid 0: the thread has not begun. */
+static void thread_write(uint32_t tid, uint64_t ident, PyObject *name)
+{
+	struct ev_thread *e;
+	struct text text;
+
+	text_of(name, THREAD_NAME_MAX, &text);
+	e = tid && text.size ? ring_new(thread, text.size, 0) : NULL;
+	if (e) {
+		e->head.tid = tid;
+		e->ident = ident;
+		e->name_len = (uint32_t)text.size;
+		tail_put((char *)(e + 1), text.data, text.size);
+		ring_end(e);
+	}
+	text_free(&text);
+}
+
+static void active_announce(PyObject *active)
+{
+	PyObject *key, *thread, *tid, *name;
+	unsigned int told = 0;
+	Py_ssize_t at = 0;
+
+	while (told++ < THREADS_MAX && PyDict_Next(active, &at, &key, &thread)) {
+		if (!PyLong_Check(key))
+			continue;
+		tid = thread_member(thread, "_native_id");
+		name = thread_member(thread, "_name");
+		if (tid && PyLong_Check(tid))
+			thread_write((uint32_t)PyLong_AsUnsignedLongMask(tid),
+				PyLong_AsUnsignedLongMask(key), name);
+		Py_DecRef(name);
+		Py_DecRef(tid);
+	}
+}
+
+void threads_announce(void)
+{
+	static uint64_t told_ns;
+	uint64_t now_ns = clock_now_ns();
+	struct error_aside error;
+	PyObject *active;
+
+	if (now_ns - told_ns < THREADS_NS)
+		return;
+	told_ns = now_ns;
+	agent.gil_lost = false;
+	error_put_aside(&error);
+	active = module_attr("threading", "_active");
+	if (active && PyDict_Check(active))
+		active_announce(active);
+	PyErr_Clear();
 	error_restore(&error);
 }

@@ -211,6 +211,33 @@ static void gil_find(const struct target *t, struct target_constants *ret)
 	ret->gil_last_holder = gil + lay->gil_last_holder;
 }
 
+int target_gil_holder(struct target *t, uint64_t *ret_thread, uint32_t *ret_tid)
+{
+	struct target_constants found = {
+		.runtime = t->symbol[SYMBOL_RUNTIME], .runtime_size = t->runtime_size};
+	uint64_t thread, thread_id = 0;
+	int32_t locked;
+	int rc;
+
+	gil_find(t, &found);
+	if (!found.gil_last_holder)
+		return -ENOTSUP;
+	rc = memory_read(
+		&t->memory, found.gil_begin + t->layout.gil_locked, &locked, sizeof(locked));
+	if (!rc && locked != 1)
+		return -ENOENT;
+	if (!rc)
+		rc = memory_read_pointer(&t->memory, found.gil_last_holder, &thread);
+	if (!rc)
+		rc = memory_read_pointer(
+			&t->memory, thread + t->layout.thread_thread_id, &thread_id);
+	if (rc)
+		return rc;
+	*ret_thread = thread;
+	*ret_tid = target_thread_tid(t, thread, thread_id);
+	return 0;
+}
+
 void target_constants(const struct target *t, struct target_constants *ret)
 {
 	*ret = (struct target_constants){

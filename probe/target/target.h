@@ -76,6 +76,13 @@ bool target_thread_is(struct target *target, uint64_t thread, uint64_t thread_id
  */
 int target_stack_read(struct target *target, uint64_t thread, struct target_stack *ret);
 
+/*
+ * The thread that has the main interpreter's GIL at this moment, by its state and its kernel id (0:
+ * not known). -ENOENT: nobody has it; -ENOTSUP: it was not found. It may let go of it before this
+ * returns.
+ */
+int target_gil_holder(struct target *target, uint64_t *ret_thread, uint32_t *ret_tid);
+
 int target_code_key(struct target *target, uint64_t code, struct target_code_key *ret);
 /* Fills ret; the caller frees it: target_code_clear(). */
 int target_code_read(struct target *target, uint64_t code, struct target_code *ret);

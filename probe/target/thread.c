@@ -114,7 +114,7 @@ static uint64_t running_loop(struct target *t, uint64_t thread)
 	return loop;
 }
 
-static uint32_t tid_of(struct target *t, uint64_t thread, uint64_t thread_id)
+uint32_t target_thread_tid(struct target *t, uint64_t thread, uint64_t thread_id)
 {
 	const struct layout *lay = &t->layout;
 	uint64_t native = 0;
@@ -143,7 +143,7 @@ static int listing_take(struct target *t, void *ctx, uint64_t thread)
 
 	if (rc || !told.thread_id)
 		return rc; /* not started yet */
-	told.tid = tid_of(t, thread, told.thread_id);
+	told.tid = target_thread_tid(t, thread, told.thread_id);
 	told.loop = running_loop(t, thread);
 	if (told.loop && (object_native_name(t, told.loop, type) || !strcmp(type, "NoneType")))
 		told.loop = 0;

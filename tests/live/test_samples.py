@@ -84,6 +84,51 @@ def test_computing_step_shows_its_lines(awaitscope, report, tmp_path, python):
     assert stall["function"] in ("score", "square"), stall
 
 
+STARVES = """\
+import asyncio, threading, time
+
+def churn():
+    x = 0
+    while not over:
+        x = x * 31 % 1000003
+
+def idle():
+    while not over:
+        time.sleep(0.001)
+
+def step(seconds):
+    end = time.thread_time() + seconds
+    while time.thread_time() < end:
+        pass
+
+async def main():
+    await asyncio.sleep(0.05)
+    for target in (idle, churn, idle):
+        threading.Thread(target=target, name="the " + target.__name__).start()
+    await asyncio.sleep(0.02)
+    step(0.25)
+    await asyncio.sleep(0.2)
+
+over = False
+asyncio.run(main())
+over = True
+"""
+
+
+def test_who_has_the_gil_is_seen(awaitscope, report, tmp_path, python):
+    program = tmp_path / "app.py"
+    program.write_text(STARVES)
+    ended = awaitscope("run", "-o", "t.db", "--", python, program)
+    assert ended.status == 0, ended
+    told = report("t.db")
+    skip_unless_sampled(told)
+    stall = max(told["stalls"], key=lambda s: s["causes_ms"].get("gil", 0))
+    assert stall["causes_ms"]["gil"] >= 100, stall
+    holder = stall["gil_holder"]
+    assert (holder["thread"], holder["file"], holder["function"]) == ("the churn", str(program), "churn"), stall
+    assert holder["line"] in (6, 7), stall
+
+
 def test_hang_in_a_call_shows_its_line_while_it_lasts(awaitscope, report, tmp_path):
     """The program is ended by the line that tells of its hang, so that line came while it lasted."""
     program = tmp_path / "hang.py"

@@ -1,7 +1,7 @@
 """AS108 to AS111, AS113, AS208."""
 import pytest
 
-from trace_maker import APP, LIB, Trace, cell_file
+from trace_maker import APP, LIB, MS, Trace, cell_file
 
 SYNC = "total = sum(rows)"
 
@@ -117,6 +117,36 @@ def test_a_collection_that_hardly_ran_is_a_note(tmp_path):
 
 
 # AS110, AS111
+
+
+def had_the_gil(t, begin, line, ms, thread=2, place=(APP, "churn")):
+    t.add("gil_sample", process=1, thread=1, holder=thread, begin_ns=int(begin * MS), time_ns=int(begin * MS), duration_ns=int(ms * MS),
+          file=place[0], line=line, function=place[1])
+
+
+def test_gil_holder_is_named(tmp_path):
+    t = Trace(tmp_path / "t.db")
+    t.add("thread", id=2, process=1, tid=102, name="hog", seen_ns=0)
+    t.iteration(1000, 200, gil=150)
+    for line, ms in ((30, 40), (31, 60), (31, 20)):
+        had_the_gil(t, 1000, line, ms)
+    t.iteration(2000, 200, gil=120)
+    found, = t.findings("AS110")
+    assert found["severity"] == "warning" and found["count"] == 2, found
+    assert found["evidence"]["holder"] == {"thread": "hog", "file": APP, "line": 31, "function": "churn", "samples": 2}
+    assert "thread hog, in churn" in found["message"] and ":31" in found["message"], found
+
+
+def test_holder_of_another_stall_is_not_this_ones(tmp_path):
+    t = Trace(tmp_path / "t.db", kernel=True)
+    t.add("thread", id=2, process=1, tid=102, name="hog", seen_ns=0)
+    first, second = t.cell(900, 1900), t.cell(2000, 3000)
+    t.iteration(1000, 200, first, gil=150)
+    t.iteration(2100, 200, second, gil=150)
+    had_the_gil(t, 2100, 30, 150)
+    found = {f["cell"]: f for f in t.findings("AS110")}
+    assert found[0]["evidence"]["holder"] is None and found[0]["severity"] == "note"
+    assert found[1]["evidence"]["holder"]["thread"] == "hog" and found[1]["severity"] == "warning"
 
 
 @pytest.mark.parametrize("rule, cause, severity", [("AS110", "gil", "note"), ("AS111", "runq", "warning")])
