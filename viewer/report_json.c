@@ -8,6 +8,7 @@
 #include "probe/base/cleanup.h"
 #include "probe/base/text.h"
 #include "viewer/coverage.h"
+#include "viewer/path.h"
 #include "viewer/rule.h"
 
 #define REPORT_SCHEMA 1 /* removing a key raises it; readers ignore keys they do not know */
@@ -445,6 +446,64 @@ static json_t *suppressed_json(
 	return finding_members(report, &report->suppressed.at[i]);
 }
 
+static json_t *links_json(const struct path *path, size_t parent)
+{
+	json_t *array = json_array();
+
+	for (size_t i = 0; i < path->links.n; i++) {
+		const struct path_link *l = &path->links.at[i];
+		json_t *object = json_object();
+
+		if (l->parent != parent) {
+			json_decref(object);
+			continue;
+		}
+		member(&object, "kind", text(path_kind_name(l->kind)));
+		member(&object, "what", text(l->what));
+		member(&object, "task", text(l->task));
+		member(&object, "coro", text(l->coro));
+		place_members(&object, &l->place);
+		member(&object, "count", integer(l->count));
+		member(&object, "ms", ms(l->ns));
+		member(&object, "links", links_json(path, i));
+		if (json_array_append_new(array, object)) {
+			json_decref(array);
+			return NULL;
+		}
+	}
+	return array;
+}
+
+static json_t *paths_json(struct report *report)
+{
+	path_list paths = {0};
+	json_t *array = paths_find(report, &paths) ? NULL : json_array();
+
+	for (size_t i = 0; array && i < paths.n; i++) {
+		const struct path *p = &paths.at[i];
+		json_t *object = json_object();
+
+		member(&object, "pid", pid_of(report, p->process));
+		member(&object, "loop", loop_of(report, p->loop));
+		member(&object, "cell", index_or_null(p->cell));
+		member(&object, "execution_count", count_of(report, p->cell));
+		member(&object, "task", integer((uint64_t)p->task));
+		member(&object, "name", text(p->name));
+		member(&object, "coro", text(p->coro));
+		member(&object, "what", text(p->what));
+		place_members(&object, &p->place);
+		member(&object, "started_ms", ms(p->begin_ns));
+		member(&object, "wait_ms", ms(p->ns));
+		member(&object, "links", links_json(p, PATH_ROOT));
+		if (json_array_append_new(array, object)) {
+			json_decref(array);
+			array = NULL;
+		}
+	}
+	paths_free(&paths);
+	return array;
+}
+
 static json_t *trace_json(struct report *report, const struct output_options *options)
 {
 	json_t *object = json_object();
@@ -473,6 +532,7 @@ int report_json(struct report *report, const struct output_options *options, FIL
 	member(&root, "cells", array_json(report, options, report->cells.n, cell_json));
 	member(&root, "leaked_tasks", array_json(report, options, report->leaks.n, leak_json));
 	member(&root, "blocking_sites", array_json(report, options, report->sites.n, site_json));
+	member(&root, "critical_paths", paths_json(report));
 	member(&root, "findings", array_json(report, options, report->findings.n, finding_json));
 	member(&root, "suppressed",
 		array_json(report, options, report->suppressed.n, suppressed_json));

@@ -313,6 +313,7 @@ int report_text(struct report *report, const struct output_options *options, FIL
 		leaks_section(&t);
 		sites_section(&t);
 		stalls_section(&t);
+		paths_section(&t);
 		loops_section(&t);
 		audit_line(&t);
 	}

@@ -46,6 +46,7 @@ void cells_section(struct text_report *t);
 void leaks_section(struct text_report *t);
 void sites_section(struct text_report *t);
 void stalls_section(struct text_report *t);
+void paths_section(struct text_report *t);
 void loops_section(struct text_report *t);
 
 #endif
