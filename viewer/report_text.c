@@ -222,8 +222,8 @@ static void coverage_section(struct text_report *t)
 		t->failed = true;
 		return;
 	}
-	print_safe(t, STYLE_plain, 0, "%s; %zu of %zu rules checked.", line,
-		rules_checked(report), rules_count);
+	print_safe(t, STYLE_plain, 0, "%s; %zu of %zu rules checked.", line, rules_checked(report),
+		rules_count);
 	if (!t->options->verbose && shown > NOTES_SHOWN)
 		shown = NOTES_SHOWN;
 	for (size_t i = 0; i < shown; i++)
