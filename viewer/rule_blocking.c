@@ -68,6 +68,34 @@ static bool is_machinery(const struct frame *f)
 				 !strncmp(inside, "ipykernel/", strlen("ipykernel/")));
 }
 
+/*
+ * asyncio's own doing, for a call that is the right one, or the birth of a thread, which lasts
+ * until the machine lets that run.
+ */
+static bool is_inherent(const struct judge *judge, int user)
+{
+	const char *inside;
+
+	for (int i = 0; i < user; i++) {
+		const struct frame *f = &judge->frames.at[i];
+
+		inside = f->place.file ? library_path(f->place.file) : NULL;
+		if (!inside)
+			continue;
+		if (i + 1 == user && !strncmp(inside, "asyncio/", strlen("asyncio/")))
+			return true;
+		if (!strcmp(inside, "threading.py") &&
+			!strcmp(name_last(f->place.function), "start"))
+			return true;
+	}
+	return false;
+}
+
+static bool is_import(const char *call)
+{
+	return !strncmp(call, "import ", 7) || !strncmp(call, "from ", 5);
+}
+
 static int site_judge(struct judge *judge, const struct site *site, struct weight *w)
 {
 	int user, rc = step_frames(judge, site->stack, &user);
@@ -81,6 +109,10 @@ static int site_judge(struct judge *judge, const struct site *site, struct weigh
 		return 0;
 	if (user > 0 && is_machinery(&judge->frames.at[user - 1]))
 		return 0; /* showing a value, printing */
+	if (user > 0 && is_inherent(judge, user))
+		return 0;
+	if (is_import(site->call) && !w->loop.count)
+		return 0; /* cells begin with them */
 	w->place = site->stack ? judge->frames.at[user].place : site->place;
 	w->rule = rule_of_class(site->class);
 	for (size_t i = judge->frames.n; w->rule && w->loop.count && i-- > 0;) {
@@ -147,11 +179,6 @@ static int weights_make(struct judge *judge)
 	return rc;
 }
 
-static bool is_import(const struct site *site)
-{
-	return !strncmp(site->call, "import ", 7) || !strncmp(site->call, "from ", 5);
-}
-
 static int site_find(struct judge *judge, const struct rule *rule, size_t index)
 {
 	const struct report *report = judge->report;
@@ -164,7 +191,7 @@ static int site_find(struct judge *judge, const struct rule *rule, size_t index)
 		return -ENOMEM;
 	w->finding = (size_t)(f - report->findings.at);
 	if (!f->count || (f->severity == SEVERITY_note && w->loop.count))
-		f->severity = w->loop.count && !is_import(s) ? rule->severity : SEVERITY_note;
+		f->severity = w->loop.count && !is_import(s->call) ? rule->severity : SEVERITY_note;
 	if (held->longest_ns > f->longest_ns) {
 		f->longest_ns = held->longest_ns;
 		f->subject = s->call;
@@ -233,7 +260,9 @@ static void finding_end(struct judge *judge, struct finding *f)
 	finding_say(judge, f, "%s held the event loop for %s%s%s%s", f->subject,
 		time_text(f->cost_ns), often, delayed, why);
 	if (strcmp(f->rule->id, "AS112")) /* it is the context manager that is to change */
-		f->advice = advice_keep(judge, f);
+		f->advice = is_import(f->subject)
+				    ? "Import it before the loop runs, at the top of the module."
+				    : advice_keep(judge, f);
 	finding_evidence(judge, f,
 		json_pack("{s:s,s:s,s:I,s:f,s:o}", "call", utf8_keep(judge, f->subject), "class",
 			f->detail, "calls", (json_int_t)f->count, "longest_ms",

@@ -118,7 +118,7 @@ static int step_take(
 	*step = (struct step){at.process, at.loop, sqlite3_column_int64(rows, 10), begin_ns, end_ns,
 		(size_t)(f - report->findings.at)};
 	f->severity = by_design ? SEVERITY_note : rule->severity;
-	f->subject = keep_column(report, rows, 8);
+	f->subject = by_design ? "the cell's own code" : keep_column(report, rows, 8);
 	f->count++;
 	f->costed = true;
 	f->cost_ns += cpu_ns;
