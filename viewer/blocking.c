@@ -182,6 +182,8 @@ static void site_stall(struct site *site, const struct stall *stall, int index, 
 		site->tasks_delayed = stall->tasks_delayed;
 		site->delayed_most = stall->delayed_most;
 	}
+	if (stall->delay_ns > site->delay_ns)
+		site->delay_ns = stall->delay_ns;
 }
 
 static int machinery_mark(struct report *report)

@@ -162,6 +162,8 @@ static void wait_weigh(
 		return;
 	s->tasks_delayed++;
 	s->delayed_most |= !known;
+	if (known && to - from > s->delay_ns)
+		s->delay_ns = to - from;
 }
 
 static int waits_scan(struct report *report, const owner_list *owners, const timer_list *timers)

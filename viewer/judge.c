@@ -120,6 +120,29 @@ const char *time_text(uint64_t ns)
 	return duration_format(ns, text[next++ % 4], TIME_BYTES);
 }
 
+void finding_delayed(struct finding *finding, const struct stall *stall)
+{
+	if (stall->tasks_delayed == NOT_COUNTED)
+		return;
+	if (stall->delay_ns > finding->delay_ns)
+		finding->delay_ns = stall->delay_ns;
+	if (stall->tasks_delayed <= finding->delayed)
+		return;
+	finding->delayed = stall->tasks_delayed;
+	finding->delayed_most = stall->delayed_most;
+}
+
+void delayed_text(const struct finding *finding, char *buf, size_t size)
+{
+	*buf = '\0';
+	if (!finding->delayed)
+		return;
+	snprintf(buf, size, "%s and delayed %s%u task%s%s%s", finding->count > 1 ? "," : "",
+		finding->delayed_most ? "up to " : "", finding->delayed,
+		finding->delayed == 1 ? "" : "s", finding->delay_ns ? " by up to " : "",
+		finding->delay_ns ? time_text(finding->delay_ns) : "");
+}
+
 static int index_of(struct judge *judge, sqlite3_stmt *rows, int column,
 	int (*find)(const struct report *, int64_t))
 {

@@ -103,6 +103,7 @@ struct stall {
 	uint64_t reach_ns;      /* end of the next iteration, if that followed at once */
 	uint32_t tasks_delayed; /* NOT_COUNTED: waits were not recorded */
 	bool delayed_most;      /* at most so many: when some of them were due is not known */
+	uint64_t delay_ns;      /* the longest, of those whose due time is known */
 	bool quiet;             /* a synchronous cell that delayed nobody: no fault */
 	struct causes causes;
 	struct place place;
@@ -129,6 +130,7 @@ struct site { /* equal process, loop, cell, place, call and class */
 	uint64_t in_stalls, held_ns; /* number of those, and how long they were */
 	uint32_t tasks_delayed;      /* the most by one stall that it was part of */
 	bool delayed_most;           /* as that stall's */
+	uint64_t delay_ns;
 	int last_stall;
 	size_t order;   /* scratch: before it was sorted */
 	bool machinery; /* Jupyter's own: no cell, and no user code in its stack */
@@ -166,6 +168,7 @@ struct finding {
 	uint64_t fingerprint;
 	uint32_t delayed;    /* tasks, by one stall it was part of */
 	bool delayed_most;   /* at most so many */
+	uint64_t delay_ns;   /* the longest that is known; 0: none */
 	const char *subject; /* the call, coroutine, ...; as its rule needs it */
 	const char *detail;
 	const char *message, *advice;

@@ -59,6 +59,10 @@ struct finding *finding_at(struct judge *judge, const struct rule *rule, int pro
 	const struct place *place);
 /* Time of one iteration that would not have been without it. */
 int finding_gain(struct finding *finding, int loop, uint64_t begin_ns, uint64_t ns);
+/* Tasks that a stall delayed, of which this was part: the most by one. */
+void finding_delayed(struct finding *finding, const struct stall *stall);
+/* " and delayed 12 tasks by up to 480 ms"; empty where none is known. */
+void delayed_text(const struct finding *finding, char *buf, size_t size);
 /* The message after its place: one sentence without a capital. */
 void finding_say(struct judge *judge, struct finding *finding, const char *format, ...)
 	__attribute__((format(printf, 3, 4)));

@@ -200,6 +200,8 @@ static int site_find(struct judge *judge, const struct rule *rule, size_t index)
 	f->count += held->count;
 	f->cost_ns += held->ns;
 	f->costed = true;
+	if (s->delay_ns > f->delay_ns)
+		f->delay_ns = s->delay_ns;
 	if (s->tasks_delayed != NOT_COUNTED && s->tasks_delayed > f->delayed) {
 		f->delayed = s->tasks_delayed;
 		f->delayed_most = s->delayed_most;
@@ -242,7 +244,7 @@ static const char *advice_keep(struct judge *judge, const struct finding *f)
 
 static void finding_end(struct judge *judge, struct finding *f)
 {
-	char often[64] = "", delayed[64] = "";
+	char often[64] = "", delayed[96];
 	const char *why = "";
 
 	if (f->severity == SEVERITY_error && f->cost_ns < judge->report->stall_ns)
@@ -250,10 +252,7 @@ static void finding_end(struct judge *judge, struct finding *f)
 	if (f->count > 1)
 		snprintf(often, sizeof(often), " in %llu calls, the longest %s",
 			(unsigned long long)f->count, time_text(f->longest_ns));
-	if (f->delayed)
-		snprintf(delayed, sizeof(delayed), "%s and delayed %s%u task%s",
-			f->count > 1 ? "," : "", f->delayed_most ? "up to " : "", f->delayed,
-			f->delayed == 1 ? "" : "s");
+	delayed_text(f, delayed, sizeof(delayed));
 	if (f->severity == SEVERITY_note && f->cell != NONE &&
 		judge->report->cells.at[f->cell].synchronous)
 		why = ", as a synchronous cell does by design";

@@ -82,6 +82,16 @@ static bool coroutine_place(
 	return true;
 }
 
+/* "a step of crunch()" */
+static const char *step_name(struct judge *judge, const char *coro)
+{
+	cleanup(freep) char *text = NULL;
+
+	if (asprintf(&text, "a step of %s()", coro) < 0)
+		return NULL;
+	return string_keep(&judge->report->strings, text);
+}
+
 /* Columns: row_place, begin, duration, coro, user, thread. */
 static int step_take(
 	struct judge *judge, const struct rule *rule, struct cpu_check *check, sqlite3_stmt *rows)
@@ -118,16 +128,13 @@ static int step_take(
 	*step = (struct step){at.process, at.loop, sqlite3_column_int64(rows, 10), begin_ns, end_ns,
 		(size_t)(f - report->findings.at)};
 	f->severity = by_design ? SEVERITY_note : rule->severity;
-	f->subject = by_design ? "the cell's own code" : keep_column(report, rows, 8);
+	f->subject = by_design ? "the cell's own code" : step_name(judge, column_text(rows, 8));
 	f->count++;
 	f->costed = true;
 	f->cost_ns += cpu_ns;
 	if (cpu_ns > f->longest_ns)
 		f->longest_ns = cpu_ns;
-	if (s->tasks_delayed != NOT_COUNTED && s->tasks_delayed > f->delayed) {
-		f->delayed = s->tasks_delayed;
-		f->delayed_most = s->delayed_most;
-	}
+	finding_delayed(f, s);
 	return f->subject ? 0 : -ENOMEM;
 }
 
@@ -207,6 +214,18 @@ static int samples_read(struct judge *judge, struct cpu_check *check)
 	return rc;
 }
 
+static void cpu_say(struct judge *judge, struct finding *f)
+{
+	char often[64] = "", delayed[96];
+
+	if (f->count > 1)
+		snprintf(often, sizeof(often), " in %llu steps, the longest %s",
+			(unsigned long long)f->count, time_text(f->longest_ns));
+	delayed_text(f, delayed, sizeof(delayed));
+	finding_say(judge, f, "%s computed for at least %s%s with no await%s",
+		*f->subject ? f->subject : "a step", time_text(f->cost_ns), often, delayed);
+}
+
 /* Where most samples were: the function that most of them hit, and its hottest line. */
 static void finding_place(struct judge *judge, const struct cpu_check *check, size_t index)
 {
@@ -225,9 +244,7 @@ static void finding_place(struct judge *judge, const struct cpu_check *check, si
 	}
 	if (all >= SAMPLES_LEAST)
 		f->place = best->place;
-	finding_say(judge, f, "%s%scomputed for %s%s in %llu step%s with no await", f->subject,
-		*f->subject ? " " : "", f->count > 1 ? "" : "at least ", time_text(f->cost_ns),
-		(unsigned long long)f->count, f->count == 1 ? "" : "s");
+	cpu_say(judge, f);
 	finding_evidence(judge, f,
 		json_pack("{s:s,s:I,s:f,s:I,s:i}", "coro", utf8_keep(judge, f->subject), "steps",
 			(json_int_t)f->count, "longest_ms", (double)(f->longest_ns / 1000) / 1000.0,

@@ -52,8 +52,7 @@ static struct finding *stall_find(struct judge *judge, const struct rule *rule,
 	f->costed = true;
 	if (ns > f->longest_ns)
 		f->longest_ns = ns;
-	if (s->tasks_delayed != NOT_COUNTED && s->tasks_delayed > f->delayed)
-		f->delayed = s->tasks_delayed;
+	finding_delayed(f, s);
 	return f;
 }
 
@@ -73,9 +72,11 @@ static int share_check(struct judge *judge, const struct rule *rule, enum cause 
 	}
 	for (size_t i = first; i < report->findings.n; i++) {
 		struct finding *f = &report->findings.at[i];
+		char delayed[96];
 
+		delayed_text(f, delayed, sizeof(delayed));
 		finding_say(judge, f, format, time_text(f->cost_ns), (unsigned long long)f->count,
-			f->count == 1 ? "" : "s");
+			f->count == 1 ? "" : "s", delayed);
 		finding_evidence(judge, f,
 			json_pack("{s:I,s:f,s:i}", "stalls", (json_int_t)f->count, "longest_ms",
 				ms_of(f->longest_ns), "tasks_delayed", (int)f->delayed));
@@ -154,9 +155,8 @@ int rule_gil(struct judge *judge, const struct rule *rule)
 	struct report *report = judge->report;
 	size_t first = report->findings.n;
 	int rc = share_check(judge, rule, CAUSE_gil, severity_lower(rule->severity),
-		"the event loop waited %s for the GIL in %llu stall%s, while another thread held "
-		"it; "
-		"which one is not known");
+		"the event loop waited %s for the GIL in %llu stall%s%s, while another thread "
+		"held it; which one is not known");
 
 	for (size_t i = first; i < report->findings.n && !rc; i++)
 		holder_say(judge, rule, &report->findings.at[i]);
@@ -166,7 +166,7 @@ int rule_gil(struct judge *judge, const struct rule *rule)
 int rule_runq(struct judge *judge, const struct rule *rule)
 {
 	return share_check(judge, rule, CAUSE_runq, rule->severity,
-		"the event loop was ready to run, but without a CPU, for %s in %llu stall%s");
+		"the event loop was ready to run, but without a CPU, for %s in %llu stall%s%s");
 }
 
 /* The turn of any loop of this thread that holds this time. */
@@ -217,8 +217,8 @@ static int collection_take(struct judge *judge, const struct rule *rule, sqlite3
 	f->costed = true;
 	if (ns > f->longest_ns)
 		f->longest_ns = ns;
-	if (stall && stall->tasks_delayed != NOT_COUNTED && stall->tasks_delayed > f->delayed)
-		f->delayed = stall->tasks_delayed;
+	if (stall)
+		finding_delayed(f, stall);
 	return 0;
 }
 
@@ -235,11 +235,13 @@ int rule_gc(struct judge *judge, const struct rule *rule)
 		rc = collection_take(judge, rule, rows);
 	for (size_t i = first; i < report->findings.n && !rc; i++) {
 		struct finding *f = &report->findings.at[i];
+		char delayed[96];
 
+		delayed_text(f, delayed, sizeof(delayed));
 		finding_say(judge, f,
-			"garbage collection held the event loop for %s in %llu collection%s",
+			"garbage collection held the event loop for %s in %llu collection%s%s",
 			time_text(f->cost_ns), (unsigned long long)f->count,
-			f->count == 1 ? "" : "s");
+			f->count == 1 ? "" : "s", delayed);
 		finding_evidence(judge, f,
 			json_pack("{s:I,s:f}", "collections", (json_int_t)f->count, "longest_ms",
 				ms_of(f->longest_ns)));

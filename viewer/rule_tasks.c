@@ -44,7 +44,8 @@ static void leak_say(struct judge *judge, struct finding *f)
 	if (f->count > 1)
 		snprintf(tasks, sizeof(tasks), "%llu tasks", (unsigned long long)f->count);
 	finding_say(judge, f, "%s of %s, created here, %s", tasks, f->subject,
-		cut_off        ? "was cut off when its loop shut down"
+		cut_off && f->count > 1 ? "were cut off when their loop shut down"
+		: cut_off               ? "was cut off when its loop shut down"
 		: f->count > 1 ? "had not finished when the trace ended, and what created them had"
 			       : "had not finished when the trace ended, and what created it had");
 	finding_evidence(judge, f,
@@ -242,4 +243,3 @@ int rule_duplicates(struct judge *judge, const struct rule *rule)
 {
 	return rows_find(judge, rule, QUERY_duplicate_workers, duplicates_say);
 }
-
