@@ -121,6 +121,8 @@ def interpreters(asked):
     each = {}
     for python in found:
         told = about(python)
+        if told and asked:
+            told["exe"] = python  # which may run its interpreter elsewhere (scripts/suite_python.sh)
         if told:
             each.setdefault((told["base"], told["version"]), told)
         elif asked:

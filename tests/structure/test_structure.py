@@ -156,6 +156,14 @@ def test_rules_page_tells_the_rules():
     subprocess.run([TOP / "scripts/rules_doc.py", "--check"], check=True)
 
 
+def test_hooks_page_tells_every_record():
+    """docs/hooks.md says of each kind of record what is hooked for it."""
+    kinds = re.findall(r"^EVENT\((\w+),", (TOP / "probe/event.def").read_text(), re.MULTILINE)
+    page = (TOP / "docs/hooks.md").read_text()
+    missing = [kind for kind in kinds if f"`{kind}`" not in page]
+    assert not missing, f"docs/hooks.md does not say what is hooked for {', '.join(missing)}"
+
+
 @pytest.mark.parametrize("page", ["docs/trace.md", "README.md"])
 def test_queries_in_the_pages_work(page):
     sql = sqlite3.connect(":memory:")
