@@ -54,9 +54,23 @@ static inline uint64_t tsc_read(void)
 	return __builtin_ia32_rdtsc();
 }
 
-static inline uint64_t anchor_time(const struct anchor *a, uint64_t tsc)
+static inline uint64_t ticks_ns(uint64_t ticks, uint64_t ns_per_tick)
 {
-	return a->ns + (uint64_t)(((unsigned __int128)(tsc - a->tsc) * a->ns_per_tick) >> FRACTION);
+	return (uint64_t)(((unsigned __int128)ticks * ns_per_tick) >> FRACTION);
+}
+
+/*
+ * Beyond the anchor's time, where nobody could take the next one, at the rate that was measured:
+ * what had to be made up for is so by then.
+ */
+static uint64_t anchor_time(const struct anchor *a, uint64_t tsc)
+{
+	uint64_t ticks = tsc - a->tsc, rate;
+
+	if (ticks <= a->ticks)
+		return a->ns + ticks_ns(ticks, a->ns_per_tick);
+	rate = (uint64_t)(((unsigned __int128)ANCHOR_NS << FRACTION) / a->ticks);
+	return a->ns + ticks_ns(a->ticks, a->ns_per_tick) + ticks_ns(ticks - a->ticks, rate);
 }
 
 /*
@@ -153,6 +167,8 @@ void clock_open(void)
 		close(fd);
 	clocks.usable = n == 4 && !memcmp(name, "tsc\n", 4) && prctl(PR_GET_TSC, &may) == 0 &&
 			may == PR_TSC_ENABLE;
+	/* in a child of fork() the thread that was at the next anchor is gone */
+	__atomic_store_n(&clocks.moving, 0, __ATOMIC_RELEASE);
 }
 
 #else

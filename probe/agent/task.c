@@ -38,14 +38,22 @@ bool task_due(void)
 	return true;
 }
 
+/* Borrowed; NULL: not given. */
+static PyObject *named_arg(PyObject *kwargs, PyObject **name, const char *text)
+{
+	PyObject *key = kwargs ? name_of(name, text) : NULL;
+	PyObject *value = key ? PyDict_GetItemWithError(kwargs, key) : NULL;
+
+	if (!value)
+		PyErr_Clear(); /* a name of a class of the target's may compare in its own way */
+	return value;
+}
+
 PyObject *task_coro_arg(PyObject *args, Py_ssize_t at, PyObject *kwargs)
 {
-	PyObject *key;
-
 	if (PyTuple_Size(args) > at)
 		return PyTuple_GetItem(args, at);
-	key = name_of(&str_coro, "coro");
-	return kwargs && key ? PyDict_GetItemWithError(kwargs, key) : NULL;
+	return named_arg(kwargs, &str_coro, "coro");
 }
 
 /*
@@ -125,12 +133,11 @@ void task_birth_write(
 /* Any true int will do (Modules/_asynciomodule.c: "p"); of other objects the truth may be code. */
 bool task_is_eager(PyObject *kwargs)
 {
-	PyObject *key, *value;
+	PyObject *value;
 
-	if (agent.minor < 12 || !kwargs)
+	if (agent.minor < 12)
 		return false;
-	key = name_of(&str_eager_start, "eager_start");
-	value = key ? PyDict_GetItemWithError(kwargs, key) : NULL;
+	value = named_arg(kwargs, &str_eager_start, "eager_start");
 	return value && PyLong_Check(value) && PyObject_IsTrue(value) == 1;
 }
 
@@ -142,12 +149,10 @@ bool task_coro_native(PyObject *coro)
 
 bool task_birth_eager(struct task_birth *birth, PyObject *task, PyObject *kwargs)
 {
-	PyObject *key = name_of(&str_loop, "loop");
-
 	birth->flags |= TASK_EAGER;
 	if (!task_coro_native(birth->coro))
 		return false;
-	task_birth_write(birth, task, key ? PyDict_GetItemWithError(kwargs, key) : NULL, NULL);
+	task_birth_write(birth, task, named_arg(kwargs, &str_loop, "loop"), NULL);
 	return true;
 }
 

@@ -403,6 +403,31 @@ def test_nothing_is_kept_alive(python, tmp_path):
     assert bare.out.count("is gone") >= 7, bare
 
 
+NAMED = """
+import asyncio
+class Name(str):
+    __hash__ = str.__hash__
+    def __eq__(self, other):
+        raise ValueError("compared")
+async def work():
+    await asyncio.sleep(0)
+    return "worked"
+async def main():
+    loop = asyncio.get_running_loop()
+    for arguments in {Name("loop"): loop}, {Name("loop"): loop, Name("name"): "mine"}, {Name("other"): loop}:
+        try:
+            print(await asyncio.Task(work(), **arguments))
+        except TypeError as e:
+            print(e)
+asyncio.run(main())
+"""
+
+
+@every_python
+def test_arguments_whose_names_compare_in_their_own_way(python, tmp_path):
+    same([python, "-W", "ignore", "-c", NAMED], tmp_path)
+
+
 # ---- memory -----------------------------------------------------------------------------------------------------------
 
 LONG = """

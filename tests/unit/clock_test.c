@@ -44,6 +44,16 @@ static void clock_stays_with_the_kernels(void **state)
 		fail_msg("%s", (char *)wrong);
 }
 
+/* GIVEN a child of fork() whose parent had a thread in the middle of the next anchor */
+static void clock_goes_on_in_a_child(void **state)
+{
+#ifdef __x86_64__
+	clocks.moving = 1;
+	clock_open();
+	assert_int_equal(clocks.moving, 0);
+#endif
+}
+
 static void clock_serves_threads_at_once(void **state)
 {
 	pthread_t threads[THREADS];
@@ -76,6 +86,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(clock_stays_with_the_kernels),
+		cmocka_unit_test(clock_goes_on_in_a_child),
 		cmocka_unit_test(clock_serves_threads_at_once),
 		cmocka_unit_test(clock_without_the_tsc_is_the_kernels),
 	};
