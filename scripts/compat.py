@@ -2,6 +2,7 @@
 """CPython's own tests, bare and recorded: every test must end the same way with awaitscope as without it.
 
     compat.py [--program build/bin/awaitscope] [--python PY]... [--only MODULE]... [--short] [--beside] [--plain] [--markdown FILE]
+    compat.py --join FILE...      tables that --markdown has written, as one
 
 Each module runs twice in processes of its own, `python -m test` and `awaitscope run -- python -m test`, after the
 process has imported asyncio and run one loop, so that every hook is placed on the thread that runs the tests (--plain:
@@ -334,6 +335,30 @@ def table(python, rows):
     return lines
 
 
+ROW = re.compile(r"^\| (test_\w+) \|" + r" (\d+) \|" * 4 + r" ([^|]*) \| (\S+) \| (\S+) \|$", re.MULTILINE)
+
+
+def joined(paths):
+    """One table of all interpreters: what ran in each module, and what differed."""
+    found, processes, lost = {}, collections.Counter(), collections.Counter()
+    for path in paths:
+        for part in open(path, encoding="utf-8").read().split("## CPython ")[1:]:
+            version = part.split()[0]
+            rows = found[version] = {}
+            for module, run, failures, errors, skipped, same, recorded, events in ROW.findall(part):
+                failed = int(failures) + int(errors)
+                rows[module] = run + f", {failed} failed" * bool(failed) + (f", {same}" if same != "the same" else "")
+                processes[version] += int(recorded)
+                lost[version] += int(events)
+    versions = sorted(found, key=lambda v: [int(n) for n in v.split(".")])
+    modules = [m for m in MODULES if any(m in rows for rows in found.values())]
+    lines = [["module", *versions], ["---"] * (len(versions) + 1)]
+    lines += [[module, *(found[v].get(module, "") for v in versions)] for module in modules]
+    lines += [["**Python processes recorded**", *(str(processes[v]) for v in versions)],
+              ["**events lost**", *(str(lost[v]) for v in versions)]]
+    return ["| " + " | ".join(line) + " |" for line in lines]
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--program", default=os.environ.get("AWAITSCOPE", "build/bin/awaitscope"))
@@ -345,7 +370,11 @@ def main():
     parser.add_argument("--retries", type=int, default=5)
     parser.add_argument("--markdown")
     parser.add_argument("--verbose", action="store_true")
+    parser.add_argument("--join", nargs="+", metavar="FILE")
     options = parser.parse_args()
+    if options.join:
+        print("\n".join(joined(options.join)))
+        return 0
     options.program = os.path.abspath(options.program)
     if not os.access(options.program, os.X_OK):
         parser.error(f"{options.program} has not been built")
