@@ -11,7 +11,7 @@ set -eu
 
 # Compilers, the build system, the libraries awaitscope is built from, Python's headers; then what runs a notebook.
 run='gcc g++ libc6-dev cmake ninja-build pkgconf libsqlite3-dev libjansson-dev libtomlplusplus-dev libjs-dygraphs
-	libelf-dev libdw-dev python3-dev
+	libelf-dev libdw-dev libzmq3-dev libssl-dev python3-dev
 	python3-ipykernel python3-nbclient'
 
 # The second compiler with its sanitizers, the unit test library, the runners of live tests, and what their notebooks and commands use.

@@ -2,17 +2,21 @@
  * What the target library finds in a live process, as JSON lines for tests:
  *   peek points PID MINOR any|symbols|recovered
  *   peek [--layout=shipped|published|dwarf] target|tasks|threads PID
+ *   peek cells PID
  *   peek list 0
  *   peek dwarf MINOR LIBPYTHON ASYNCIO
  */
 #include <errno.h>
 #include <inttypes.h>
 #include <jansson.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "collector/attachable.h"
+#include "collector/iopub.h"
 #include "collector/linetable.h"
 #include "probe/event.h"
 #include "probe/target/dwarf.h"
@@ -212,6 +216,49 @@ static int peek_list(uint32_t unused, char **argv)
 	return attachable_print(stdout) ? 1 : 0;
 }
 
+static int cell_print(void *ctx, uint32_t pid, const struct ev_head *record)
+{
+	const struct ev_cell_begin *begin = (const void *)record;
+	const struct ev_cell_end *end = (const void *)record;
+
+	if (record_check(record, record->size_words * 8ull))
+		return -EPROTO;
+	if (record->kind == EV_cell_begin)
+		print(json_pack("{s: I, s: i, s: s%}", "begin", (json_int_t)record->time_ns,
+			"count", (int)begin->execution_count, "source", (const char *)(begin + 1),
+			(size_t)begin->source_len));
+	else
+		print(json_pack("{s: I, s: i, s: b, s: s%}", "end", (json_int_t)record->time_ns,
+			"count", (int)end->execution_count, "failed", (int)end->failed, "error",
+			(const char *)(end + 1), (size_t)end->error_len));
+	fflush(stdout);
+	return 0;
+}
+
+/* Until standard input is closed. */
+static int peek_cells(uint32_t pid, char **argv)
+{
+	struct pollfd fds[2] = {{.fd = STDIN_FILENO, .events = POLLIN}, {.events = POLLIN}};
+	struct kernel_cells_counts counts;
+	struct iopub *iopub;
+	const char *why = "";
+	int rc = iopub_open(pid, pid, &iopub, &why);
+
+	if (rc)
+		return refused(rc, why);
+	fds[1].fd = iopub_fd(iopub);
+	while (!fds[0].revents && !rc) {
+		rc = iopub_drain(iopub, cell_print, NULL);
+		poll(fds, 2, 1000);
+	}
+	counts = iopub_counts(iopub);
+	print(json_pack("{s: i, s: i, s: i, s: i}", "cells", (int)counts.cells, "forged",
+		(int)counts.forged, "malformed", (int)counts.malformed, "missed",
+		(int)counts.missed));
+	iopub_close(iopub);
+	return rc != 0;
+}
+
 static const struct {
 	const char *name;
 	int arguments; /* behind the pid */
@@ -220,6 +267,7 @@ static const struct {
 	{"points", 2, peek_points},
 	{"target", 0, peek_target},
 	{"dwarf", 2, peek_dwarf},
+	{"cells", 0, peek_cells},
 	{"list", 0, peek_list},
 	{"tasks", 0, peek_tasks},
 	{"threads", 0, peek_threads},

@@ -1,0 +1,143 @@
+"""A running kernel seen from outside: in the list of what one could attach to, and its cells through its iopub channel."""
+import json
+import os
+import queue
+import re
+import subprocess
+import threading
+import time
+from pathlib import Path
+
+import pytest
+from jupyter_client.manager import KernelManager
+
+PEEK = Path(os.environ.get("AWAITSCOPE", Path(__file__).resolve().parents[2] / "build-test/bin/awaitscope")).parents[1] / "tests/peek"
+TIMEOUT = 30
+
+
+class Kernel:
+    def __init__(self):
+        self.manager = KernelManager(kernel_name="python3")
+        self.manager.start_kernel(env={**os.environ, "JPY_SESSION_NAME": "/somewhere/My analysis.ipynb"})
+        self.client = self.manager.client()
+        self.client.start_channels()
+        self.client.wait_for_ready(timeout=TIMEOUT)
+        self.pid = self.manager.provisioner.pid
+
+    def run(self, source):
+        return self.client.execute_interactive(source, timeout=TIMEOUT, output_hook=lambda message: None)["content"]
+
+    def end(self):
+        self.client.stop_channels()
+        self.manager.shutdown_kernel(now=True)
+
+
+@pytest.fixture(scope="module")
+def kernel():
+    started = Kernel()
+    yield started
+    started.end()
+
+
+class Cells:
+    """peek cells: what the subscriber tells, as it tells it."""
+
+    def __init__(self, pid):
+        self.child = subprocess.Popen([PEEK, "cells", str(pid)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        self.told = queue.Queue()
+        threading.Thread(target=self.read, daemon=True).start()
+
+    def read(self):
+        for line in self.child.stdout:
+            self.told.put(json.loads(line))
+
+    def next(self):
+        return self.told.get(timeout=TIMEOUT)
+
+    def end(self):
+        self.child.stdin.close()
+        assert self.child.wait(timeout=TIMEOUT) == 0
+        return self.next()
+
+
+def subscribed(kernel):
+    """A Cells that has seen a cell: its subscription is known to the kernel."""
+    cells = Cells(kernel.pid)
+    for attempt in range(50):
+        kernel.run("'are you there?'")
+        try:
+            cells.told.get(timeout=0.2)
+        except queue.Empty:
+            continue
+        while True:  # the rest of it, and of those before
+            try:
+                cells.told.get(timeout=0.3)
+            except queue.Empty:
+                return cells
+    raise AssertionError("no cell was told")
+
+
+def test_cells_begin_and_end_where_they_did(kernel):
+    cells = subscribed(kernel)
+    before = time.monotonic_ns()
+    first = kernel.run("import time\nblocked = time.monotonic_ns()\ntime.sleep(0.3)\nended = time.monotonic_ns()")
+    second = kernel.run("import asyncio\nawait asyncio.sleep(0.1)\n'caf\\u00e9 \\U0001f600'")
+    third = kernel.run("undefined_name")
+    kernel.client.execute("'silent'", silent=True)
+    kernel.run("print(blocked, ended)")
+    after = time.monotonic_ns()
+    told = [cells.next() for number in range(8)]
+    assert [list(one)[0] for one in told] == ["begin", "end"] * 4
+    assert [one["count"] for one in told[::2]] == [one["count"] for one in told[1::2]]
+    assert told[0]["count"] == first["execution_count"] and told[2]["count"] == second["execution_count"]
+    assert told[0]["source"].startswith("import time\nblocked") and "caf\\u00e9" in told[2]["source"]
+    assert third["ename"] == "NameError"
+    assert [one["failed"] for one in told[1::2]] == [False, False, True, False]
+    assert told[5]["error"] == "NameError"
+    times = [one.get("begin") or one.get("end") for one in told]
+    assert before < times[0] and times == sorted(times) and times[-1] < after
+    assert times[1] - times[0] >= 300e6, "a cell's record spans what it did"
+    told = cells.end()
+    assert told["cells"] >= 4 and told["forged"] == told["malformed"] == told["missed"] == 0
+
+
+def test_a_cell_that_ran_before_is_counted_as_missed(kernel):
+    kernel.client.execute("import time; time.sleep(1.5)")
+    time.sleep(0.3)
+    cells = Cells(kernel.pid)
+    time.sleep(1)
+    kernel.run("'after it'")
+    assert [list(cells.next())[0] for number in range(2)] == ["begin", "end"]
+    told = cells.end()
+    assert (told["cells"], told["missed"], told["malformed"]) == (1, 1, 0)
+
+
+def test_nothing_changes_for_the_kernel(kernel):
+    """A subscriber more or less: same outputs, same numbers."""
+    count = kernel.run("1")["execution_count"]
+    cells = Cells(kernel.pid)
+    assert kernel.run("2")["execution_count"] == count + 1
+    cells.end()
+    assert kernel.run("3")["execution_count"] == count + 2
+
+
+def test_what_is_no_kernel_is_told_so():
+    child = subprocess.Popen(["/usr/bin/python3", "-c", "input()"], stdin=subprocess.PIPE)
+    told = subprocess.run([PEEK, "cells", str(child.pid)], capture_output=True, text=True, stdin=subprocess.DEVNULL)
+    child.communicate(b"\n")
+    assert told.returncode == 3 and "it is no Jupyter kernel" in told.stderr
+
+
+def test_the_list_names_notebook_script_and_loops(kernel, tmp_path):
+    script = tmp_path / "server\x1b[31m.py"
+    script.write_text("import asyncio\nasync def main():\n print(flush=True)\n await asyncio.sleep(1000)\nasyncio.run(main())")
+    plain = subprocess.Popen(["/usr/bin/python3", "-X", "dev", script, "argument"], stdout=subprocess.PIPE)
+    sleeper = subprocess.Popen(["/usr/bin/python3", "-c", "print(flush=True); input()"], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    plain.stdout.readline(), sleeper.stdout.readline()
+    told = subprocess.run([PEEK, "list", "0"], capture_output=True, text=True).stdout
+    plain.kill(), sleeper.communicate(b"\n"), plain.communicate()
+    rows = {int(line.split()[0]): line for line in told.splitlines()[1:]}
+    assert told.split()[:5] == ["PID", "USER", "PYTHON", "RUNS", "LOOPS"]
+    assert re.search(r"notebook My analysis\.ipynb +(thread \d+, )*main", rows[kernel.pid]), told
+    assert r"server\x1b[31m.py" in rows[plain.pid] and rows[plain.pid].endswith(" main"), told
+    assert sleeper.pid not in rows, "no loop, nothing to attach to"
