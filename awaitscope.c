@@ -17,6 +17,11 @@ static int command_run(int argc, char **argv)
 	return run_main(argc, argv, trace_done);
 }
 
+static int command_attach(int argc, char **argv)
+{
+	return attach_main(argc, argv, trace_done);
+}
+
 static const struct command {
 	const char *name;
 	const char *doc;
@@ -25,6 +30,9 @@ static const struct command {
 } commands[] = {
 	{"run", "run a notebook, a cell script or a command and record its event loops",
 		"awaitscope run analysis.ipynb", command_run},
+	{"attach",
+		"watch a running process from outside: nothing is changed in it, nothing restarted",
+		"sudo awaitscope attach 4711", command_attach},
 	{"report", "say what a trace shows: stalls, cells, leaked tasks, blocking calls",
 		"awaitscope report trace.db", report_main},
 	{"check", "judge a trace for CI: exit status, JUnit, SARIF, GitHub annotations",

@@ -14,12 +14,18 @@ static const struct call {
 #define CALL(name, id, class, doc) [id] = {#name, CLASS_##class},
 #include "probe/calls.def"
 #undef CALL
+#define SYSCALL(name, id, class, fd, touches) [id] = {#name, CLASS_##class},
+#include "probe/syscalls.def"
+#undef SYSCALL
 };
 
 enum call_id {
 #define CALL(name, id, class, doc) CALL_##name = id,
 #include "probe/calls.def"
 #undef CALL
+#define SYSCALL(name, id, class, fd, touches) SYSCALL_##name = id,
+#include "probe/syscalls.def"
+#undef SYSCALL
 };
 
 static const struct call *call_of(uint32_t id)
@@ -134,6 +140,22 @@ static bool is_peer(const char *target)
 	return target[0] != '/' && strncmp(target, "pipe:", 5) && strchr(target, ':');
 }
 
+/* These wait for descriptors; given none they sleep. */
+static bool is_sleep(uint32_t id, int fd)
+{
+	return fd < 0 && (id == SYSCALL_select || id == SYSCALL_pselect6 || id == SYSCALL_poll ||
+				 id == SYSCALL_ppoll);
+}
+
+enum block_class callsite_raw_class(uint32_t call, int fd)
+{
+	const struct call *c = call_of(call);
+
+	if (!c)
+		return CLASS_other;
+	return is_sleep(call, fd) ? CLASS_sleep : c->class;
+}
+
 static enum block_class class_of_call(uint32_t id, int fd, const char *target)
 {
 	const struct call *c = call_of(id);
@@ -142,6 +164,8 @@ static enum block_class class_of_call(uint32_t id, int fd, const char *target)
 		return CLASS_other;
 	if (id == CALL_select && fd >= 0)
 		return CLASS_network;
+	if (is_sleep(id, fd))
+		return CLASS_sleep;
 	if (!strncmp(target, "anon_inode:", 11))
 		return CLASS_other; /* an eventfd's write wakes another thread */
 	if (c->class == CLASS_file && is_peer(target))

@@ -8,6 +8,8 @@
 /* "clock_nanosleep"; NULL: no such id. */
 const char *callsite_syscall(uint32_t call);
 enum block_class callsite_class(uint32_t call, const struct stack *s, int fd, const char *target);
+/* What the kernel, which sees no stack, accounts it to. */
+enum block_class callsite_raw_class(uint32_t call, int fd);
 const char *callsite_class_name(enum block_class class);
 /*
  * The callee at the border of user and library code, "requests.get"; where the innermost frame is

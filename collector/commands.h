@@ -5,10 +5,11 @@
 
 #include <stdbool.h>
 
-/* Called when a trace has been closed: its findings, and the verdict lines unless quiet, by whoever sees
- * the viewer too. */
+/* Called when a trace has been closed: its findings, and the verdict lines unless quiet, by whoever
+ * sees the viewer too. */
 typedef void (*trace_done_fn)(const char *path, bool quiet);
 
 int run_main(int argc, char **argv, trace_done_fn done);
+int attach_main(int argc, char **argv, trace_done_fn done);
 
 #endif

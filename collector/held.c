@@ -19,7 +19,6 @@
 #define NOTE_AFTER_NS 5000000000ull
 #define OWN_CELL_AFTER_NS 10000000000ull
 #define DURATION_BYTES 32
-#define PLACE_BYTES 256
 #define PLACE_CHARS 100
 
 static uint64_t clock_ns(void)
@@ -31,7 +30,7 @@ static uint64_t clock_ns(void)
 }
 
 /* Below the current folder a path is shown from there. */
-static const char *relative(const char *file)
+const char *held_path(const char *file)
 {
 	char here[PATH_MAX];
 	size_t n;
@@ -44,10 +43,10 @@ static const char *relative(const char *file)
 }
 
 /* "in score() at In [1]:7", "at line 3 of this cell", "in main() at app.py:12". Returns buf. */
-static char *place_text(const struct model_held *at, char buf[PLACE_BYTES])
+char *held_place(const struct model_held *at, char buf[HELD_PLACE_BYTES])
 {
 	bool named = at->function && at->function[0] != '<';
-	char name[PLACE_BYTES], place[PLACE_BYTES];
+	char name[HELD_PLACE_BYTES], place[HELD_PLACE_BYTES];
 	cleanup(freep) char *shown_name = NULL, *shown_place = NULL;
 
 	snprintf(name, sizeof(name), "%s%s%s", named ? "in " : "", named ? at->function : "",
@@ -58,10 +57,10 @@ static char *place_text(const struct model_held *at, char buf[PLACE_BYTES])
 	else if (at->in_cell)
 		snprintf(place, sizeof(place), "line %u of this cell", at->line);
 	else
-		snprintf(place, sizeof(place), "%s:%u", relative(at->file), at->line);
+		snprintf(place, sizeof(place), "%s:%u", held_path(at->file), at->line);
 	shown_name = text_for_terminal(name, PLACE_CHARS);
 	shown_place = text_for_terminal(place, PLACE_CHARS);
-	snprintf(buf, PLACE_BYTES, "%sat %s", shown_name ? shown_name : "",
+	snprintf(buf, HELD_PLACE_BYTES, "%sat %s", shown_name ? shown_name : "",
 		shown_place ? shown_place : "?");
 	return buf;
 }
@@ -88,7 +87,7 @@ void held_progress(struct held_line *line, struct recorder *r, const char *prefi
 {
 	uint64_t now_ns = clock_ns(), ns, after_ns;
 	struct recorder_held held;
-	char duration[DURATION_BYTES], place[PLACE_BYTES];
+	char duration[DURATION_BYTES], place[HELD_PLACE_BYTES];
 
 	ns = held_ns(line, r, now_ns, &held);
 	if (!ns) {
@@ -102,7 +101,7 @@ void held_progress(struct held_line *line, struct recorder *r, const char *prefi
 			   : ns < after_ns || line->told_since_ns == held.since_ns)
 		return;
 	log_progress("%s: %s for %s, %s", prefix, held.at.own_cell ? "running" : "loop held",
-		duration_format(ns, duration, sizeof(duration)), place_text(&held.at, place));
+		duration_format(ns, duration, sizeof(duration)), held_place(&held.at, place));
 	told(line, &held, now_ns);
 	line->shown = log_terminal();
 }
@@ -111,13 +110,13 @@ void held_note(struct held_line *line, struct recorder *r)
 {
 	uint64_t now_ns = clock_ns(), ns;
 	struct recorder_held held;
-	char duration[DURATION_BYTES], place[PLACE_BYTES];
+	char duration[DURATION_BYTES], place[HELD_PLACE_BYTES];
 
 	ns = held_ns(line, r, now_ns, &held);
 	if (ns < (log_level() >= LOG_VERBOSE ? LINE_AFTER_NS : NOTE_AFTER_NS) ||
 		line->told_since_ns == held.since_ns)
 		return;
 	log_note("process %" PRIu32 ": its loop has been held for %s, %s", held.pid,
-		duration_format(ns, duration, sizeof(duration)), place_text(&held.at, place));
+		duration_format(ns, duration, sizeof(duration)), held_place(&held.at, place));
 	told(line, &held, now_ns);
 }

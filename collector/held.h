@@ -9,6 +9,13 @@
 
 #include "collector/recorder.h"
 
+#define HELD_PLACE_BYTES 256
+
+/* "in score() at In [1]:7", for a terminal. Returns buf. */
+char *held_place(const struct model_held *at, char buf[HELD_PLACE_BYTES]);
+/* A file as seen from the current folder, where it lies below. */
+const char *held_path(const char *file);
+
 struct held_line {
 	uint64_t stall_ns;      /* --stall */
 	uint64_t told_ns;       /* when it was last told */

@@ -327,6 +327,8 @@ static void dispatch(struct model *model, struct process *p, const struct ev_hea
 		RECORD(block, block_record)
 		RECORD(short_calls, short_calls_record)
 		RECORD(faults, faults_record)
+		RECORD(causes, causes_record)
+		RECORD(await_chain, chain_record)
 		RECORD(gc, gc_record)
 		RECORD(audit, audit_record)
 		RECORD(never_awaited, never_awaited_record)

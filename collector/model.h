@@ -1,6 +1,6 @@
 /*
- * The model: what the events mean. Takes ordered records of any number of processes, keeps tasks, steps, iterations, cells
- * and causes, and stores them as a trace. Silent; one thread at a time.
+ * The model: what the events mean. Takes ordered records of any number of processes, keeps tasks,
+ * steps, iterations, cells and causes, and stores them as a trace. Silent; one thread at a time.
  */
 #ifndef COLLECTOR_MODEL_H
 #define COLLECTOR_MODEL_H
@@ -12,8 +12,8 @@
 struct model;
 
 struct model_options {
-	uint64_t t0_ns;	       /* the trace's zero, CLOCK_MONOTONIC; 0: the time of the first record */
-	uint64_t stall_ns;     /* only stored in meta; the viewer applies it */
+	uint64_t t0_ns;    /* the trace's zero, CLOCK_MONOTONIC; 0: the time of the first record */
+	uint64_t stall_ns; /* only stored in meta; the viewer applies it */
 	uint64_t min_step_ns;  /* shorter steps and iterations are folded; 0 keeps all */
 	uint64_t min_block_ns; /* stored in meta */
 	uint64_t max_bytes;    /* of the trace; folds further when reached; 0: no limit */
@@ -22,15 +22,17 @@ struct model_options {
 };
 
 /*
- * Creates the trace at path, mode 0600; -EEXIST if something is there already. The caller owns *ret: model_free().
- * owner_uid/gid: to give the file to (-1: keep).
+ * Creates the trace at path, mode 0600; -EEXIST if something is there already. The caller owns
+ * *ret: model_free(). owner_uid/gid: to give the file to (-1: keep).
  */
 int model_open(const char *path, const struct model_options *options, struct model **ret);
-void model_free(struct model *model); /* accepts NULL; without model_close() the trace stays as last committed */
+void model_free(struct model
+		*model); /* accepts NULL; without model_close() the trace stays as last committed */
 
 /* A record_fn with the model as ctx: one checked record, in time order of its process. */
 int model_record(void *model, uint32_t pid, const struct ev_head *record);
-/* Commit if 250 ms or 50,000 rows have passed; call it about every 20 ms. -ENOSPC, -EIO: what the disk said; it may be called again. */
+/* Commit if 250 ms or 50,000 rows have passed; call it about every 20 ms. -ENOSPC, -EIO: what the
+ * disk said; it may be called again. */
 int model_tick(struct model *model, uint64_t now_ns);
 /* This process has ended (wait status); its pending tasks stay pending. */
 int model_process_end(struct model *model, uint32_t pid, uint64_t time_ns, int wait_status);
@@ -40,17 +42,27 @@ int model_coverage(struct model *model, const char *what, const char *sensor, co
 /* A loss of the recorder's own. */
 int model_lost(struct model *model, const char *what, uint64_t count);
 
-struct model_held { /* where a loop is that has been busy for long; texts live as long as the model */
+struct model_held { /* where a loop is that has been busy for long; texts live as long as the model
+		     */
 	const char *file, *function;
 	uint32_t line;
-	int64_t execution_count; /* of the cell that the file is, once that is known; < 0: none */
-	bool in_cell;            /* the file is a cell's */
-	bool own_cell;           /* what runs is a cell itself, not a task beside it */
+	int64_t execution_count;   /* of the cell that the file is, once that is known; < 0: none */
+	bool in_cell;              /* the file is a cell's */
+	const struct stack *stack; /* for model_held_frames(); as long as the model lives */
+	bool own_cell;             /* what runs is a cell itself, not a task beside it */
 };
 /* As of the last sample of the iteration that began then on this thread. -ENOENT: there is none. */
 int model_held(
 	struct model *model, uint32_t pid, uint32_t tid, uint64_t since_ns, struct model_held *ret);
-/* Decide leaks, write what is left, make the indexes, checkpoint, close. The first error of the whole recording, if any. */
+struct model_frame {
+	const char *file, *function;
+	uint32_t line;
+	bool user;
+};
+/* The stack of that sample, innermost first; at most max. Returns how many. */
+size_t model_held_frames(const struct model_held *held, struct model_frame *ret, size_t max);
+/* Decide leaks, write what is left, make the indexes, checkpoint, close. The first error of the
+ * whole recording, if any. */
 int model_close(struct model *model, uint64_t end_ns);
 
 #endif

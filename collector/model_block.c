@@ -33,7 +33,10 @@ void block_record(struct model *model, struct process *p, const struct ev_block 
 	}
 	class = callsite_class(r->call, s, r->fd, target);
 	off_ns = wall_ns - cpu_ns;
-	span_block(t, class, begin_ns, end_ns, off_ns > r->runq_ns ? off_ns - r->runq_ns : 0, site);
+	off_ns = off_ns > r->runq_ns ? off_ns - r->runq_ns : 0;
+	span_block(t, class, begin_ns, end_ns, off_ns, site);
+	if (p->outside)
+		span_raw(t, callsite_raw_class(r->call, r->fd), off_ns);
 	if (!model_room(model))
 		return;
 	loop = r->loop ? loop_get(model, p, t, r->loop, end_ns) : thread_loop(t);

@@ -51,6 +51,20 @@ void span_gc(struct thread *t, uint64_t begin_ns, uint64_t end_ns, uint64_t cpu_
 	}
 }
 
+void span_raw(struct thread *t, enum block_class raw, uint64_t off_ns)
+{
+	for (unsigned int i = 0; i < t->depth; i++)
+		t->loops[i]->span.raw_ns[raw] += off_ns;
+}
+
+void causes_record(struct model *model, struct process *p, const struct ev_causes *r)
+{
+	struct thread *t = thread_get(model, p, r->head.tid, model_time(model, r->head.time_ns));
+
+	for (unsigned int i = 0; t && i < t->depth; i++)
+		t->loops[i]->span.exact = *r;
+}
+
 void faults_record(struct model *model, struct process *p, const struct ev_faults *r)
 {
 	struct thread *t = thread_get(model, p, r->head.tid, model_time(model, r->head.time_ns));
@@ -74,7 +88,7 @@ void span_step(struct thread *t, uint64_t duration_ns, struct site site)
 /* ---- causes */
 
 struct causes {
-	uint64_t cpu_ns, gc_ns, gil_ns, runq_ns, unknown_ns;
+	uint64_t cpu_ns, user_ns, kernel_ns, gc_ns, gil_ns, runq_ns, unknown_ns;
 	uint64_t blocked_ns[CLASSES];
 };
 
@@ -192,6 +206,44 @@ static uint64_t partition(
 	return sum;
 }
 
+/*
+ * The kernel's own partition, whose sum is exact: only what single calls show to be of another
+ * class moves there.
+ */
+static void partition_exact(struct causes *c, const struct span *s)
+{
+	const struct ev_causes *e = &s->exact;
+
+	*c = (struct causes){
+		.user_ns = e->user_ns,
+		.kernel_ns = e->kernel_ns,
+		.gc_ns = e->gc_ns,
+		.gil_ns = e->gil_ns,
+		.runq_ns = e->runq_ns,
+		.unknown_ns = e->unknown_ns,
+		.blocked_ns = {[CLASS_sleep] = e->sleep_ns,
+			[CLASS_network] = e->network_ns,
+			[CLASS_file] = e->file_ns,
+			[CLASS_subprocess] = e->subprocess_ns,
+			[CLASS_lock] = e->lock_ns,
+			[CLASS_fault] = e->fault_ns,
+			[CLASS_other] = e->other_ns},
+	};
+	for (int i = 0; i < CLASSES; i++)
+		if (s->raw_ns[i] > c->blocked_ns[i])
+			return; /* calls that began before this iteration: they stay what they
+				   seemed */
+	for (int i = 0; i < CLASSES; i++)
+		c->blocked_ns[i] = c->blocked_ns[i] - s->raw_ns[i] + s->blocked_ns[i];
+}
+
+static uint64_t exact_sum(const struct ev_causes *e)
+{
+	return e->user_ns + e->kernel_ns + e->gc_ns + e->gil_ns + e->runq_ns + e->sleep_ns +
+	       e->network_ns + e->file_ns + e->subprocess_ns + e->lock_ns + e->fault_ns +
+	       e->other_ns + e->unknown_ns;
+}
+
 /* The longest thing seen; a call inside the longest step is the better answer unless the step is
  * much more than it. */
 static struct site longest_site(const struct span *s)
@@ -206,7 +258,7 @@ static struct site longest_site(const struct span *s)
 static struct site site_of(
 	const struct loop *l, const struct causes *c, uint64_t begin_ns, uint64_t busy_ns)
 {
-	bool computes = c->cpu_ns >= busy_ns / 2;
+	bool computes = c->cpu_ns + c->user_ns + c->kernel_ns >= busy_ns / 2;
 	struct site hottest = {0};
 
 	if (computes || l->span.longest_block_ns < busy_ns / 2)
@@ -217,23 +269,30 @@ static struct site site_of(
 static void put_iteration(struct model *model, struct loop *l, const struct cell *cell,
 	const struct ev_iteration *r, uint64_t begin_ns, uint64_t busy_ns, uint64_t select_ns)
 {
+	const struct ev_causes *exact = &l->span.exact;
 	struct causes c;
-	uint64_t off = partition(&c, &l->span, r, busy_ns);
-	struct site site = site_of(l, &c, begin_ns, busy_ns);
+	struct site site;
+	uint64_t off = exact->discrepancy_ns;
 
+	if (exact->head.time_ns && exact_sum(exact) == busy_ns)
+		partition_exact(&c, &l->span);
+	else
+		off = partition(&c, &l->span, r, busy_ns);
+	site = site_of(l, &c, begin_ns, busy_ns);
 	if (off > model->discrepancy_ns) {
 		model->discrepancy_ns = off;
 		meta_number(model, "discrepancy_ns", (int64_t)off);
 	}
 	STORE_PUT(model->store, iteration, NUMBER(l->id), ID(cell ? cell->id : 0), NUMBER(begin_ns),
 		NUMBER(busy_ns), NUMBER(select_ns), NUMBER(r->ready), NUMBER(c.cpu_ns),
-		NUMBER(c.gc_ns), NUMBER(c.gil_ns), NUMBER(c.runq_ns),
-		NUMBER(c.blocked_ns[CLASS_sleep]), NUMBER(c.blocked_ns[CLASS_network]),
-		NUMBER(c.blocked_ns[CLASS_file]), NUMBER(c.blocked_ns[CLASS_subprocess]),
-		NUMBER(c.blocked_ns[CLASS_dns]), NUMBER(c.blocked_ns[CLASS_database]),
-		NUMBER(c.blocked_ns[CLASS_lock]), NUMBER(c.blocked_ns[CLASS_fault]),
-		NUMBER(c.blocked_ns[CLASS_other]), NUMBER(c.unknown_ns), TEXT_OF(site.file),
-		NUMBER_IF(site.line, site.line), TEXT_OF(site.function));
+		NUMBER(c.user_ns), NUMBER(c.kernel_ns), NUMBER(c.gc_ns), NUMBER(c.gil_ns),
+		NUMBER(c.runq_ns), NUMBER(c.blocked_ns[CLASS_sleep]),
+		NUMBER(c.blocked_ns[CLASS_network]), NUMBER(c.blocked_ns[CLASS_file]),
+		NUMBER(c.blocked_ns[CLASS_subprocess]), NUMBER(c.blocked_ns[CLASS_dns]),
+		NUMBER(c.blocked_ns[CLASS_database]), NUMBER(c.blocked_ns[CLASS_lock]),
+		NUMBER(c.blocked_ns[CLASS_fault]), NUMBER(c.blocked_ns[CLASS_other]),
+		NUMBER(c.unknown_ns), TEXT_OF(site.file), NUMBER_IF(site.line, site.line),
+		TEXT_OF(site.function));
 }
 
 static void count_iteration(
@@ -252,8 +311,11 @@ static void causes_seen(struct model *model, struct process *p)
 	if (p->saw_iterations)
 		return;
 	p->saw_iterations = true;
-	coverage_add(
-		model, p, "causes", "coarse", "CPU, GIL and run queue by iteration; waits by call");
+	if (p->outside)
+		coverage_add(model, p, "causes", "exact", "by the kernel's accounts");
+	else
+		coverage_add(model, p, "causes", "coarse",
+			"CPU, GIL and run queue by iteration; waits by call");
 }
 
 void iteration_record(struct model *model, struct process *p, const struct ev_iteration *r)

@@ -247,6 +247,7 @@ void process_record(struct model *model, uint32_t pid, const struct ev_process *
 	if (!p)
 		return;
 	p->named = true;
+	p->outside = !r->abi;
 	p->ppid = r->ppid;
 	p->argv = json_of_argv(model, argv, size);
 	p->executable = tail_text(model, &r->head, 1);
@@ -260,7 +261,7 @@ void process_calls_seen(struct model *model, struct process *p)
 	if (p->saw_calls)
 		return;
 	p->saw_calls = true;
-	coverage_add(model, p, "syscalls", "agent", "");
+	coverage_add(model, p, "syscalls", p->outside ? "bpf" : "agent", "");
 }
 
 void process_hook(struct model *model, struct process *p, const struct ev_hook *r)

@@ -17,7 +17,8 @@ struct place_time {
 struct samples {                    /* of the open iteration of a thread */
 	uint64_t begin_ns, last_ns; /* of the iteration; of its last sample */
 	uint32_t count, places;
-	struct site last;  /* the last one's place */
+	struct site last; /* the last one's place */
+	const struct stack *stack;
 	bool last_is_cell; /* the task whose step was open then runs cells */
 	struct place_time place[PLACES_MAX];
 };
@@ -86,6 +87,7 @@ void sample_record(struct model *model, struct process *p, const struct ev_sampl
 	samples = samples_get(t, begin_ns);
 	if (samples) {
 		samples_add(samples, r, site, time_ns);
+		samples->stack = s;
 		samples->last_is_cell = task && task->runs_cell;
 	}
 	if (!model_room(model))
@@ -178,7 +180,20 @@ int model_held(
 		.line = s->last.line,
 		.execution_count = cell && cell->ended ? cell->execution_count : -1,
 		.in_cell = cell != NULL,
+		.stack = s->stack,
 		.own_cell = s->last_is_cell,
 	};
 	return 0;
+}
+
+size_t model_held_frames(const struct model_held *held, struct model_frame *ret, size_t max)
+{
+	size_t n = 0;
+
+	for (uint32_t i = 0; held->stack && i < held->stack->count && n < max; i++) {
+		const struct frame *f = held->stack->at[i].frame;
+
+		ret[n++] = (struct model_frame){f->file, f->function, f->line, frame_is_user(f)};
+	}
+	return n;
 }

@@ -211,6 +211,10 @@ struct span {
 	uint64_t faults;
 	uint64_t first_ns, last_ns; /* begin of the first, end of the last; last 0: nothing */
 	uint64_t longest_block_ns, longest_step_ns;
+	/* By the kernel's accounts, where it tells of them: the whole iteration by its record, and
+	 * what of blocked_ns it has under another class. */
+	struct ev_causes exact;
+	uint64_t raw_ns[CLASSES];
 	struct site block_site, step_site;
 };
 
@@ -304,6 +308,7 @@ struct process {
 	uint64_t began_ns, ended_ns, last_ns;
 	bool named, ended, is_kernel;
 	bool saw_tasks, saw_iterations, saw_calls;
+	bool outside; /* no agent in it: seen from the kernel */
 	uint64_t lost;
 	uint64_t unheard; /* records that its sensor could not give us */
 	struct map threads, loops, names, codes, stacks,
@@ -437,6 +442,7 @@ void wait_begin(struct model *model, struct task *t, const struct ev_step *r);
 void wait_stop(struct model *model, struct task *t);
 void wait_record(struct model *model, struct task *t, uint64_t begin_ns); /* its row, if any */
 void wakeup_record(struct model *model, struct process *p, const struct ev_wakeup *r);
+void chain_record(struct model *model, struct process *p, const struct ev_await_chain *r);
 /* Who waits for a future that is no task; NULL: nobody. */
 const struct task *wait_task(const struct process *p, uint64_t future);
 
@@ -481,6 +487,9 @@ struct loop *thread_loop(const struct thread *t); /* the innermost running one; 
 void iteration_record(struct model *model, struct process *p, const struct ev_iteration *r);
 void span_block(struct thread *t, enum block_class class, uint64_t begin_ns, uint64_t end_ns,
 	uint64_t off_ns, struct site site);
+/* What the kernel accounts under one class is another: it knows the system call only. */
+void span_raw(struct thread *t, enum block_class raw, uint64_t off_ns);
+void causes_record(struct model *model, struct process *p, const struct ev_causes *r);
 void span_short(struct thread *t, enum block_class class, uint64_t ns);
 void span_gc(struct thread *t, uint64_t begin_ns, uint64_t end_ns, uint64_t cpu_ns);
 void faults_record(struct model *model, struct process *p, const struct ev_faults *r);

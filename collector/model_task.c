@@ -184,7 +184,7 @@ static struct task *make(
 	p->task = t;
 	if (!p->saw_tasks) {
 		p->saw_tasks = true;
-		coverage_add(model, p, "tasks", "agent", "");
+		coverage_add(model, p, "tasks", p->outside ? "uprobe" : "agent", "");
 	}
 	task_dirty(model, t);
 	return t;

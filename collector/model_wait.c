@@ -91,6 +91,20 @@ void wakeup_record(struct model *model, struct process *p, const struct ev_wakeu
 		t->wake.set_ns = time_ns;
 }
 
+/* Looked up when the wait had lasted: the task has not moved since its step. */
+void chain_record(struct model *model, struct process *p, const struct ev_await_chain *r)
+{
+	struct task *t = task_get(p, r->task);
+	const char *type = name_get(p, r->type);
+
+	if (!t || t->ended || !t->waits)
+		return;
+	t->await_stack = stack_get(model, p, r->stack);
+	if (type)
+		t->await_type = type;
+	task_dirty(model, t);
+}
+
 static const char *how_text(uint32_t how)
 {
 	static const char *const names[] = {[WAKE_RESULT] = "result",

@@ -1,4 +1,4 @@
-/* The drain loop: rings to model, with the processes they belong to. See recorder.h. */
+/* The drain loop: feed to model, with the processes they belong to. See recorder.h. */
 #include "collector/recorder.h"
 
 #include <errno.h>
@@ -12,7 +12,6 @@
 #include <time.h>
 
 #include "collector/log.h"
-#include "collector/rings.h"
 #include "collector/sampler.h"
 #include "collector/tape.h"
 #include "probe/base/cleanup.h"
@@ -37,7 +36,7 @@ struct watched { /* a traced process */
 };
 
 struct recorder {
-	struct rings *rings;
+	struct feed *feed;
 	struct sampler *sampler;
 	uint64_t look_ns; /* when the sampler wants its next turn */
 	struct model *model;
@@ -171,7 +170,8 @@ static void ends_tell(struct recorder *r, uint64_t before_ns)
 		rc = model_process_end(r->model, w->pid, w->ended_ns, w->status);
 		if (rc)
 			disk_failed(r, rc);
-		rings_release(r->rings, w->pid);
+		if (r->feed->ops->release)
+			r->feed->ops->release(r->feed, w->pid);
 	}
 }
 
@@ -183,13 +183,13 @@ void recorder_take(struct recorder *r)
 	if (!r->model)
 		return;
 	ends_notice(r, now);
-	r->busy = rings_drain(r->rings, 0, take, r) > 0;
+	r->busy = r->feed->ops->drain(r->feed, 0, take, r) > 0;
 	sampler_hand_out_all(r->sampler, now - RINGS_HOLDBACK_NS, keep, r);
 	ends_tell(r, now - END_SETTLES_NS);
 	rc = model_tick(r->model, now);
 	if (rc)
 		disk_failed(r, rc);
-	r->look_ns = sampler_look(r->sampler, r->rings, now_ns());
+	r->look_ns = sampler_look(r->sampler, r->feed, now_ns());
 }
 
 static void recorder_freep(struct recorder **r)
@@ -197,18 +197,19 @@ static void recorder_freep(struct recorder **r)
 	recorder_free(*r);
 }
 
-int recorder_open(const char *dir, FILE *tape, struct recorder **ret)
+int recorder_open(struct feed *feed, FILE *tape, struct recorder **ret)
 {
 	cleanup(recorder_freep) struct recorder *r = calloc(1, sizeof(*r));
 	int rc;
 
-	if (!r)
+	if (!r) {
+		feed->ops->free(feed);
 		return -ENOMEM;
+	}
+	r->feed = feed;
 	r->tape.file = tape;
 	r->look_ns = UINT64_MAX;
-	rc = rings_open(dir, &r->rings);
-	if (!rc)
-		rc = sampler_new(&r->sampler);
+	rc = sampler_new(&r->sampler);
 	if (rc)
 		return rc;
 	*ret = TAKE(r);
@@ -225,7 +226,7 @@ void recorder_free(struct recorder *r)
 	free(r->watched);
 	model_free(r->model);
 	sampler_free(r->sampler);
-	rings_free(r->rings);
+	r->feed->ops->free(r->feed);
 	free(r);
 }
 
@@ -248,7 +249,8 @@ int recorder_begin(struct recorder *r, const char *path, const struct model_opti
 	int rc;
 
 	descriptors_allow();
-	o.t0_ns = now_ns();
+	if (!o.t0_ns)
+		o.t0_ns = now_ns();
 	rc = model_open(path, &o, &model);
 	if (!rc)
 		r->model = model;
@@ -272,7 +274,7 @@ static struct timespec turn_time(const struct recorder *r)
 
 int recorder_poll(struct recorder *r, struct pollfd *fds, size_t count)
 {
-	cleanup(freep) struct pollfd *all = calloc(count + r->watched_count + 1, sizeof(*all));
+	cleanup(freep) struct pollfd *all = calloc(count + r->watched_count + 2, sizeof(*all));
 	const struct timespec turn = turn_time(r);
 	size_t n = count;
 	int ready = 0;
@@ -284,6 +286,8 @@ int recorder_poll(struct recorder *r, struct pollfd *fds, size_t count)
 	for (size_t i = 0; i < r->watched_count; i++)
 		if (r->watched[i].pidfd >= 0)
 			all[n++] = (struct pollfd){.fd = r->watched[i].pidfd, .events = POLLIN};
+	if (r->feed->ops->fd)
+		all[n++] = (struct pollfd){.fd = r->feed->ops->fd(r->feed), .events = POLLIN};
 	if (ppoll(all, n, &turn, NULL) < 0 && errno != EINTR)
 		return -errno;
 	for (size_t i = 0; i < count; i++) {
@@ -320,12 +324,12 @@ void recorder_process_end(struct recorder *r, uint32_t pid, int wait_status)
 
 int recorder_has(const struct recorder *r, uint32_t pid)
 {
-	return rings_has(r->rings, pid);
+	return r->feed->ops->has(r->feed, pid);
 }
 
 unsigned int recorder_processes(const struct recorder *r)
 {
-	return rings_processes(r->rings);
+	return r->feed->ops->processes(r->feed);
 }
 
 unsigned int recorder_running(const struct recorder *r)
@@ -339,21 +343,21 @@ unsigned int recorder_running(const struct recorder *r)
 
 int recorder_finish(struct recorder *r)
 {
-	uint64_t end = now_ns();
+	uint64_t end = now_ns(), late;
 	int rc;
 
 	if (!r->model)
 		return 0;
-	rings_drain(r->rings, 1, take, r);
+	r->feed->ops->drain(r->feed, 1, take, r);
 	sampler_hand_out_all(r->sampler, UINT64_MAX, keep, r);
 	ends_notice(r, end);
 	ends_tell(r, UINT64_MAX);
-	if (rings_late(r->rings)) {
+	late = r->feed->ops->late ? r->feed->ops->late(r->feed) : 0;
+	if (late) {
 		char note[96];
 
 		snprintf(note, sizeof(note),
-			"%" PRIu64 " records came late and may be out of order",
-			rings_late(r->rings));
+			"%" PRIu64 " records came late and may be out of order", late);
 		model_coverage(r->model, "note", "agent", note);
 	}
 	if (r->refused)

@@ -9,16 +9,19 @@
 #include <poll.h>
 #include <stdio.h>
 
+#include "collector/feed.h"
 #include "collector/model.h"
 
 struct recorder;
 
-/* dir: the session folder. tape: also write the stream there as a tape; NULL: do not. The caller
- * owns *ret: recorder_free(). */
-int recorder_open(const char *dir, FILE *tape, struct recorder **ret);
+/*
+ * feed: where records come from; the recorder's from now on, also on failure. tape: also write the
+ * stream there as a tape; NULL: do not. The caller owns *ret: recorder_free().
+ */
+int recorder_open(struct feed *feed, FILE *tape, struct recorder **ret);
 void recorder_free(struct recorder *recorder); /* accepts NULL; ends no recording in good order */
 
-/* Creates the trace; before that nothing is taken from the rings. -EEXIST and what the disk says.
+/* Creates the trace; before that nothing is taken from the feed. -EEXIST and what the disk says.
  */
 int recorder_begin(
 	struct recorder *recorder, const char *path, const struct model_options *options);

@@ -10,10 +10,10 @@
 #include "collector/untraced.h"
 #include "probe/base/cleanup.h"
 
-/* A note of every report while there is no eBPF sensor. */
+/* A note of every report of an agent. */
 #define AGENT_ALONE                                                                                \
-	"agent alone, this build has no eBPF: CPU time is not split into user and kernel, page "   \
-	"faults are told only where they read a disk"
+	"agent alone: CPU time is not split into user and kernel, page faults are told only "      \
+	"where they read a disk"
 
 /* The one sentence about a file that cannot be made. */
 static int refuse(const char *what, const char *path, int rc)
@@ -63,13 +63,36 @@ static int tape_open(const char *path, FILE **ret)
 	return *ret ? 0 : -errno;
 }
 
-int recording_prepare(struct recording *r, const struct run_options *o)
+int recording_check(struct recording *r, const struct run_options *o)
 {
-	cleanup(freep) char *looked = NULL;
 	int status = check_files(o);
 	int rc;
 
 	r->options = o;
+	r->owner_uid = r->owner_gid = UINT32_MAX;
+	if (status)
+		return status;
+	rc = o->tape ? tape_open(o->tape, &r->tape) : 0;
+	return rc ? refuse("tape", o->tape, rc) : 0;
+}
+
+int recording_feed(struct recording *r, struct feed *feed)
+{
+	int rc = recorder_open(feed, r->tape, &r->recorder);
+
+	if (!rc)
+		return 0;
+	log_error("cannot record: %s", strerror(-rc));
+	return STATUS_OURS;
+}
+
+int recording_prepare(struct recording *r, const struct run_options *o)
+{
+	cleanup(freep) char *looked = NULL;
+	struct feed *feed;
+	int status = recording_check(r, o);
+	int rc;
+
 	if (status)
 		return status;
 	rc = library_find(&r->library, &looked);
@@ -78,21 +101,17 @@ int recording_prepare(struct recording *r, const struct run_options *o)
 			looked ? looked : "its folder");
 		return STATUS_OURS;
 	}
-	rc = o->tape ? tape_open(o->tape, &r->tape) : 0;
-	if (rc)
-		return refuse("tape", o->tape, rc);
 	rc = session_open(r->library, o->min_block_ns, o->min_step_ns, &r->session);
 	if (rc) {
 		log_error("cannot make a folder for the recording in /dev/shm or /tmp: %s",
 			strerror(-rc));
 		return STATUS_OURS;
 	}
-	rc = recorder_open(session_dir(r->session), r->tape, &r->recorder);
-	if (rc) {
-		log_error("cannot record: %s", strerror(-rc));
-		return STATUS_OURS;
-	}
-	return 0;
+	rc = rings_feed_open(session_dir(r->session), &feed);
+	if (!rc)
+		return recording_feed(r, feed);
+	log_error("cannot record: %s", strerror(-rc));
+	return STATUS_OURS;
 }
 
 int recording_begin(
@@ -104,7 +123,8 @@ int recording_begin(
 		.min_step_ns = o->min_step_ns,
 		.min_block_ns = o->min_block_ns,
 		.max_bytes = o->max_bytes,
-		.mode = "run",
+		.t0_ns = r->t0_ns,
+		.mode = r->session ? "run" : "attach",
 		.sensor = o->sensor,
 	};
 	cleanup(freep) char *path = o->trace ? strdup(o->trace) : trace_path_default(name, pid);
@@ -119,9 +139,10 @@ int recording_begin(
 		trace_remove(path);
 	if (rc)
 		return refuse("trace", path, rc);
-	trace_give(path);
+	trace_give(path, r->owner_uid, r->owner_gid);
 	model_meta(recorder_model(r->recorder), what, value);
-	model_coverage(recorder_model(r->recorder), "note", "agent", AGENT_ALONE);
+	if (r->session)
+		model_coverage(recorder_model(r->recorder), "note", "agent", AGENT_ALONE);
 	r->real_path = realpath(path, NULL);
 	r->path = TAKE(path);
 	return 0;
@@ -158,7 +179,7 @@ static char *untraced_note(struct recording *r)
 	char *note;
 	pid_t pid;
 
-	if (r->untraced_said)
+	if (r->untraced_said || !r->session)
 		return NULL;
 	count = untraced_noted(session_dir(r->session), &pid, reason, sizeof(reason));
 	if (count > 1)
@@ -197,9 +218,9 @@ void recording_end(struct recording *r)
 	running = recorder_running(r->recorder);
 	path = path_now(r);
 	if (path)
-		trace_give(path);
+		trace_give(path, r->owner_uid, r->owner_gid);
 	log_progress_end();
-	if (running)
+	if (running && r->session)
 		log_error("%u traced process%s still running; recording has stopped", running,
 			running == 1 ? " is" : "es are");
 	if (!path)

@@ -235,7 +235,7 @@ int ring_reader_loop(const struct ring_reader *r, unsigned int slot, struct ring
 
 	if (!rc)
 		*ret = (struct ring_loop){
-			c.tid, c.thread_id, c.task_at, c.busy_since_ns, c.gil_since_ns};
+			c.tid, c.thread_id, c.task_at, c.busy_since_ns, c.gil_since_ns, 0};
 	return rc;
 }
 

@@ -29,7 +29,8 @@ struct run_options {
 	const char *output; /* the executed notebook; NULL: not saved */
 	const char *tape;   /* NULL: none */
 	const char *sensor;
-	uint64_t timeout_ns; /* of each cell; 0: none */
+	uint64_t timeout_ns;  /* of each cell; 0: none */
+	uint64_t duration_ns; /* of an attach; 0: until something ends it */
 	uint64_t stall_ns, min_block_ns, min_step_ns, max_bytes;
 	bool allow_errors, cells, force;
 	trace_done_fn done;
@@ -45,9 +46,11 @@ struct recording {
 	struct session *session;
 	struct recorder *recorder;
 	FILE *tape;
-	char *path;         /* of the trace, as asked for; NULL: not begun */
-	char *real_path;    /* the same from the root */
-	bool untraced_said; /* that the program is not traced has been told already */
+	char *path;                    /* of the trace, as asked for; NULL: not begun */
+	char *real_path;               /* the same from the root */
+	bool untraced_said;            /* that the program is not traced has been told already */
+	uint64_t t0_ns;                /* the trace's zero, CLOCK_MONOTONIC; 0: when it is made */
+	uint32_t owner_uid, owner_gid; /* whom the trace is for, without sudo; -1: us */
 };
 
 /*
@@ -56,6 +59,12 @@ struct recording {
  * any case.
  */
 int recording_prepare(struct recording *r, const struct run_options *options);
+/*
+ * The same for a recording without agents; feed: its source, the recording's from now on, also on
+ * failure.
+ */
+int recording_check(struct recording *r, const struct run_options *options);
+int recording_feed(struct recording *r, struct feed *feed);
 /* Creates the trace. The same results. */
 int recording_begin(
 	struct recording *r, const char *name, pid_t pid, const char *what, const char *value);

@@ -168,22 +168,22 @@ static void held_forget_unseen(struct sampler *s)
 
 /* Whose code keeps the loop from the GIL. It counts only if the loop has waited for it all the
  * time. */
-static void take_holder(const struct rings *rings, struct sampled *process, const struct held *h,
+static void take_holder(const struct feed *feed, struct sampled *process, const struct held *h,
 	uint64_t now_ns, uint64_t stands_for_ns)
 {
 	int rc;
 
-	if (!rings_waits_for_gil(rings, &h->busy))
+	if (!feed->ops->waits_for_gil(feed, &h->busy))
 		return;
 	rc = sampled_take_holder(process, &h->busy.loop, now_ns, stands_for_ns);
-	if (!rc && rings_waits_for_gil(rings, &h->busy))
+	if (!rc && feed->ops->waits_for_gil(feed, &h->busy))
 		sampled_keep(process);
 	else
 		sampled_drop(process);
 }
 
 /* A sample counts only if the iteration has gone on all the time. */
-static void take(struct sampler *s, const struct rings *rings, struct held *h)
+static void take(struct sampler *s, const struct feed *feed, struct held *h)
 {
 	size_t at = process_find(s, h->busy.pid);
 	uint64_t begin_ns = clock_ns(CLOCK_MONOTONIC), cpu_ns = clock_ns(CLOCK_THREAD_CPUTIME_ID);
@@ -191,13 +191,13 @@ static void take(struct sampler *s, const struct rings *rings, struct held *h)
 	uint64_t stands_for_ns = begin_ns - (h->last_ns ? h->last_ns : since_ns);
 	int rc = -ESRCH;
 
-	if (at < s->processes && begin_ns > since_ns && rings_still_busy(rings, &h->busy))
+	if (at < s->processes && begin_ns > since_ns && feed->ops->still_busy(feed, &h->busy))
 		rc = sampled_take(
 			s->process[at], &h->busy.loop, begin_ns, stands_for_ns, &h->runq_ns);
 	s->queued = true;
-	if (!rc && rings_still_busy(rings, &h->busy)) {
+	if (!rc && feed->ops->still_busy(feed, &h->busy)) {
 		sampled_keep(s->process[at]);
-		take_holder(rings, s->process[at], h, begin_ns, stands_for_ns);
+		take_holder(feed, s->process[at], h, begin_ns, stands_for_ns);
 		s->counts.taken++;
 	} else if (at < s->processes) {
 		sampled_drop(s->process[at]);
@@ -213,9 +213,9 @@ static void take(struct sampler *s, const struct rings *rings, struct held *h)
 		h->next_ns = UINT64_MAX;
 }
 
-uint64_t sampler_look(struct sampler *s, const struct rings *rings, uint64_t now_ns)
+uint64_t sampler_look(struct sampler *s, const struct feed *feed, uint64_t now_ns)
 {
-	size_t n = rings_busy(rings, s->loops, LOOPS_MAX);
+	size_t n = feed->ops->busy(feed, s->loops, LOOPS_MAX);
 	uint64_t next_ns = UINT64_MAX;
 
 	for (size_t i = 0; i < s->holds; i++)
@@ -229,7 +229,7 @@ uint64_t sampler_look(struct sampler *s, const struct rings *rings, uint64_t now
 		if (!h->next_ns)
 			h->next_ns = h->busy.loop.busy_since_ns + HELD_NS;
 		if (h->next_ns <= now_ns)
-			take(s, rings, h);
+			take(s, feed, h);
 		next_ns = h->next_ns < next_ns ? h->next_ns : next_ns;
 	}
 	held_forget_unseen(s);

@@ -6,7 +6,7 @@
 #ifndef COLLECTOR_SAMPLER_H
 #define COLLECTOR_SAMPLER_H
 
-#include "collector/rings.h"
+#include "collector/feed.h"
 
 struct sampler;
 
@@ -25,7 +25,7 @@ void sampler_process_end(struct sampler *s, uint32_t pid);
  * Sample the loops that have been busy for long and whose turn it is. Returns when it wants to be
  * called again, UINT64_MAX: no loop is busy.
  */
-uint64_t sampler_look(struct sampler *s, const struct rings *rings, uint64_t now_ns);
+uint64_t sampler_look(struct sampler *s, const struct feed *feed, uint64_t now_ns);
 /* Hand out what was taken of one process up to that time; of all. 0, or what sink returned. */
 int sampler_hand_out(struct sampler *s, uint32_t pid, uint64_t until_ns, record_fn sink, void *ctx);
 int sampler_hand_out_all(struct sampler *s, uint64_t until_ns, record_fn sink, void *ctx);

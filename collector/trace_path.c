@@ -126,12 +126,18 @@ static bool id_given(const char *name, unsigned int *ret)
 	return true;
 }
 
-void trace_give(const char *path)
+void trace_give(const char *path, uint32_t owner_uid, uint32_t owner_gid)
 {
 	unsigned int uid, gid;
 	struct stat st;
 
-	if (geteuid() != 0 || !id_given("SUDO_UID", &uid) || !id_given("SUDO_GID", &gid))
+	if (geteuid() != 0)
+		return;
+	if (!id_given("SUDO_UID", &uid) || !id_given("SUDO_GID", &gid)) {
+		uid = owner_uid;
+		gid = owner_gid;
+	}
+	if (uid == UINT32_MAX || gid == UINT32_MAX)
 		return;
 	for (size_t i = 0; i < sizeof(companions) / sizeof(*companions); i++) {
 		cleanup(freep) char *file = NULL;

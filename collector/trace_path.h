@@ -3,6 +3,7 @@
 #define COLLECTOR_TRACE_PATH_H
 
 #include <stdbool.h>
+#include <stdint.h>
 #include <sys/types.h>
 
 /* The <name> of awaitscope-<name>-<pid>.db: stem of a file, and what a command line is about. NULL:
@@ -20,7 +21,8 @@ int path_check_new(const char *path, bool force);
 int folder_check(const char *folder);
 /* With the files that SQLite keeps beside it. */
 void trace_remove(const char *path);
-/* Under sudo the files belong to the invoking user. */
-void trace_give(const char *path);
+/* Under sudo the files belong to the invoking user; else, where root records, to that one (-1: to
+ * root). */
+void trace_give(const char *path, uint32_t uid, uint32_t gid);
 
 #endif

@@ -134,6 +134,27 @@ enum sample_kind {          /* ev_sample.kind */
 	SAMPLE_NATIVE = 2,  /* it stood still on a CPU: inside a C function */
 };
 
+struct kernel_frame { /* in frames of kernel_ kinds */
+	__u64 code;  /* address of the code object */
+	__u64 instr; /* the frame's member, for layout_position() */
+};
+
+enum kernel_touches { /* ev_kernel_block.touches: what `touched` holds */
+	TOUCHES_NOTHING = 0,
+	TOUCHES_PATH = 1,  /* names on the way up to the root, innermost first, each with its NUL */
+	TOUCHES_PEER = 2,  /* struct kernel_peer */
+	TOUCHES_NAME = 3,  /* a path as the program gave it */
+	TOUCHES_CHILD = 4, /* __u32 pid, in the target's pid namespace */
+};
+
+struct kernel_peer {
+	__u16 family; /* AF_INET, AF_INET6, AF_UNIX */
+	__u16 port;   /* network order */
+	__u32 pad0;
+	unsigned char address[108]; /* 4 or 16 bytes, or sun_path */
+	__u32 pad1;
+};
+
 enum line_format {         /* ev_code.line_format: what a frame's position is */
 	LINE_DIRECT = 0,   /* the line itself */
 	LINE_LNOTAB = 1,   /* 3.8, 3.9: byte offset into co_code, co_lnotab */

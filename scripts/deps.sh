@@ -11,11 +11,11 @@ set -eu
 
 # Compilers, the build system, the libraries awaitscope is built from, Python's headers; then what runs a notebook.
 run='gcc g++ libc6-dev cmake ninja-build pkgconf libsqlite3-dev libjansson-dev libtomlplusplus-dev libjs-dygraphs
-	libelf-dev libdw-dev libzmq3-dev libssl-dev python3-dev
+	libelf-dev libdw-dev libzmq3-dev libssl-dev libbpf-dev clang bpftool python3-dev
 	python3-ipykernel python3-nbclient'
 
 # The second compiler with its sanitizers, the unit test library, the runners of live tests, and what their notebooks and commands use.
-test='clang libclang-rt-dev binutils libcmocka-dev sqlite3 git
+test='libclang-rt-dev binutils libcmocka-dev sqlite3 git
 	python3-pytest python3-aiohttp python3-uvloop python3-nest-asyncio python3-greenlet python3-requests musl-tools
 	jupyter-core jupyter-client jupyter-nbconvert debootstrap'
 case $(sed -n 's/^VERSION_CODENAME=//p' /etc/os-release 2>/dev/null) in

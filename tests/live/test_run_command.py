@@ -233,7 +233,7 @@ def test_missing_agent_is_said(awaitscope, tmp_path):
     (["app.py"], 2, "awaitscope run -- python3 app.py"),
     (["--kernel", "python3", "--", "true"], 2, "not for a command"),
     (["--cells", "--", "true"], 2, "not for a command"),
-    (["--sensor", "bpf", "--", "true"], 3, "no eBPF sensor yet"),
+    (["--sensor", "bpf", "--", "true"], 3, "awaitscope attach"),
     (["--sensor", "magic", "--", "true"], 2, "one of auto, agent, bpf"),
     (["--keep", "10m", "--", "true"], 2, "no flight recorder yet"),
     (["--stall", "soon", "--", "true"], 2, "not a duration"),

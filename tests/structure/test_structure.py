@@ -17,13 +17,15 @@ PRELOAD = BUILD / "lib/awaitscope/preload.so"
 PROGRAM = BUILD / "bin/awaitscope"
 FOLDERS = "probe", "collector", "viewer"
 SOURCES = sorted(p for folder in FOLDERS for p in (TOP / folder).rglob("*") if p.suffix in (".c", ".h", ".def"))
-HEADERS = [p for p in SOURCES if p.suffix == ".h"]
+HEADERS = [p for p in SOURCES if p.suffix == ".h" and not p.name.endswith(".bpf.h")]  # those are for the kernel's compiler
 
 # A file whose path begins so may include "project" headers whose path begins so; the longest match counts.
 MAY_INCLUDE = {
     "probe/base/": ["probe/base/"],
     "probe/preload/": ["probe/preload/", "probe/ring.h", "probe/python.h"],
     "probe/agent/": ["probe/agent/", "probe/target/", "probe/event.", "probe/ring.h", "probe/python.h", "probe/calls.def"],
+    "probe/bpf/": ["probe/bpf/", "probe/event.", "probe/syscalls.def", "probe/target/constants.h", "probe/target/layout.",
+                   "probe/target/points.h"],
     "probe/": ["probe/"],
     "collector/": ["collector/", "probe/"],
     "viewer/": ["viewer/", "probe/base/", "collector/schema.h"],

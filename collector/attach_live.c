@@ -1,0 +1,86 @@
+/* The live lines of `attach`. See attach_live.h. */
+#include "collector/attach_live.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+
+#include "collector/held.h"
+#include "probe/base/cleanup.h"
+#include "probe/base/text.h"
+#include "probe/base/units.h"
+
+#define FRAMES_SHOWN 24u
+#define FRAME_CHARS 200
+#define DURATION_BYTES 32
+
+static uint64_t clock_ns(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
+}
+
+/* "12:03:04.512  " */
+static void print_time(void)
+{
+	struct timespec t;
+	struct tm tm;
+	char text[16];
+
+	clock_gettime(CLOCK_REALTIME, &t);
+	if (!localtime_r(&t.tv_sec, &tm) || !strftime(text, sizeof(text), "%H:%M:%S", &tm))
+		return;
+	printf("%s.%03ld  ", text, t.tv_nsec / 1000000);
+}
+
+static void print_frame(const struct model_frame *frame)
+{
+	cleanup(freep) char *file = text_for_terminal(held_path(frame->file), FRAME_CHARS);
+	cleanup(freep) char *function = text_for_terminal(frame->function, FRAME_CHARS);
+
+	printf("    %s:%" PRIu32 "  %s\n", file ? file : "?", frame->line,
+		function ? function : "?");
+}
+
+static void print_stall(const struct recorder_held *held, uint64_t ns)
+{
+	struct model_frame frame[FRAMES_SHOWN];
+	size_t n = model_held_frames(&held->at, frame, FRAMES_SHOWN);
+	char duration[DURATION_BYTES], place[HELD_PLACE_BYTES];
+
+	print_time();
+	printf("the loop has been held for %s, %s\n",
+		duration_format(ns, duration, sizeof(duration)), held_place(&held->at, place));
+	for (size_t i = 0; i < n; i++)
+		print_frame(&frame[i]);
+	fflush(stdout);
+}
+
+static void print_end(uint64_t ns)
+{
+	char duration[DURATION_BYTES];
+
+	print_time();
+	printf("it goes on after %s\n", duration_format(ns, duration, sizeof(duration)));
+	fflush(stdout);
+}
+
+void attach_live(struct attach_live *live, struct recorder *recorder)
+{
+	uint64_t now_ns = clock_ns();
+	struct recorder_held held;
+	bool is_held = recorder_held(recorder, &held) != 0;
+
+	if (live->told_since_ns && (!is_held || held.since_ns != live->told_since_ns)) {
+		print_end(now_ns - live->told_since_ns);
+		live->told_since_ns = 0;
+	}
+	if (!is_held || held.since_ns == live->told_since_ns ||
+		now_ns < held.since_ns + live->stall_ns)
+		return;
+	print_stall(&held, now_ns - held.since_ns);
+	live->told_since_ns = held.since_ns;
+}

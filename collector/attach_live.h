@@ -1,0 +1,18 @@
+/*
+ * What `attach` prints while it watches, on stdout: each stall as soon as it is one, with the
+ * Python stack of that moment, and how long it lasted.
+ */
+#ifndef COLLECTOR_ATTACH_LIVE_H
+#define COLLECTOR_ATTACH_LIVE_H
+
+#include "collector/recorder.h"
+
+struct attach_live {
+	uint64_t stall_ns;
+	uint64_t told_since_ns; /* the stall told of that has not ended; 0: none */
+};
+
+/* At each turn. */
+void attach_live(struct attach_live *live, struct recorder *recorder);
+
+#endif

@@ -1,0 +1,300 @@
+/* The feed of one process seen from outside: its life, its turns, its losses. See bpf_feed.h. */
+#include "collector/bpf_feed.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "collector/bpf_process.h"
+#include "probe/base/cleanup.h"
+
+static uint64_t clock_ns(clockid_t clock)
+{
+	struct timespec t;
+
+	clock_gettime(clock, &t);
+	return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
+}
+
+static void free_value(void *value, void *ctx)
+{
+	free(value);
+}
+
+static void feed_free(struct feed *feed)
+{
+	struct bpf_feed *f = (struct bpf_feed *)feed;
+
+	if (!f)
+		return;
+	bpf_sensor_free(f->sensor);
+	outside_clear(&f->outside);
+	record_queue_free(&f->queue);
+	map_each(&f->types, free_value, NULL);
+	map_free(&f->types);
+	map_free(&f->names);
+	map_free(&f->told);
+	target_free(f->options.target);
+	if (f->options.points)
+		points_clear(f->options.points);
+	free(f->options.points);
+	free(f);
+}
+
+/* ---- turns ------------------------------------------------------------------------------ */
+
+static int hand_out(struct bpf_feed *f)
+{
+	int rc;
+
+	record_queue_keep(&f->queue);
+	rc = record_queue_hand_out(&f->queue, f->options.pid, UINT64_MAX, f->sink, f->ctx);
+	return rc;
+}
+
+static int take_record(void *ctx, void *record, size_t size)
+{
+	struct bpf_feed *f = ctx;
+	const struct ev_head *head = record;
+
+	if (record_check(record, size)) {
+		f->damaged++;
+		return 0;
+	}
+	f->handed++;
+	if (head->time_ns > f->last_ns)
+		f->last_ns = head->time_ns;
+	translate(f, head);
+	return hand_out(f);
+}
+
+static const char *const loss_names[LOSSES] = {
+	[LOSS_RING] = "records: the kernel's ring was full",
+	[LOSS_STEPS] = "short steps left out: the kernel's ring was more than half full",
+	[LOSS_SLOTS] = "threads beyond the limit",
+	[LOSS_TASKS] = "tasks beyond the kernel's table",
+	[LOSS_FRAMES] = "stacks that could not be read",
+};
+
+static void losses_tell(struct bpf_feed *f)
+{
+	for (unsigned int i = 0; i < LOSSES; i++) {
+		uint64_t now = bpf_sensor_loss(f->sensor, (enum kernel_loss)i);
+
+		translate_lost(f, loss_names[i], now - f->loss_told[i], f->last_ns);
+		f->loss_told[i] = now;
+	}
+	translate_lost(f, "frames whose code was gone", f->outside.gone - f->gone_told, f->last_ns);
+	f->gone_told = f->outside.gone;
+	translate_lost(f, "records with wrong bytes", f->damaged, f->last_ns);
+	f->damaged = 0;
+}
+
+static int drain(struct feed *feed, int final, record_fn sink, void *ctx)
+{
+	struct bpf_feed *f = (struct bpf_feed *)feed;
+	int rc;
+
+	f->sink = sink;
+	f->ctx = ctx;
+	f->handed = 0;
+	rc = hand_out(f); /* what was said when it began */
+	if (final)
+		bpf_sensor_unwatch(f->sensor);
+	if (!rc)
+		rc = bpf_sensor_consume(f->sensor);
+	if (rc < 0)
+		return rc;
+	if (final)
+		finish(f, clock_ns(CLOCK_MONOTONIC));
+	losses_tell(f);
+	rc = hand_out(f);
+	return rc ? rc : f->handed;
+}
+
+/* ---- busy loops ------------------------------------------------------------------------- */
+
+static size_t busy(const struct feed *feed, struct busy_loop *buf, size_t max)
+{
+	const struct bpf_feed *f = (const struct bpf_feed *)feed;
+	const struct loop_slot *slots = bpf_sensor_slots(f->sensor);
+	size_t n = 0;
+
+	for (uint32_t i = 0; i < SLOTS_MAX && n < max; i++) {
+		const volatile struct loop_slot *s = &slots[i];
+		uint64_t since_ns = s->busy_since_ns;
+		uint32_t steps = s->steps;
+
+		if (!s->tid || !since_ns)
+			continue;
+		buf[n++] = (struct busy_loop){.pid = f->options.pid,
+			.slot = i,
+			.loop = {.tid = s->tid,
+				.thread_id = s->thread_id,
+				.busy_since_ns = since_ns,
+				.gil_since_ns = s->part.syscall == PART_GIL ? s->enter_ns : 0,
+				.task = steps && steps <= SLOT_STEPS ? s->step[steps - 1].task
+								     : 0}};
+	}
+	return n;
+}
+
+/* Asked before and after each sample: between two runs of a loop its thread is not busy with it. */
+static int still_busy(const struct feed *feed, const struct busy_loop *loop)
+{
+	struct bpf_feed *f = (struct bpf_feed *)feed;
+	const volatile struct loop_slot *s = &bpf_sensor_slots(f->sensor)[loop->slot];
+
+	if (s->tid != loop->loop.tid || s->busy_since_ns != loop->loop.busy_since_ns)
+		return 0;
+	if (loops_turning(f, (const struct loop_slot *)s))
+		return 1;
+	bpf_sensor_turn_forget(f->sensor, loop->slot);
+	return 0;
+}
+
+static int waits_for_gil(const struct feed *feed, const struct busy_loop *loop)
+{
+	const struct bpf_feed *f = (const struct bpf_feed *)feed;
+	const volatile struct loop_slot *s = &bpf_sensor_slots(f->sensor)[loop->slot];
+
+	return s->tid == loop->loop.tid && s->busy_since_ns == loop->loop.busy_since_ns &&
+	       s->part.syscall == PART_GIL;
+}
+
+static int has(const struct feed *feed, uint32_t pid)
+{
+	return ((const struct bpf_feed *)feed)->options.pid == pid;
+}
+
+static unsigned int processes(const struct feed *feed)
+{
+	return 1;
+}
+
+static int poll_fd(const struct feed *feed)
+{
+	return bpf_sensor_fd(((const struct bpf_feed *)feed)->sensor);
+}
+
+struct feed *bpf_feed_base(struct bpf_feed *f)
+{
+	return &f->feed;
+}
+
+unsigned int bpf_feed_loops(const struct bpf_feed *f)
+{
+	return f->loops;
+}
+
+bool bpf_feed_execed(const struct bpf_feed *f)
+{
+	return bpf_sensor_exec_ns(f->sensor) != 0;
+}
+
+/* ---- beginning -------------------------------------------------------------------------- */
+
+static void hook_put(struct bpf_feed *f, const char *name, const char *reason, uint64_t now_ns)
+{
+	size_t name_len = strlen(name), reason_len = strlen(reason);
+	struct ev_hook *ev =
+		RECORD_NEW(&f->queue, hook, name_len + reason_len, f->options.pid, now_ns);
+
+	if (!ev)
+		return;
+	ev->placed = !reason_len;
+	ev->name_len = (uint32_t)name_len;
+	ev->reason_len = (uint32_t)reason_len;
+	record_tail_put(record_tail_put(ev + 1, name, name_len), reason, reason_len);
+}
+
+/*
+ * The ends of steps before their beginnings; without ends no step is probed at all, and without
+ * steps the creation of tasks would tell of tasks whose fate is not seen.
+ */
+static void probes_place(struct bpf_feed *f, uint64_t now_ns)
+{
+	static const enum point_kind order[] = {
+		POINT_GC_DONE, POINT_GC_START, POINT_STEP_END, POINT_TASK_NEW, POINT_STEP};
+	const struct points *points = f->options.points;
+	bool ends = false;
+
+	for (size_t i = 0; i < sizeof(order) / sizeof(*order); i++) {
+		enum point_kind kind = order[i];
+		const char *why = points->why[kind];
+		bool task = kind == POINT_TASK_NEW || kind == POINT_STEP;
+
+		if (!why && task && !ends)
+			why = "the ends of steps cannot be seen";
+		if (!why && bpf_sensor_probe(f->sensor, kind))
+			why = "the kernel refused the probe";
+		if (kind == POINT_STEP_END)
+			ends = !why;
+		hook_put(f, point_kind_name(kind), why ? why : "", now_ns);
+	}
+}
+
+static void folder_read(struct bpf_feed *f)
+{
+	char path[64];
+	ssize_t n;
+
+	snprintf(path, sizeof(path), "/proc/%" PRIu32 "/cwd", f->options.pid);
+	n = readlink(path, f->folder, sizeof(f->folder) - 1);
+	if (n > 0)
+		f->outside.folder = f->folder;
+}
+
+int bpf_feed_open(
+	const struct bpf_feed_options *options, struct bpf_feed **ret, const char **ret_why)
+{
+	static const struct feed_ops ops = {
+		.free = feed_free,
+		.drain = drain,
+		.busy = busy,
+		.still_busy = still_busy,
+		.waits_for_gil = waits_for_gil,
+		.has = has,
+		.processes = processes,
+		.fd = poll_fd,
+	};
+	struct bpf_feed *f = calloc(1, sizeof(*f));
+	struct bpf_sensor_options sensor = {.pid = options->pid,
+		.min_block_ns = options->min_block_ns,
+		.min_step_ns = options->min_step_ns,
+		.points = options->points};
+	int rc;
+
+	*ret_why = "no memory";
+	if (!f)
+		return -ENOMEM;
+	f->feed.ops = &ops;
+	f->options = *options;
+	f->memory = memory_of_process(options->pid);
+	f->minor = (uint32_t)target_minor(options->target);
+	f->outside =
+		(struct outside){.target = options->target, .queue = &f->queue, .lenient = true};
+	folder_read(f);
+	target_constants(options->target, &f->constants);
+	sensor.target = &f->constants;
+	rc = bpf_sensor_open(&sensor, take_record, f, &f->sensor, ret_why);
+	if (!rc) {
+		f->last_ns = clock_ns(CLOCK_MONOTONIC);
+		process_put(&f->queue, options->pid, (int)f->minor, options->points, f->last_ns);
+		rc = bpf_sensor_watch(f->sensor, ret_why);
+	}
+	if (rc) {
+		feed_free(&f->feed);
+		return rc;
+	}
+	loops_find(f, f->last_ns);
+	probes_place(f, f->last_ns);
+	*ret = f;
+	return 0;
+}

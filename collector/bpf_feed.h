@@ -1,0 +1,74 @@
+/*
+ * One process seen from outside as a feed of the recorder: the sensor in the kernel says what
+ * happens, the target's memory what it means. Made by `attach`. Silent.
+ */
+#ifndef COLLECTOR_BPF_FEED_H
+#define COLLECTOR_BPF_FEED_H
+
+#include <limits.h>
+
+#include "collector/bpf_sensor.h"
+#include "collector/feed.h"
+#include "collector/outside.h"
+
+struct bpf_feed;
+
+struct bpf_feed_options {
+	uint32_t pid;
+	uint64_t min_block_ns, min_step_ns;
+	struct target *target; /* the feed's from now on, also on failure */
+	struct points *points; /* the same; malloc'd */
+};
+
+/* The sensor is in place when this returns. *ret_why as in bpf_sensor.h. */
+int bpf_feed_open(
+	const struct bpf_feed_options *options, struct bpf_feed **ret, const char **ret_why);
+struct feed *bpf_feed_base(struct bpf_feed *f);
+unsigned int bpf_feed_loops(const struct bpf_feed *f); /* seen so far */
+bool bpf_feed_execed(const struct bpf_feed *f);        /* the process has become another program */
+
+/* ---- for the files behind it */
+
+#define BPF_TIDS_MAX 4096u
+
+struct bpf_feed {
+	struct feed feed; /* first */
+	struct bpf_feed_options options;
+	struct target_constants constants;
+	struct memory memory;
+	struct bpf_sensor *sensor;
+	struct outside outside;
+	struct record_queue queue;
+	struct map types; /* address -> struct known_type */
+	struct map names; /* hash of a text -> id */
+	struct map told;  /* tid -> its thread record was written */
+	uint32_t name_ids;
+	uint64_t loss_told[LOSSES];
+	uint64_t gone_told, damaged;
+	uint32_t minor;
+	unsigned int loops;
+	int handed; /* records of this turn */
+	record_fn sink;
+	void *ctx;
+	uint64_t last_ns;      /* of the newest record */
+	char folder[PATH_MAX]; /* the process's current one when it was attached to */
+};
+
+/* ---- bpf_translate.c: a record of the kernel, checked, as records of the model, in the queue */
+void translate(struct bpf_feed *f, const struct ev_head *record);
+uint32_t translate_stack(struct bpf_feed *f, const struct kernel_frame *frame, uint32_t count,
+	uint32_t cut, const struct ev_head *head);
+uint32_t translate_call(uint32_t number); /* id in syscalls.def; 0: not in it */
+void translate_lost(struct bpf_feed *f, const char *what, uint64_t count, uint64_t now_ns);
+
+/* ---- bpf_finish.c: at the end, what goes on just now, as if it ended */
+void finish(struct bpf_feed *f, uint64_t now_ns);
+
+/* ---- bpf_loops.c: which threads run loops */
+void loops_find(struct bpf_feed *f, uint64_t now_ns);
+void loops_poll(struct bpf_feed *f, const struct ev_kernel_poll *r);
+/* Whether the stack of a busy loop's thread still has its turn in it. */
+bool loops_turning(struct bpf_feed *f, const struct loop_slot *slot);
+void loops_thread(struct bpf_feed *f, uint32_t tid, uint64_t thread_id, uint64_t now_ns);
+
+#endif

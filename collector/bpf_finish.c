@@ -1,0 +1,132 @@
+/*
+ * What goes on when a recording ends: a loop that is held, the call it is in. Told as if it ended
+ * at this moment, which is what is known of it. See bpf_feed.h.
+ */
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "collector/bpf_feed.h"
+#include "probe/bpf/call_kind.h"
+
+#define PATH_BYTES 64
+#define TARGET_BYTES 256
+
+/* A copy of a slot whose partition is charged up to now. */
+static struct loop_slot slot_now(const struct loop_slot *slot, uint64_t now_ns)
+{
+	struct loop_slot s = *slot;
+
+	if (s.part.out_ns)
+		part_in(&s.part, now_ns);
+	else
+		part_charge(&s.part, now_ns);
+	return s;
+}
+
+static uint64_t turn_sum(const struct loop_slot *s, enum part_class class)
+{
+	return s->part.sum_ns[class] - s->begin_sum_ns[class];
+}
+
+static void iteration_put(struct bpf_feed *f, const struct loop_slot *s, uint64_t now_ns)
+{
+	struct ev_causes *c = RECORD_NEW(&f->queue, causes, 0, s->tid, now_ns);
+	struct ev_iteration *ev;
+
+	if (c) {
+		c->loop = s->loop;
+		c->user_ns = turn_sum(s, PART_USER);
+		c->kernel_ns = turn_sum(s, PART_KERNEL);
+		c->gc_ns = turn_sum(s, PART_GC);
+		c->gil_ns = turn_sum(s, PART_GIL);
+		c->runq_ns = turn_sum(s, PART_RUNQ);
+		c->sleep_ns = turn_sum(s, PART_SLEEP);
+		c->network_ns = turn_sum(s, PART_NETWORK);
+		c->file_ns = turn_sum(s, PART_FILE);
+		c->subprocess_ns = turn_sum(s, PART_SUBPROCESS);
+		c->lock_ns = turn_sum(s, PART_LOCK);
+		c->fault_ns = turn_sum(s, PART_FAULT);
+		c->other_ns = turn_sum(s, PART_OTHER);
+		c->unknown_ns = turn_sum(s, PART_UNKNOWN);
+		c->discrepancy_ns = s->part.discrepancy_ns;
+	}
+	ev = RECORD_NEW(&f->queue, iteration, 0, s->tid, now_ns);
+	if (!ev)
+		return;
+	ev->loop = s->loop;
+	ev->begin_ns = s->begin_ns;
+	ev->select_ns = s->select_ns;
+	ev->cpu_ns =
+		(int64_t)(turn_sum(s, PART_USER) + turn_sum(s, PART_KERNEL) + turn_sum(s, PART_GC));
+	ev->runq_ns = (int64_t)turn_sum(s, PART_RUNQ);
+	ev->gil_ns = turn_sum(s, PART_GIL);
+	ev->ready = (int32_t)s->ready;
+}
+
+/* What its descriptor stands for, or nothing. */
+static size_t fd_text(const struct bpf_feed *f, const struct loop_slot *s, char buf[TARGET_BYTES])
+{
+	struct call_kind kind = call_kind_of(s->syscall);
+	char path[PATH_BYTES];
+	ssize_t n;
+
+	if (kind.fd_at < 0)
+		return 0;
+	snprintf(path, sizeof(path), "/proc/%" PRIu32 "/fd/%d", f->options.pid,
+		(int)s->argument[kind.fd_at]);
+	n = readlink(path, buf, TARGET_BYTES);
+	return n > 0 ? (size_t)n : 0;
+}
+
+/* The system call in flight, if it has waited for long. */
+static void block_put(struct bpf_feed *f, const struct loop_slot *s, uint64_t now_ns)
+{
+	struct call_kind kind = call_kind_of(s->syscall);
+	uint32_t class = s->part.syscall, stack_id = 0;
+	uint64_t waited_ns = part_sum(&s->part, class) - s->enter_off_ns, thread;
+	struct target_stack stack;
+	char text[TARGET_BYTES];
+	struct ev_block *ev;
+	size_t text_len;
+
+	if (class == PART_GIL || class == PART_SELECT || class == PART_USER ||
+		waited_ns < f->options.min_block_ns)
+		return;
+	if (target_thread_find(f->options.target, s->thread_id, &thread) ||
+		target_stack_read(f->options.target, thread, &stack) ||
+		outside_stack(&f->outside, stack.frame, stack.count, stack.cut, s->tid, now_ns,
+			now_ns, &stack_id))
+		stack_id = 0;
+	text_len = fd_text(f, s, text);
+	ev = RECORD_NEW(&f->queue, block, text_len, s->tid, now_ns);
+	if (!ev)
+		return;
+	ev->begin_ns = s->enter_ns;
+	ev->runq_ns = s->part.sum_ns[PART_RUNQ] - s->enter_runq_ns;
+	ev->cpu_ns = now_ns - s->enter_ns - waited_ns - ev->runq_ns;
+	ev->loop = s->loop;
+	ev->task = s->steps && s->steps <= SLOT_STEPS ? s->step[s->steps - 1].task : 0;
+	ev->call = translate_call(s->syscall);
+	ev->stack = stack_id;
+	ev->fd = kind.fd_at < 0 ? -1 : (int32_t)s->argument[kind.fd_at];
+	ev->target_len = (uint32_t)text_len;
+	record_tail_put(ev + 1, text, text_len);
+}
+
+void finish(struct bpf_feed *f, uint64_t now_ns)
+{
+	const struct loop_slot *slots = bpf_sensor_slots(f->sensor);
+
+	for (uint32_t i = 0; i < SLOTS_MAX; i++) {
+		struct loop_slot s;
+
+		if (!slots[i].tid || !slots[i].begin_ns || !slots[i].busy_since_ns)
+			continue;
+		s = slot_now(&slots[i], now_ns);
+		if (s.syscall != NO_SYSCALL)
+			block_put(f, &s, now_ns);
+		iteration_put(f, &s, now_ns);
+	}
+}

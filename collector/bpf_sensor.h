@@ -1,0 +1,66 @@
+/*
+ * The program in the kernel (probe/bpf) from this side: loaded for one process, attached, its slots
+ * and counters read. Everything of it is gone when this process is, however it ends. Silent.
+ */
+#ifndef COLLECTOR_BPF_SENSOR_H
+#define COLLECTOR_BPF_SENSOR_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "probe/bpf/slot.h"
+
+struct bpf_sensor;
+
+struct bpf_sensor_options {
+	uint32_t pid;
+	uint64_t min_block_ns, min_step_ns;
+	const struct target_constants *target;
+	const struct points *points;
+};
+
+struct bpf_thread {
+	uint64_t tid, thread_id; /* pthread_self() */
+};
+
+typedef int (*bpf_record_fn)(void *ctx, void *record, size_t size);
+
+/*
+ * Load it. fn takes its records, in bpf_sensor_consume(). Where it fails *ret_why is a clause: what
+ * could not be done. -EPERM: not privileged. The caller owns *ret: bpf_sensor_free().
+ */
+int bpf_sensor_open(const struct bpf_sensor_options *options, bpf_record_fn fn, void *ctx,
+	struct bpf_sensor **ret, const char **ret_why);
+void bpf_sensor_free(struct bpf_sensor *s); /* detaches; accepts NULL */
+/* System calls and scheduling from now on. */
+int bpf_sensor_watch(struct bpf_sensor *s, const char **ret_why);
+/* No more of them; slots stand still. What probes there are stays until the end. */
+void bpf_sensor_unwatch(struct bpf_sensor *s);
+/*
+ * The probes of one kind, from now on. -ENOENT: the points have none; else what the first refused
+ * one said, and none of the kind is in place.
+ */
+int bpf_sensor_probe(struct bpf_sensor *s, enum point_kind kind);
+/* Threads of the process; at most max. Returns how many, or -errno. */
+int bpf_sensor_threads(struct bpf_sensor *s, struct bpf_thread *ret, size_t max);
+
+/* A zeroed slot that nobody uses yet, and then: whom it belongs to from now on. NULL: none is free.
+ */
+struct loop_slot *bpf_sensor_slot(struct bpf_sensor *s, uint32_t *ret_index);
+int bpf_sensor_slot_publish(struct bpf_sensor *s, uint32_t index);
+const struct loop_slot *bpf_sensor_slots(const struct bpf_sensor *s); /* SLOTS_MAX of them */
+void bpf_sensor_turn_forget(struct bpf_sensor *s, uint32_t index);    /* it does not run its loop */
+uint64_t bpf_sensor_loop_id(struct bpf_sensor *s);
+/* That this thread's poll of this descriptor is its loop's; which code is BaseEventLoop._run_once.
+ */
+int bpf_sensor_approve(struct bpf_sensor *s, uint32_t tid, int32_t epfd);
+void bpf_sensor_run_once(struct bpf_sensor *s, uint64_t code);
+uint64_t bpf_sensor_run_once_code(const struct bpf_sensor *s);
+
+int bpf_sensor_fd(const struct bpf_sensor *s); /* readable when it wants to be consumed at once */
+int bpf_sensor_consume(struct bpf_sensor *s);  /* how many, or what fn returned */
+uint64_t bpf_sensor_loss(const struct bpf_sensor *s, enum kernel_loss what);
+uint64_t bpf_sensor_exec_ns(const struct bpf_sensor *s); /* it became another program then; 0 */
+
+#endif

@@ -1,0 +1,417 @@
+/*
+ * Records of the kernel as records of the model: code addresses become codes and stacks, types
+ * names, descriptors what they stand for. What cannot be looked up any more is left out. See
+ * bpf_feed.h.
+ */
+#include <arpa/inet.h>
+#include <asm/unistd.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "collector/bpf_feed.h"
+#include "probe/base/cleanup.h"
+#include "probe/target/unicode.h"
+
+#define TYPES_MAX 4096u
+#define TYPE_NAME_BYTES 80u
+#define TARGET_BYTES 512u
+#define UTF8_PER_CHAR 6u
+#define ERA_NS 1000000000ull /* texts of codes and types are believed for so long */
+
+struct known_type {
+	uint32_t id;
+	uint64_t era;
+};
+
+/* ---- names and stacks -------------------------------------------------------------------- */
+
+static uint64_t era_of(const struct ev_head *head)
+{
+	return head->time_ns / ERA_NS;
+}
+
+static uint64_t hash_text(const char *text)
+{
+	uint64_t h = 0xcbf29ce484222325ull; /* FNV-1a */
+
+	for (; *text; text++)
+		h = (h ^ (unsigned char)*text) * 0x100000001b3ull;
+	return h;
+}
+
+/* The id of a name, announced before; 0: no room. */
+static uint32_t name_id(struct bpf_feed *f, const char *text, const struct ev_head *head)
+{
+	uint64_t hash = hash_text(text);
+	void *known = map_get(&f->names, hash);
+	struct ev_name *ev;
+
+	if (known)
+		return (uint32_t)(uintptr_t)known;
+	ev = RECORD_NEW(&f->queue, name, strlen(text), head->tid, head->time_ns);
+	if (!ev)
+		return 0;
+	ev->id = ++f->name_ids;
+	ev->text_len = (uint32_t)strlen(text);
+	record_tail_put(ev + 1, text, ev->text_len);
+	return map_put(&f->names, hash, (void *)(uintptr_t)ev->id) ? 0 : ev->id;
+}
+
+static bool type_read(const struct bpf_feed *f, uint64_t type, char name[TYPE_NAME_BYTES])
+{
+	uint64_t at;
+
+	if (memory_read_pointer(&f->memory, type + f->constants.layout.type_name, &at))
+		return false;
+	/* a name near the end of its page is read up to there */
+	for (size_t n = TYPE_NAME_BYTES - 1; n >= 8; n /= 2) {
+		if (memory_read(&f->memory, at, name, n))
+			continue;
+		name[n] = '\0';
+		return *name != '\0';
+	}
+	return false;
+}
+
+/* The id of a type's name; 0: none, or not to be had. */
+static uint32_t type_id(struct bpf_feed *f, uint64_t type, const struct ev_head *head)
+{
+	struct known_type *known = type ? map_get(&f->types, type) : NULL;
+	char name[TYPE_NAME_BYTES];
+
+	if (!type || (known && known->era == era_of(head)))
+		return known ? known->id : 0;
+	if (!known) {
+		if (f->types.count >= TYPES_MAX)
+			return 0;
+		known = calloc(1, sizeof(*known));
+		if (!known || map_put(&f->types, type, known)) {
+			free(known);
+			return 0;
+		}
+	}
+	known->id = type_read(f, type, name) ? name_id(f, name, head) : 0;
+	known->era = era_of(head);
+	return known->id;
+}
+
+uint32_t translate_stack(struct bpf_feed *f, const struct kernel_frame *frame, uint32_t count,
+	uint32_t cut, const struct ev_head *head)
+{
+	struct target_frame frames[TARGET_FRAMES_MAX];
+	uint32_t n = count < TARGET_FRAMES_MAX ? count : TARGET_FRAMES_MAX, id = 0;
+
+	for (uint32_t i = 0; i < n; i++)
+		frames[i] = (struct target_frame){.code = frame[i].code,
+			.position = layout_position(
+				&f->constants.layout, frame[i].code, frame[i].instr)};
+	if (!n || outside_stack(&f->outside, frames, n, cut + count - n, head->tid, head->time_ns,
+			  era_of(head), &id))
+		return 0;
+	return id;
+}
+
+static uint32_t stack_of(
+	struct bpf_feed *f, const struct ev_head *head, unsigned int tail, uint32_t cut)
+{
+	size_t size;
+	const struct kernel_frame *frame = record_tail(head, tail, &size);
+
+	return translate_stack(f, frame, (uint32_t)(size / sizeof(*frame)), cut, head);
+}
+
+/* Characters as they lie in memory, as UTF-8. */
+static size_t text_of(uint32_t state, const void *data, size_t size, char *buf, size_t buf_size)
+{
+	unsigned int width = unicode_width(state);
+
+	return width ? unicode_utf8(data, width, size / width, buf, buf_size) : 0;
+}
+
+void translate_lost(struct bpf_feed *f, const char *what, uint64_t count, uint64_t now_ns)
+{
+	struct ev_lost *ev;
+
+	if (!count)
+		return;
+	ev = RECORD_NEW(&f->queue, lost, strlen(what), f->options.pid, now_ns);
+	if (!ev)
+		return;
+	ev->count = count;
+	ev->what_len = (uint32_t)strlen(what);
+	record_tail_put(ev + 1, what, ev->what_len);
+}
+
+/* ---- blocking calls ---------------------------------------------------------------------- */
+
+uint32_t translate_call(uint32_t number)
+{
+	switch (number) {
+#define SYSCALL(name, id, class, fd, touches)                                                      \
+	case __NR_##name:                                                                          \
+		return id;
+#include "probe/syscalls.def"
+#undef SYSCALL
+	default:
+		return 0;
+	}
+}
+
+/* "/a/b/c" of "c\0b\0a\0"; of what is in no file system, its name: "pipe:", "socket:". */
+static void path_text(const char *names, size_t size, char *buf)
+{
+	size_t begin = size, at = 0;
+
+	if (size && !memchr(names, '/', size) && strchr(names, ':')) {
+		snprintf(buf, TARGET_BYTES, "%.*s", (int)size, names);
+		return;
+	}
+	while (begin) {
+		size_t end = begin - 1; /* of this name: its NUL */
+
+		for (begin = end; begin && names[begin - 1]; begin--)
+			;
+		if (at + (end - begin) + 2 > TARGET_BYTES)
+			break;
+		buf[at++] = '/';
+		memcpy(buf + at, names + begin, end - begin);
+		at += end - begin;
+	}
+	buf[at] = '\0';
+}
+
+static void peer_text(const struct kernel_peer *peer, char *buf)
+{
+	char host[INET6_ADDRSTRLEN];
+
+	if (peer->family == AF_INET && inet_ntop(AF_INET, peer->address, host, sizeof(host)))
+		snprintf(buf, TARGET_BYTES, "%s:%u", host, ntohs(peer->port));
+	else if (peer->family == AF_INET6 && inet_ntop(AF_INET6, peer->address, host, sizeof(host)))
+		snprintf(buf, TARGET_BYTES, "[%s]:%u", host, ntohs(peer->port));
+	else if (peer->family == AF_UNIX)
+		snprintf(buf, TARGET_BYTES, "%.*s", (int)sizeof(peer->address) - 1,
+			peer->address[0] ? (const char *)peer->address : "unix");
+	else
+		snprintf(buf, TARGET_BYTES, "socket:");
+}
+
+/* A child's command line, while it is there. */
+static void child_text(uint32_t pid, char *buf)
+{
+	char path[64];
+	cleanup(closep) int fd = -1;
+	ssize_t n;
+
+	snprintf(path, sizeof(path), "/proc/%" PRIu32 "/cmdline", pid);
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	n = fd < 0 ? 0 : read(fd, buf, TARGET_BYTES - 1);
+	if (n <= 0) {
+		snprintf(buf, TARGET_BYTES, "pid %" PRIu32, pid);
+		return;
+	}
+	buf[n] = '\0';
+	for (ssize_t i = 0; i < n - 1; i++)
+		if (!buf[i])
+			buf[i] = ' ';
+}
+
+static void touched_text(const struct ev_kernel_block *r, char buf[TARGET_BYTES])
+{
+	size_t size;
+	const char *bytes = record_tail(&r->head, 1, &size);
+	struct kernel_peer peer;
+	uint32_t pid;
+
+	buf[0] = '\0';
+	if (r->touches == TOUCHES_PATH && size && !bytes[size - 1]) {
+		path_text(bytes, size, buf);
+	} else if (r->touches == TOUCHES_NAME) {
+		snprintf(buf, TARGET_BYTES, "%.*s", (int)size, bytes);
+	} else if (r->touches == TOUCHES_PEER && size == sizeof(peer)) {
+		memcpy(&peer, bytes, sizeof(peer));
+		peer_text(&peer, buf);
+	} else if (r->touches == TOUCHES_CHILD && size == sizeof(pid)) {
+		memcpy(&pid, bytes, sizeof(pid));
+		child_text(pid, buf);
+	}
+}
+
+static void block(struct bpf_feed *f, const struct ev_kernel_block *r)
+{
+	uint32_t stack = stack_of(f, &r->head, 0, r->cut);
+	char target[TARGET_BYTES];
+	struct ev_block *ev;
+
+	touched_text(r, target);
+	ev = RECORD_NEW(&f->queue, block, strlen(target), r->head.tid, r->head.time_ns);
+	if (!ev)
+		return;
+	ev->begin_ns = r->begin_ns;
+	ev->cpu_ns = r->cpu_ns;
+	ev->runq_ns = r->runq_ns;
+	ev->loop = r->loop;
+	ev->task = r->task;
+	ev->call = translate_call(r->number);
+	ev->stack = stack;
+	ev->fd = r->fd;
+	ev->result = (int32_t)r->result;
+	ev->target_len = (uint32_t)strlen(target);
+	record_tail_put(ev + 1, target, ev->target_len);
+}
+
+/* ---- tasks ------------------------------------------------------------------------------- */
+
+static void task_new(struct bpf_feed *f, const struct ev_kernel_task_new *r)
+{
+	char coro[TARGET_BYTES], type[TYPE_NAME_BYTES];
+	uint32_t stack = stack_of(f, &r->head, 0, r->cut), code = 0;
+	size_t size, coro_len;
+	const void *name = record_tail(&r->head, 1, &size);
+	struct ev_task_new *ev;
+
+	coro_len = text_of(r->str_state, name, size, coro, sizeof(coro));
+	if (!coro_len && r->type && type_read(f, r->type, type)) {
+		coro_len = strlen(type);
+		memcpy(coro, type, coro_len);
+	}
+	if (r->code && outside_code(&f->outside, r->code, r->head.tid, r->head.time_ns,
+			       era_of(&r->head), &code))
+		code = 0;
+	ev = RECORD_NEW(&f->queue, task_new, coro_len, r->head.tid, r->head.time_ns);
+	if (!ev)
+		return;
+	ev->task = r->task;
+	ev->parent = r->parent;
+	ev->loop = r->loop;
+	ev->stack = stack;
+	ev->code = code;
+	ev->coro_len = (uint32_t)coro_len;
+	record_tail_put(ev + 1, coro, coro_len);
+}
+
+static void task_name(struct bpf_feed *f, const struct ev_kernel_task_name *r)
+{
+	char name[TARGET_BYTES];
+	size_t size, len;
+	const void *data = record_tail(&r->head, 0, &size);
+	struct ev_task_name *ev;
+
+	if (r->str_state)
+		len = text_of(r->str_state, data, size, name, sizeof(name));
+	else
+		len = (size_t)snprintf(name, sizeof(name), "Task-%" PRIu64, (uint64_t)r->number);
+	ev = RECORD_NEW(&f->queue, task_name, len, r->head.tid, r->head.time_ns);
+	if (!ev)
+		return;
+	ev->task = r->task;
+	ev->name_len = (uint32_t)len;
+	record_tail_put(ev + 1, name, len);
+}
+
+static void step(struct bpf_feed *f, const struct ev_kernel_step *r)
+{
+	uint32_t type = type_id(f, r->type, &r->head);
+	struct ev_step *ev = RECORD_NEW(&f->queue, step, 0, r->head.tid, r->head.time_ns);
+
+	if (!ev)
+		return;
+	ev->task = r->task;
+	ev->begin_ns = r->begin_ns;
+	ev->waits_on = r->waits_on;
+	ev->state = r->state;
+	if (r->waits_on)
+		ev->await_type = type;
+	else
+		ev->exception = type;
+}
+
+/* Only a task's own end says who ended the wait: who set another future was not seen. */
+static uint32_t how_of(const struct bpf_feed *f, const struct ev_kernel_wakeup *r, bool is_task)
+{
+	if (r->state == TASK_CANCELLED)
+		return WAKE_CANCEL;
+	if (is_task)
+		return WAKE_TASK_DONE;
+	return r->state == TASK_FAILED ? WAKE_EXCEPTION : WAKE_UNSEEN;
+}
+
+static void wakeup(struct bpf_feed *f, const struct ev_kernel_wakeup *r)
+{
+	uint32_t stack = stack_of(f, &r->head, 0, r->cut), type = type_id(f, r->type, &r->head);
+	char name[TYPE_NAME_BYTES];
+	bool is_task = r->type && type_read(f, r->type, name) && strstr(name, "Task");
+	struct ev_await_chain *chain;
+	struct ev_wakeup *ev;
+
+	chain = stack ? RECORD_NEW(&f->queue, await_chain, 0, r->head.tid, r->head.time_ns) : NULL;
+	if (chain) {
+		chain->task = r->task;
+		chain->future = r->future;
+		chain->stack = stack;
+		chain->type = type;
+	}
+	ev = RECORD_NEW(&f->queue, wakeup, 0, r->head.tid, r->head.time_ns);
+	if (!ev)
+		return;
+	ev->task = r->task;
+	ev->future = r->future;
+	ev->how = how_of(f, r, is_task);
+	ev->by = is_task ? r->future : 0;
+}
+
+/* ---- all --------------------------------------------------------------------------------- */
+
+static void pass(struct bpf_feed *f, const struct ev_head *record)
+{
+	size_t size = (size_t)record->size_words * 8;
+	void *copy =
+		record_queue_new(&f->queue, record->kind, size, 0, record->tid, record->time_ns);
+
+	if (copy)
+		memcpy(copy, record, size);
+}
+
+/* Its selector was closed, so it does not run any more either. */
+static void closed(struct bpf_feed *f, const struct ev_loop_close *r)
+{
+	struct ev_loop_stop *ev = RECORD_NEW(&f->queue, loop_stop, 0, r->head.tid, r->head.time_ns);
+
+	if (ev)
+		ev->loop = r->loop;
+	pass(f, &r->head);
+}
+
+void translate(struct bpf_feed *f, const struct ev_head *record)
+{
+	switch (record->kind) {
+	case EV_kernel_block:
+		block(f, (const struct ev_kernel_block *)record);
+		break;
+	case EV_kernel_task_new:
+		task_new(f, (const struct ev_kernel_task_new *)record);
+		break;
+	case EV_kernel_task_name:
+		task_name(f, (const struct ev_kernel_task_name *)record);
+		break;
+	case EV_kernel_step:
+		step(f, (const struct ev_kernel_step *)record);
+		break;
+	case EV_kernel_wakeup:
+		wakeup(f, (const struct ev_kernel_wakeup *)record);
+		break;
+	case EV_kernel_poll:
+		loops_poll(f, (const struct ev_kernel_poll *)record);
+		break;
+	case EV_loop_close:
+		closed(f, (const struct ev_loop_close *)record);
+		break;
+	default:
+		pass(f, record);
+	}
+}

@@ -1,0 +1,36 @@
+/*
+ * Codes and stacks of a process that is read from outside: turned into records, each announced
+ * once. Must not believe what it reads. Silent.
+ */
+#ifndef COLLECTOR_OUTSIDE_H
+#define COLLECTOR_OUTSIDE_H
+
+#include "collector/map.h"
+#include "collector/record_queue.h"
+#include "probe/target/target.h"
+
+struct outside {
+	struct target *target;      /* the caller's */
+	struct record_queue *queue; /* the caller's: where announcements go */
+	uint32_t id_base;           /* of ids; EV_ID_OUTSIDE beside an agent's */
+	struct map codes, stacks;
+	uint32_t code_ids, stack_ids;
+	const char *folder; /* of the process: where relative file names lead; the caller's, NULL:
+			       unknown */
+	bool lenient;       /* frames whose code cannot be read are left out, and counted in gone */
+	uint64_t gone;
+};
+
+void outside_clear(struct outside *o);
+/*
+ * The id of this stack. era: texts of codes are compared again whenever it changes, of cells' codes
+ * at each use: CPython gives the memory of one cell's code to the next one's. -EFAULT, -EPROTO:
+ * what was read cannot be; -ENOBUFS: no room.
+ */
+int outside_stack(struct outside *o, const struct target_frame *frame, uint32_t count, uint32_t cut,
+	uint32_t tid, uint64_t now_ns, uint64_t era, uint32_t *ret_id);
+/* The id of the code object at this address; the same results. */
+int outside_code(struct outside *o, uint64_t address, uint32_t tid, uint64_t now_ns, uint64_t era,
+	uint32_t *ret_id);
+
+#endif

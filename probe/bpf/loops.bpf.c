@@ -1,0 +1,251 @@
+/*
+ * The sensor in the kernel: what the loop threads of one process do, from system calls, switches
+ * and probes on its interpreter. Loaded by the recorder. Writes records (probe/event.def) and slots
+ * (slot.h). Never changes anything in the target.
+ */
+#include "probe/bpf/steps.bpf.h"
+
+char LICENSE[] SEC("license") = "GPL"; /* most helpers are for GPL programs only */
+
+/* ---- system calls */
+
+static __always_inline int call_enter(
+	struct loop_slot *s, __u32 index, struct pt_regs *regs, __u32 number)
+{
+	struct part_account account = account_now();
+	__u64 now_ns = bpf_ktime_get_ns();
+	__u32 class;
+
+	s->argument[0] = regs->di;
+	s->argument[1] = regs->si;
+	s->argument[2] = regs->dx;
+	s->syscall = number;
+	s->enter_ns = now_ns;
+	if (call_is_poll(number) && poll_enter(s, index, (__s32)regs->di, now_ns, regs->sp)) {
+		part_enter(&s->part, now_ns, PART_SELECT, &account);
+		turn_end(s, now_ns);
+		s->poll_ns = now_ns;
+		return 0;
+	}
+	if (number == __NR_close)
+		loop_drop(s, (__s32)regs->di, now_ns);
+	class = call_class(number, s->argument, config.target.gil_begin, config.target.gil_end);
+	part_enter(&s->part, now_ns, class, &account);
+	s->enter_off_ns = part_sum(&s->part, class);
+	s->enter_runq_ns = s->part.sum_ns[PART_RUNQ];
+	return 0;
+}
+
+SEC("tp_btf/sys_enter")
+int BPF_PROG(on_sys_enter, struct pt_regs *regs, long number)
+{
+	struct loop_slot *s;
+	__u32 index, tid;
+
+	if (!ours())
+		return 0;
+	tid = tid_now();
+	s = slot_get(tid, &index);
+	if (!s) {
+		/* a thread gets its slot when it polls for the first time */
+		if (!call_is_poll((__u32)number) || !slot_make(tid))
+			return 0;
+		s = slot_get(tid, &index);
+		if (!s)
+			return 0;
+	}
+	return call_enter(s, index, regs, (__u32)number);
+}
+
+SEC("tp_btf/sys_exit")
+int BPF_PROG(on_sys_exit, struct pt_regs *regs, long result)
+{
+	struct part_account account;
+	struct loop_slot *s;
+	__u64 now_ns, blocked_ns;
+	__u32 index, class;
+
+	if (!ours())
+		return 0;
+	s = slot_get(tid_now(), &index);
+	if (!s || s->syscall == NO_SYSCALL)
+		return 0;
+	account = account_now();
+	now_ns = bpf_ktime_get_ns();
+	class = s->part.syscall;
+	part_exit(&s->part, now_ns, &account);
+	if (s->poll_ns) {
+		turn_begin(s, now_ns, result);
+	} else if (class != PART_GIL && class != PART_USER) {
+		blocked_ns = part_sum(&s->part, class) - s->enter_off_ns;
+		if (blocked_ns >= config.min_block_ns)
+			block_put(s, index, now_ns, blocked_ns, result);
+	}
+	s->syscall = NO_SYSCALL;
+	return 0;
+}
+
+/* ---- scheduling */
+
+SEC("tp_btf/sched_switch")
+int BPF_PROG(on_switch, bool preempted, struct task_struct *from, struct task_struct *to,
+	unsigned int state)
+{
+	struct part_account account;
+	struct loop_slot *s;
+	__u64 now_ns;
+	__u32 index;
+
+	if (from->tgid != config.tgid && to->tgid != config.tgid)
+		return 0;
+	now_ns = bpf_ktime_get_ns();
+	if (from->tgid == config.tgid) {
+		s = slot_get(from->pid, &index);
+		account = account_of(from);
+		if (s)
+			part_out(&s->part, now_ns, preempted || !state, &account);
+	}
+	if (to->tgid == config.tgid) {
+		s = slot_get(to->pid, &index);
+		if (s)
+			part_in(&s->part, now_ns);
+	}
+	return 0;
+}
+
+SEC("tp_btf/sched_waking")
+int BPF_PROG(on_waking, struct task_struct *task)
+{
+	struct loop_slot *s;
+	__u32 index;
+
+	if (task->tgid != config.tgid)
+		return 0;
+	s = slot_get(task->pid, &index);
+	if (s)
+		part_wake(&s->part, bpf_ktime_get_ns());
+	return 0;
+}
+
+SEC("tp_btf/sched_process_exit")
+int BPF_PROG(on_thread_exit, struct task_struct *task)
+{
+	if (task->tgid == config.tgid)
+		slot_drop(task->pid);
+	return 0;
+}
+
+SEC("tp_btf/sched_process_exec")
+int BPF_PROG(on_exec, struct task_struct *task)
+{
+	if (task->tgid != config.tgid)
+		return 0;
+	slot_drop(task->pid);
+	exec_ns = bpf_ktime_get_ns();
+	return 0;
+}
+
+/* ---- tasks */
+
+SEC("uprobe")
+int on_step(struct pt_regs *regs)
+{
+	__u64 task = argument_get(regs, &config.step[0]), sp = regs->sp,
+	      now_ns = bpf_ktime_get_ns();
+	__u32 index, tid = tid_now();
+	struct loop_slot *s = slot_get(tid, &index);
+
+	if (!s) {
+		slot_make(tid);
+		s = slot_get(tid, &index);
+	}
+	return s && task ? step_begin(s, index, task, sp, now_ns) : 0;
+}
+
+SEC("uprobe")
+int on_step_end(struct pt_regs *regs)
+{
+	__u32 index;
+	struct loop_slot *s = slot_get(tid_now(), &index);
+
+	return s ? step_end(s, bpf_ktime_get_ns()) : 0;
+}
+
+SEC("uprobe")
+int on_task_new(struct pt_regs *regs)
+{
+	__u64 task = argument_get(regs, &config.task_new[0]), now_ns = bpf_ktime_get_ns();
+	__u64 arguments = argument_get(regs, &config.task_new[1]);
+	__u32 index, tid = tid_now();
+	struct loop_slot *s = slot_get(tid, &index);
+
+	if (!s) {
+		slot_make(tid);
+		s = slot_get(tid, &index);
+	}
+	return s ? task_born(s, index, task, arguments, now_ns) : 0;
+}
+
+/* ---- collections */
+
+SEC("uprobe")
+int on_gc_start(struct pt_regs *regs)
+{
+	struct part_account account = account_now();
+	__u64 now_ns = bpf_ktime_get_ns();
+	__u32 index;
+	struct loop_slot *s = slot_get(tid_now(), &index);
+
+	if (!s)
+		return 0;
+	part_collect(&s->part, now_ns, 1, &account);
+	s->gc_ns = now_ns;
+	s->gc_sum_ns = s->part.sum_ns[PART_GC];
+	s->gc_generation = (__u32)argument_get(regs, &config.gc_start[0]);
+	return 0;
+}
+
+SEC("uprobe")
+int on_gc_done(struct pt_regs *regs)
+{
+	struct part_account account = account_now();
+	__u64 now_ns = bpf_ktime_get_ns(), begin_ns;
+	struct ev_gc *ev;
+	__u32 index;
+	struct loop_slot *s = slot_get(tid_now(), &index);
+
+	if (!s || !s->gc_ns)
+		return 0;
+	part_collect(&s->part, now_ns, 0, &account);
+	begin_ns = s->gc_ns;
+	s->gc_ns = 0;
+	if (!s->loop)
+		return 0;
+	ev = RECORD_RESERVE(gc);
+	if (!ev)
+		return 0;
+	*ev = (struct ev_gc){.head = HEAD(gc, now_ns),
+		.begin_ns = begin_ns,
+		.cpu_ns = s->part.sum_ns[PART_GC] - s->gc_sum_ns,
+		.generation = s->gc_generation,
+		.collected = (__u32)argument_get(regs, &config.gc_done[0])};
+	RECORD_SUBMIT(ev);
+	return 0;
+}
+
+/* ---- the threads there are */
+
+/* One { tid, pthread_self() } of each thread of the process, as the recorder reads it once. */
+SEC("iter/task")
+int each_thread(struct bpf_iter__task *ctx)
+{
+	struct task_struct *task = ctx->task;
+	__u64 pair[2];
+
+	if (!task || task->tgid != config.tgid)
+		return 0;
+	pair[0] = task->pid;
+	pair[1] = task->thread.fsbase;
+	bpf_seq_write(ctx->meta->seq, pair, sizeof(pair));
+	return 0;
+}

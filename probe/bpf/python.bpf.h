@@ -1,0 +1,159 @@
+/* Reading the interpreter of the thread in hand: thread states, frames, strings. Every read may
+ * fail. */
+#ifndef PROBE_BPF_PYTHON_H
+#define PROBE_BPF_PYTHON_H
+
+#include "probe/bpf/state.bpf.h"
+
+#define THREADS_SCANNED 4096u
+#define LAY (config.target.layout)
+
+static __always_inline __u64 read_u64(__u64 address)
+{
+	__u64 value = 0;
+
+	bpf_probe_read_user(&value, sizeof(value), (void *)address);
+	return value;
+}
+
+struct thread_scan {
+	__u64 thread, thread_id, found;
+};
+
+static long thread_scan_one(__u32 i, struct thread_scan *scan)
+{
+	if (!scan->thread)
+		return 1;
+	if (read_u64(scan->thread + LAY.thread_thread_id) == scan->thread_id) {
+		scan->found = scan->thread;
+		return 1;
+	}
+	scan->thread = read_u64(scan->thread + LAY.thread_next);
+	return 0;
+}
+
+/* The thread's state in the newest interpreter, GIL held or not; 0: it has none there. */
+__noinline __u64 thread_scan(__u64 thread_id)
+{
+	__u64 interp = read_u64(config.target.runtime + LAY.runtime_interpreters_head);
+	struct thread_scan scan = {.thread_id = thread_id};
+
+	if (!interp || !thread_id)
+		return 0;
+	scan.thread = read_u64(interp + LAY.interp_threads_head);
+	bpf_loop(THREADS_SCANNED, thread_scan_one, &scan, 0);
+	return scan.found;
+}
+
+/* The state of the slot's thread, proven anew at each use. */
+static __always_inline __u64 thread_of(struct loop_slot *s)
+{
+	if (!s->thread || read_u64(s->thread + LAY.thread_thread_id) != s->thread_id)
+		s->thread = thread_scan(s->thread_id);
+	return s->thread;
+}
+
+struct walk {
+	struct scratch *to;
+};
+
+static long walk_one(__u32 i, struct walk *w)
+{
+	struct scratch *to = w->to;
+	__u64 frame = to->frame, code, instr;
+	struct kernel_frame *at;
+	__u32 place;
+	__u8 owner = 0;
+
+	if (!frame)
+		return 1;
+	to->frame = read_u64(frame + LAY.frame_previous);
+	if (LAY.frame_owner != OFF_ABSENT)
+		bpf_probe_read_user(&owner, 1, (void *)(frame + LAY.frame_owner));
+	if (owner >= LAYOUT_OWNER_C)
+		return 0;
+	code = read_u64(frame + LAY.frame_code) & ~(__u64)LAYOUT_CODE_MASK;
+	if (LAY.code_instructions != OFF_ABSENT) {
+		instr = read_u64(frame + LAY.frame_instr);
+	} else {
+		__s32 lasti = 0;
+
+		bpf_probe_read_user(&lasti, sizeof(lasti), (void *)(frame + LAY.frame_instr));
+		instr = (__u64)(__s64)lasti;
+	}
+	if (run_once_code && code == run_once_code)
+		to->run_once = 1;
+	if (to->count >= FRAMES_MAX) {
+		to->cut++;
+		return 0;
+	}
+	place = to->fixed + to->count * sizeof(*at);
+	if (place > RECORD_BYTES - sizeof(*at))
+		return 1;
+	at = (struct kernel_frame *)(to->record + place);
+	at->code = code;
+	at->instr = instr;
+	to->count++;
+	return 0;
+}
+
+/* The frame that a thread is in. */
+static __always_inline __u64 innermost(__u64 thread)
+{
+	__u64 frame;
+
+	if (LAY.thread_cframe == OFF_ABSENT)
+		return read_u64(thread + LAY.thread_frame);
+	frame = read_u64(thread + LAY.thread_cframe);
+	return frame ? read_u64(frame + LAY.cframe_current_frame) : 0;
+}
+
+struct stack {
+	__u32 count, cut, run_once;
+};
+
+/*
+ * The slot's thread's Python stack, behind a record's fixed part in its scratch. No frames where
+ * there is no thread state.
+ */
+static __always_inline struct stack stack_walk(struct loop_slot *s, struct scratch *to, __u32 fixed)
+{
+	struct walk w = {.to = to};
+	__u64 thread = thread_of(s);
+
+	to->fixed = fixed;
+	to->count = to->cut = to->run_once = 0;
+	to->frame = thread ? innermost(thread) : 0;
+	if (!to->frame) {
+		lose(LOSS_FRAMES);
+		return (struct stack){0};
+	}
+	bpf_loop(FRAMES_MAX * 4, walk_one, &w, 0);
+	return (struct stack){
+		to->count < FRAMES_MAX ? to->count : FRAMES_MAX, to->cut, to->run_once};
+}
+
+/*
+ * The characters of a str, as they lie in memory, to scratch->text, at most max of bytes (a power
+ * of two); its state, 0: it is none.
+ */
+static __always_inline __u32 str_read(__u64 str, struct scratch *to, __u32 max, __u32 *ret_len)
+{
+	__u64 length, data;
+	__u32 state = 0;
+
+	*ret_len = 0;
+	if (!str || read_u64(str + LAY.object_type) != config.target.str_type)
+		return 0;
+	bpf_probe_read_user(&state, sizeof(state), (void *)(str + LAY.str_state));
+	length = read_u64(str + LAY.str_length) * (state >> 2 & 7);
+	if (length > max)
+		length = max;
+	data = str + (state & 0x40 ? LAY.str_ascii_data : LAY.str_compact_data);
+	if (length > TOUCHED_BYTES || bpf_probe_read_user(to->text, (__u32)length, (void *)data))
+		return 0;
+	*ret_len = (__u32)length;
+	return state;
+}
+
+#endif

@@ -1,0 +1,74 @@
+/*
+ * What the program in the kernel and the recorder share beside records: what it is told before it
+ * is loaded, and a slot for each thread that runs a loop, which the recorder reads as it is.
+ * Compiled for both.
+ */
+#ifndef PROBE_BPF_SLOT_H
+#define PROBE_BPF_SLOT_H
+
+#include "probe/bpf/partition.h"
+#include "probe/target/constants.h"
+#include "probe/target/points.h"
+
+#define SLOTS_MAX 256u /* threads with loops or steps at one time; further ones are counted */
+#define SLOT_LOOPS 4u  /* loops that one thread takes turns with */
+#define SLOT_STEPS                                                                                 \
+	8u /* a power of two; steps within steps (nest_asyncio); the outermost gives way */
+#define NO_SYSCALL (~0u)
+#define EPFD_UNKNOWN (-1) /* of a loop that was busy when the recorder came */
+
+struct kernel_config {
+	struct target_constants target;
+	struct point_argument step[POINT_ARGUMENTS_MAX];
+	struct point_argument task_new[POINT_ARGUMENTS_MAX];
+	struct point_argument gc_start[POINT_ARGUMENTS_MAX];
+	struct point_argument gc_done[POINT_ARGUMENTS_MAX];
+	__u64 min_block_ns, min_step_ns;
+	__u32 tgid;
+	__u32 pad0;
+};
+
+struct open_step {
+	__u64 task, begin_ns;
+	__u64 stack_pointer; /* at its beginning: what is below it has returned */
+};
+
+struct slot_loop {
+	__u64 loop; /* id; 0: free */
+	__s32 epfd;
+	__u32 pad0;
+};
+
+struct loop_slot {
+	__u32 tid; /* 0: free */
+	__u32 steps;
+	__u64 thread_id;     /* pthread_self() */
+	__u64 thread;        /* address of its thread state; 0: not known */
+	__u64 busy_since_ns; /* its loop turns since then; 0: in its selector, or no loop */
+	__u64 loop;          /* id of the loop it runs or ran last; 0: none yet */
+	struct slot_loop known[SLOT_LOOPS];
+	/* the open iteration; begin_ns 0: none */
+	__u64 begin_ns, select_ns;
+	__u64 begin_sum_ns[PART_ROOM];
+	__s64 ready;
+	__u64 poll_ns; /* entry of the selector; 0: not in it */
+	/* the system call in flight */
+	__u64 enter_ns, enter_off_ns, enter_runq_ns;
+	__u64 argument[3];
+	__u32 syscall; /* number; NO_SYSCALL */
+	__u32 gc_generation;
+	__u64 gc_ns, gc_sum_ns; /* a collection's beginning; 0: none */
+	struct open_step step[SLOT_STEPS];
+	struct partition part;
+};
+
+enum kernel_loss {   /* counters of what could not be recorded */
+	LOSS_RING,   /* the ring was full */
+	LOSS_STEPS,  /* short steps left out while the ring was more than half full */
+	LOSS_SLOTS,  /* threads beyond SLOTS_MAX */
+	LOSS_TASKS,  /* tasks beyond the table of tasks: without name and chain */
+	LOSS_FRAMES, /* stacks that could not be read */
+	LOSSES
+};
+
+#endif

@@ -1,0 +1,246 @@
+/* The maps of the program in the kernel, and how its parts get at a thread's slot. */
+#ifndef PROBE_BPF_STATE_H
+#define PROBE_BPF_STATE_H
+
+#include <linux/bpf.h>
+
+#include <bpf/bpf_core_read.h>
+#include <bpf/bpf_helpers.h>
+#include <bpf/bpf_tracing.h>
+
+#include "probe/bpf/kernel.bpf.h"
+#include "probe/bpf/slot.h"
+#include "probe/event.h"
+
+#define FRAMES_MAX 128u    /* of a stack; those beyond are counted in `cut` */
+#define TOUCHED_BYTES 512u /* a power of two */
+#define RECORD_BYTES 4096u
+
+#define TASKS_MAX 262144u
+#define RING_SIZE_BYTES (16u << 20) /* 150,000 steps, 100 ms at 1,500,000 a second */
+
+const volatile struct kernel_config config;
+
+struct {
+	__uint(type, BPF_MAP_TYPE_RINGBUF);
+	__uint(max_entries, RING_SIZE_BYTES);
+} ring SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__uint(max_entries, SLOTS_MAX);
+	__type(key, __u32);
+	__type(value, struct loop_slot);
+} slots SEC(".maps");
+
+struct { /* tid -> slot */
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, SLOTS_MAX);
+	__type(key, __u32);
+	__type(value, __u32);
+} slot_of SEC(".maps");
+
+struct { /* free slots */
+	__uint(type, BPF_MAP_TYPE_QUEUE);
+	__uint(max_entries, SLOTS_MAX);
+	__type(value, __u32);
+} slots_free SEC(".maps");
+
+/*
+ * Room to put a record together. Of a thread and not of a CPU: a uprobe's program can be preempted
+ * by another thread's.
+ */
+struct scratch {
+	unsigned char record[RECORD_BYTES];
+	unsigned char text[TOUCHED_BYTES * 2];
+	/*
+	 * What loops count. Here and not on the stack, where a verifier would follow each value
+	 * that they take.
+	 */
+	__u64 frame; /* the next one */
+	__u32 fixed; /* where frames begin in the record */
+	__u32 count, cut;
+	__u32 run_once; /* the loop's own turn is among the frames */
+	__u32 length;   /* of text */
+	__u32 pad0;
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, SLOTS_MAX);
+	__type(key, __u32);
+	__type(value, struct scratch);
+} scratches SEC(".maps");
+
+struct asked { /* a thread whose loop is not known was told of */
+	__u64 time_ns;
+	__s32 epfd;
+	__u32 times;
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(max_entries, 1024);
+	__type(key, __u32);
+	__type(value, struct asked);
+} asked SEC(".maps");
+
+struct { /* tid -> epfd: the recorder has found that this is a loop's selector */
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(max_entries, 1024);
+	__type(key, __u32);
+	__type(value, __s32);
+} approved SEC(".maps");
+
+struct known_task {
+	__u64 since_ns; /* the end of its last step; 0: none seen */
+	__u64 named;
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(max_entries, TASKS_MAX);
+	__type(key, __u64);
+	__type(value, struct known_task);
+} tasks SEC(".maps");
+
+/* Read by the recorder as they are. */
+__u64 losses[LOSSES];
+__u64 exec_ns;       /* the process became another program */
+__u64 loops;         /* ids given out */
+__u64 run_once_code; /* code object of BaseEventLoop._run_once; 0: not known yet. Written by the
+			recorder */
+
+static const struct loop_slot slot_zero;
+
+static __always_inline void lose(enum kernel_loss what)
+{
+	__sync_fetch_and_add(&losses[what], 1);
+}
+
+static __always_inline bool ours(void)
+{
+	return bpf_get_current_pid_tgid() >> 32 == config.tgid;
+}
+
+static __always_inline __u32 tid_now(void)
+{
+	return (__u32)bpf_get_current_pid_tgid();
+}
+
+static __always_inline struct part_account account_of(struct task_struct *task)
+{
+	return (struct part_account){task->se.sum_exec_runtime, task->sched_info.run_delay};
+}
+
+static __always_inline struct part_account account_now(void)
+{
+	return account_of((struct task_struct *)bpf_get_current_task_btf());
+}
+
+static __always_inline struct loop_slot *slot_get(__u32 tid, __u32 *ret_index)
+{
+	__u32 *index = bpf_map_lookup_elem(&slot_of, &tid);
+
+	if (!index)
+		return NULL;
+	*ret_index = *index;
+	return bpf_map_lookup_elem(&slots, index);
+}
+
+static __always_inline struct scratch *scratch_get(__u32 index)
+{
+	return bpf_map_lookup_elem(&scratches, &index);
+}
+
+static __noinline struct loop_slot *slot_make(__u32 tid)
+{
+	struct task_struct *task = (struct task_struct *)bpf_get_current_task_btf();
+	struct part_account account = account_of(task);
+	struct loop_slot *s;
+	__u32 index;
+
+	if (bpf_map_pop_elem(&slots_free, &index)) {
+		lose(LOSS_SLOTS);
+		return NULL;
+	}
+	s = bpf_map_lookup_elem(&slots, &index);
+	if (!s)
+		return NULL;
+	bpf_probe_read_kernel(s, sizeof(*s), &slot_zero);
+	s->tid = tid;
+	s->thread_id = task->thread.fsbase;
+	s->syscall = NO_SYSCALL;
+	part_begin(&s->part, bpf_ktime_get_ns(), &account);
+	bpf_map_update_elem(&slot_of, &tid, &index, BPF_ANY);
+	return s;
+}
+
+static __always_inline void slot_drop(__u32 tid)
+{
+	__u32 index;
+	struct loop_slot *s = slot_get(tid, &index);
+
+	if (!s)
+		return;
+	s->tid = 0;
+	s->busy_since_ns = 0;
+	bpf_map_delete_elem(&slot_of, &tid);
+	bpf_map_push_elem(&slots_free, &index, BPF_ANY);
+}
+
+/* ---- records */
+
+#define HEAD(name, now_ns)                                                                         \
+	{                                                                                          \
+		.time_ns = (now_ns), .tid = tid_now(), .kind = EV_##name,                          \
+		.size_words = sizeof(struct ev_##name) / 8                                         \
+	}
+
+/* A record without tails; NULL: the ring is full, and that is counted. */
+#define RECORD_RESERVE(name)                                                                       \
+	({                                                                                         \
+		struct ev_##name *record_ =                                                        \
+			bpf_ringbuf_reserve(&ring, sizeof(struct ev_##name), 0);                   \
+		if (!record_)                                                                      \
+			lose(LOSS_RING);                                                           \
+		record_;                                                                           \
+	})
+/* The recorder looks every few ms by itself. */
+#define RECORD_SUBMIT(record) bpf_ringbuf_submit(record, BPF_RB_NO_WAKEUP)
+
+/*
+ * The record in the scratch: a fixed part, `frames` of a stack behind it, then text_len bytes of
+ * s->text. wake: the recorder is to look at once, before what the stack refers to is gone.
+ */
+__noinline int record_put(struct scratch *s, __u32 fixed, __u32 frames, __u32 text_len, bool wake)
+{
+	__u32 at = fixed + frames * sizeof(struct kernel_frame), size;
+	struct ev_head *head;
+
+	if (!s)
+		return 0;
+	if (text_len > TOUCHED_BYTES)
+		text_len = TOUCHED_BYTES;
+	size = (at + text_len + 7) & ~7u;
+	if (at >= RECORD_BYTES || size >= RECORD_BYTES)
+		return 0;
+	head = (struct ev_head *)s->record;
+	head->size_words = (__u16)(size / 8);
+	/* what is known by now, in a form that the verifier follows */
+	barrier_var(at);
+	barrier_var(size);
+	barrier_var(text_len);
+	at &= RECORD_BYTES - 1;
+	size &= RECORD_BYTES - 1;
+	text_len &= TOUCHED_BYTES * 2 - 1;
+	if (bpf_probe_read_kernel(s->record + at, text_len, s->text))
+		return 0;
+	if (bpf_ringbuf_output(
+		    &ring, s->record, size, wake ? BPF_RB_FORCE_WAKEUP : BPF_RB_NO_WAKEUP))
+		lose(LOSS_RING);
+	return 0;
+}
+
+#endif

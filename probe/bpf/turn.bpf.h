@@ -1,0 +1,203 @@
+/* A loop's turns: the selector that is the loop's own, where an iteration begins and ends. */
+#ifndef PROBE_BPF_TURN_H
+#define PROBE_BPF_TURN_H
+
+#include "probe/bpf/calls.bpf.h"
+
+#define ASK_AGAIN_NS 100000000u
+#define ASK_AGAIN_MAX 8u /* doublings of that */
+
+static __always_inline __u64 turn_sum(const struct loop_slot *s, enum part_class class)
+{
+	return s->part.sum_ns[class] - s->begin_sum_ns[class];
+}
+
+static __always_inline void causes_put(struct loop_slot *s, __u64 now_ns)
+{
+	struct ev_causes *ev = RECORD_RESERVE(causes);
+
+	if (!ev)
+		return;
+	*ev = (struct ev_causes){.head = HEAD(causes, now_ns),
+		.loop = s->loop,
+		.user_ns = turn_sum(s, PART_USER),
+		.kernel_ns = turn_sum(s, PART_KERNEL),
+		.gc_ns = turn_sum(s, PART_GC),
+		.gil_ns = turn_sum(s, PART_GIL),
+		.runq_ns = turn_sum(s, PART_RUNQ),
+		.sleep_ns = turn_sum(s, PART_SLEEP),
+		.network_ns = turn_sum(s, PART_NETWORK),
+		.file_ns = turn_sum(s, PART_FILE),
+		.subprocess_ns = turn_sum(s, PART_SUBPROCESS),
+		.lock_ns = turn_sum(s, PART_LOCK),
+		.fault_ns = turn_sum(s, PART_FAULT),
+		.other_ns = turn_sum(s, PART_OTHER),
+		.unknown_ns = turn_sum(s, PART_UNKNOWN),
+		.discrepancy_ns = s->part.discrepancy_ns};
+	RECORD_SUBMIT(ev);
+}
+
+static __always_inline void turn_end(struct loop_slot *s, __u64 now_ns)
+{
+	struct ev_iteration *ev;
+
+	if (!s->begin_ns)
+		return;
+	if (now_ns - s->begin_ns >= config.min_step_ns)
+		causes_put(s, now_ns);
+	ev = RECORD_RESERVE(iteration);
+	if (ev) {
+		*ev = (struct ev_iteration){.head = HEAD(iteration, now_ns),
+			.loop = s->loop,
+			.begin_ns = s->begin_ns,
+			.select_ns = s->select_ns,
+			.cpu_ns = (__s64)(turn_sum(s, PART_USER) + turn_sum(s, PART_KERNEL) +
+					  turn_sum(s, PART_GC)),
+			.runq_ns = (__s64)turn_sum(s, PART_RUNQ),
+			.gil_ns = turn_sum(s, PART_GIL),
+			.ready = (__s32)s->ready};
+		RECORD_SUBMIT(ev);
+	}
+	turn_forget(s);
+}
+
+static __always_inline void turn_begin(struct loop_slot *s, __u64 now_ns, __s64 ready)
+{
+	s->select_ns = now_ns - s->poll_ns;
+	s->poll_ns = 0;
+	s->ready = ready;
+	s->part.discrepancy_ns = 0;
+	__builtin_memcpy(s->begin_sum_ns, s->part.sum_ns, sizeof(s->begin_sum_ns));
+	s->begin_ns = now_ns;
+	s->busy_since_ns = now_ns;
+}
+
+/* ---- which selector is a loop's */
+
+static __always_inline __u64 loop_known(const struct loop_slot *s, __s32 epfd)
+{
+#pragma unroll
+	for (__u32 i = 0; i < SLOT_LOOPS; i++)
+		if (s->known[i].loop && s->known[i].epfd == epfd)
+			return s->known[i].loop;
+	return 0;
+}
+
+/* Its id; the oldest of too many gives way. */
+static __always_inline __u64 loop_add(struct loop_slot *s, __s32 epfd)
+{
+	__u64 id = __sync_fetch_and_add(&loops, 1) + 1;
+
+#pragma unroll
+	for (__u32 i = SLOT_LOOPS - 1; i > 0; i--)
+		s->known[i] = s->known[i - 1];
+	s->known[0] = (struct slot_loop){.loop = id, .epfd = epfd};
+	return id;
+}
+
+/* Whether to tell the recorder again of a thread that it has not approved. */
+static __always_inline bool ask_again(__u32 tid, __s32 epfd, __u64 now_ns)
+{
+	struct asked *known = bpf_map_lookup_elem(&asked, &tid);
+	struct asked new = {.time_ns = now_ns, .epfd = epfd};
+
+	if (known && known->epfd == epfd) {
+		__u32 times = known->times < ASK_AGAIN_MAX ? known->times : ASK_AGAIN_MAX;
+
+		if (now_ns - known->time_ns < (__u64)ASK_AGAIN_NS << times)
+			return false;
+		new.times = times + 1;
+	}
+	bpf_map_update_elem(&asked, &tid, &new, BPF_ANY);
+	return true;
+}
+
+static __always_inline bool is_approved(__u32 tid, __s32 epfd)
+{
+	__s32 *known = bpf_map_lookup_elem(&approved, &tid);
+
+	return known && *known == epfd;
+}
+
+/*
+ * A thread polls a descriptor that is not known as its loop's: it is one where _run_once is on the
+ * stack right above the selector's own function, or where the recorder says so. The loop's id, or
+ * 0.
+ */
+__noinline __u64 poll_judge(
+	struct loop_slot *s, __u32 index, __s32 epfd, __u64 now_ns, __u64 stack_pointer)
+{
+	struct scratch *to = scratch_get(index);
+	struct ev_kernel_poll *ev;
+	struct kernel_frame *frame;
+	struct stack stack;
+	__u64 loop = 0;
+
+	if (!s || !to)
+		return 0;
+	stack = stack_walk(s, to, sizeof(*ev));
+	frame = (struct kernel_frame *)(to->record + sizeof(*ev));
+	if (!stack.count)
+		return 0; /* no Python thread */
+	if ((stack.count > 1 && run_once_code && frame[1].code == run_once_code) ||
+		is_approved(s->tid, epfd)) {
+		if (s->known[0].loop && s->known[0].epfd == EPFD_UNKNOWN) {
+			s->known[0].epfd = epfd;
+			return s->known[0].loop; /* told already */
+		}
+		loop = loop_add(s, epfd);
+	} else if (!ask_again(s->tid, epfd, now_ns)) {
+		return 0;
+	}
+	ev = (struct ev_kernel_poll *)to->record;
+	*ev = (struct ev_kernel_poll){.head = HEAD(kernel_poll, now_ns),
+		.thread_id = s->thread_id,
+		.loop = loop,
+		.stack_pointer = stack_pointer,
+		.epfd = epfd,
+		.cut = stack.cut,
+		.frames_len = stack.count * sizeof(struct kernel_frame)};
+	record_put(to, sizeof(*ev), stack.count, 0, true);
+	return loop;
+}
+
+/* Entry of a poll. 1: it is the loop's own. */
+static __always_inline bool poll_enter(
+	struct loop_slot *s, __u32 index, __s32 epfd, __u64 now_ns, __u64 stack_pointer)
+{
+	__u64 loop = loop_known(s, epfd);
+
+	if (!loop)
+		loop = poll_judge(s, index, epfd, now_ns, stack_pointer);
+	if (!loop)
+		return false;
+	if (s->loop != loop)
+		turn_forget(s); /* what came before its first poll is no turn of it */
+	s->loop = loop;
+	return true;
+}
+
+/* The loop's selector is closed, and with it the loop. */
+static __always_inline void loop_drop(struct loop_slot *s, __s32 epfd, __u64 now_ns)
+{
+	__u64 loop = 0;
+	struct ev_loop_close *ev;
+
+#pragma unroll
+	for (__u32 i = 0; i < SLOT_LOOPS; i++)
+		if (s->known[i].loop && s->known[i].epfd == epfd) {
+			loop = s->known[i].loop;
+			s->known[i].loop = 0;
+		}
+	if (!loop)
+		return;
+	if (s->loop == loop)
+		turn_forget(s);
+	ev = RECORD_RESERVE(loop_close);
+	if (!ev)
+		return;
+	*ev = (struct ev_loop_close){.head = HEAD(loop_close, now_ns), .loop = loop};
+	RECORD_SUBMIT(ev);
+}
+
+#endif

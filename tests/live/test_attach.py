@@ -1,0 +1,193 @@
+"""A running program is watched from the kernel: nothing is changed in it, and what is told is true."""
+import json
+import os
+import re
+import signal
+import sqlite3
+import subprocess
+import sys
+import time
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from conftest import PROGRAM
+from interpreters import DEBIAN, traced
+
+WHY_NOT = None
+if os.geteuid():
+    WHY_NOT = "attaching needs root"
+elif not Path("/sys/kernel/btf/vmlinux").exists():
+    WHY_NOT = "this kernel has no BTF, which eBPF programs need"
+elif b"AWAITSCOPE_BPF:BOOL=OFF" in (PROGRAM.parent.parent / "CMakeCache.txt").read_bytes():
+    WHY_NOT = "built with -DAWAITSCOPE_BPF=OFF"
+elif os.stat("/proc/self/ns/pid").st_ino != 0xEFFFFFFC:
+    WHY_NOT = "in a container with process ids of its own"
+pytestmark = pytest.mark.skipif(WHY_NOT is not None, reason=str(WHY_NOT))
+
+STEADY = """\
+import asyncio, sys, time
+
+async def blocks():
+    await asyncio.sleep(0.01)
+    time.sleep(0.05)
+
+async def fails():
+    await asyncio.sleep(0.01)
+    raise ValueError("so it is")
+
+async def turn(n):
+    quick = [asyncio.create_task(asyncio.sleep(0.02), name=f"quick-{i}") for i in range(3)]
+    never = asyncio.create_task(asyncio.sleep(60), name="never")
+    await asyncio.gather(*quick, asyncio.create_task(blocks()), asyncio.create_task(fails()), return_exceptions=True)
+    never.cancel()
+    await asyncio.gather(never, return_exceptions=True)
+    await asyncio.sleep(0.02)
+
+async def main():
+    print("ready", flush=True)
+    for n in range(10_000):
+        await turn(n)
+
+asyncio.run(main())
+"""
+
+HANGS = """\
+import asyncio, sys, time
+
+def score():
+    time.sleep(1.2)
+
+async def main():
+    print("ready", flush=True)
+    await asyncio.sleep(0.5)
+    while True:
+        score()
+        await asyncio.sleep(0.3)
+
+asyncio.run(main())
+"""
+
+
+@contextmanager
+def running(source, tmp_path, python=DEBIAN):
+    """The program as a child that has said it is ready; ended at the end."""
+    script = tmp_path / "app.py"
+    script.write_text(source)
+    child = subprocess.Popen([python, str(script)], stdout=subprocess.PIPE, stdin=subprocess.PIPE, text=True, cwd=tmp_path)
+    try:
+        assert child.stdout.readline() == "ready\n"
+        yield child
+    finally:
+        child.kill()
+        child.wait()
+        child.stdout.close()
+        child.stdin.close()
+
+
+def rows(trace, sql):
+    db = sqlite3.connect(f"file:{trace}?mode=ro", uri=True)
+    try:
+        return db.execute(sql).fetchall()
+    finally:
+        db.close()
+
+
+@pytest.mark.parametrize("python", [one for one in traced() if one.path == DEBIAN or one.minor in (8, 13)], ids=lambda one: one.name)
+def test_tasks_blocks_and_causes(python, awaitscope, report, tmp_path):
+    with running(STEADY, tmp_path, python.path) as child:
+        ended = awaitscope("attach", "-o", "t.db", "--duration", "1.5s", str(child.pid))
+        assert ended.status == 0, ended
+        assert child.poll() is None
+    told = report("t.db")
+    coverage = told["coverage"]
+    assert (coverage["tasks"], coverage["syscalls"], coverage["causes"]) == ("uprobe", "bpf", "exact")
+    assert coverage["lost_events"] == 0
+    sites = [site for site in told["blocking_sites"] if site["function"] == "blocks"]
+    assert len(sites) == 1 and sites[0]["call"] == "time.sleep(0.05)" and sites[0]["line"] == 5, told["blocking_sites"]
+    assert sites[0]["class"] == "sleep" and sites[0]["count"] >= 5
+    # each turn is seven tasks, born and ended while we watched but at the edges
+    states = dict(rows(tmp_path / "t.db", "SELECT name, group_concat(DISTINCT state) FROM task WHERE name LIKE 'quick-%' OR name = 'never'"
+                       " GROUP BY name"))
+    assert set(states) == {"quick-0", "quick-1", "quick-2", "never"} and "done" in states["quick-0"] and "cancelled" in states["never"]
+    failed = rows(tmp_path / "t.db", "SELECT DISTINCT exception, coro FROM task WHERE state = 'failed' AND coro != ''")
+    assert failed == [("ValueError", "fails")]
+    whole = rows(tmp_path / "t.db", "SELECT steps, count(*) FROM task WHERE name = 'quick-1' AND state = 'done' GROUP BY steps")
+    assert [steps for steps, _ in whole] == [2], whole
+    sums = rows(tmp_path / "t.db", "SELECT count(*) FROM iteration WHERE busy_ns != cpu_ns + cpu_user_ns + cpu_kernel_ns + gc_ns + gil_ns +"
+                " runq_ns + blocked_sleep_ns + blocked_network_ns + blocked_file_ns + blocked_subprocess_ns + blocked_dns_ns +"
+                " blocked_database_ns + blocked_lock_ns + blocked_fault_ns + blocked_other_ns + unknown_ns")
+    assert sums == [(0,)]
+    slept = sorted(ns for ns, in rows(tmp_path / "t.db", "SELECT duration_ns FROM blocking_call WHERE function = 'blocks'"))
+    assert 50e6 <= slept[len(slept) // 2] < 60e6  # the first and the last may have been cut
+
+
+def test_stall_is_announced_while_it_lasts(tmp_path):
+    with running(HANGS, tmp_path) as child:
+        watch = subprocess.Popen([PROGRAM, "attach", "-o", "t.db", str(child.pid)], cwd=tmp_path, text=True, stdout=subprocess.PIPE,
+                                 stderr=subprocess.PIPE, stdin=subprocess.DEVNULL)
+        line = watch.stdout.readline()
+        held = re.search(r"the loop has been held for (\d+) ms, in score\(\) at app.py:4", line)
+        assert held and int(held[1]) < 300, line
+        stack = [watch.stdout.readline() for _ in range(2)]
+        assert "app.py:4  score" in stack[0] and "app.py:10  main" in stack[1], stack
+        began = time.monotonic()
+        while "it goes on after" not in line:
+            line = watch.stdout.readline()
+        assert re.search(r"it goes on after 1\.2", line), line
+        assert time.monotonic() - began > 0.5  # it was announced long before
+        watch.send_signal(signal.SIGINT)
+        out, err = watch.communicate(timeout=10)
+        assert watch.returncode == 0 and child.poll() is None
+    lines = err.strip().splitlines()
+    assert "time.sleep(1.2) in score, app.py:4" in lines[-3], err
+    assert lines[-2].startswith("Seen: ") and lines[-1].startswith("Trace: t.db"), err
+
+
+def test_attach_in_the_middle_of_a_stall_and_end_there(awaitscope, report, tmp_path):
+    with running(HANGS.replace("1.2", "30"), tmp_path) as child:
+        time.sleep(0.8)  # its first sleep has ended for sure: what follows lasts 30 s
+        ended = awaitscope("attach", "-o", "t.db", "--duration", "1s", str(child.pid))
+        assert ended.status == 0, ended
+    assert "app.py:4  score" in ended.out
+    told = report("t.db")
+    assert [(site["call"], site["class"]) for site in told["blocking_sites"]] == [("time.sleep(30)", "sleep")]
+    stall, = told["stalls"]
+    assert stall["causes_ms"]["blocked:sleep"] > 0.95 * stall["duration_ms"] > 600
+
+
+def test_end_of_the_program_ends_the_recording(awaitscope, tmp_path):
+    with running(STEADY, tmp_path) as child:
+        watch = subprocess.Popen([PROGRAM, "attach", "-o", "t.db", str(child.pid)], cwd=tmp_path, text=True, stdout=subprocess.DEVNULL,
+                                 stderr=subprocess.PIPE, stdin=subprocess.DEVNULL)
+        while "watching" not in watch.stderr.readline():
+            assert watch.poll() is None
+        child.kill()
+        err = watch.communicate(timeout=10)[1]
+        assert watch.returncode == 0, err
+    assert "has ended" in err and "Trace: t.db" in err
+    assert rows(tmp_path / "t.db", "SELECT value FROM meta WHERE key = 'complete'") == [(1,)]
+
+
+@pytest.mark.parametrize("args, status, said", [
+    (["{sleep}"], 3, "cannot be watched"),
+    (["999999999"], 3, "there is no process"),
+    (["nobody"], 2, "no process id"),
+    ([], 2, "which process?"),
+    (["--sensor", "agent", "{sleep}"], 3, "awaitscope run"),
+])
+def test_what_cannot_be_watched_says_why(args, status, said, awaitscope):
+    with subprocess.Popen(["sleep", "60"]) as sleep:
+        try:
+            ended = awaitscope("attach", *[arg.format(sleep=sleep.pid) for arg in args])
+        finally:
+            sleep.kill()
+    assert ended.status == status and said in ended.err, ended
+
+
+def test_without_privileges_the_line_to_run_is_told(tmp_path):
+    with running(STEADY, tmp_path) as child:
+        done = subprocess.run(["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", "--", PROGRAM, "attach", "-o", "a b.db",
+                               str(child.pid)], capture_output=True, text=True, cwd="/", timeout=20)
+    assert done.returncode == 3 and re.search(rf"run it so: sudo /\S+/awaitscope attach -o 'a b.db' {child.pid}", done.stderr), done

@@ -1,0 +1,180 @@
+/* The partition of a thread's time (probe/bpf/partition.h), replayed: the sum is exact whatever
+ * comes. */
+#include "probe/bpf/partition.h"
+
+#include "tests/unit/unit.h"
+
+#define MS 1000000u
+
+static uint64_t sum(const struct partition *p)
+{
+	uint64_t sum = 0;
+
+	for (int i = 0; i < PART_CLASSES; i++)
+		sum += p->sum_ns[i];
+	return sum;
+}
+
+struct thread { /* with the scheduler's true account */
+	struct partition part;
+	struct part_account account;
+	uint64_t now;
+};
+
+static void begin(struct thread *t)
+{
+	*t = (struct thread){.now = 5 * MS};
+	part_begin(&t->part, t->now, &t->account);
+}
+
+static void run(struct thread *t, uint64_t ns)
+{
+	t->now += ns;
+	t->account.ran_ns += ns;
+}
+
+/* Out for that long, of it `runq` runnable at the end. */
+static void away(struct thread *t, uint64_t off, uint64_t runq)
+{
+	part_out(&t->part, t->now, 0, &t->account);
+	t->now += off;
+	part_wake(&t->part, t->now);
+	t->now += runq;
+	part_in(&t->part, t->now);
+	t->account.delayed_ns += runq; /* the kernel adds it after it has told of the switch */
+}
+
+TEST(partition_gives_each_wait_to_its_class)
+{
+	struct thread t;
+
+	begin(&t);
+	run(&t, 3 * MS);
+	part_enter(&t.part, t.now, PART_SLEEP, &t.account);
+	run(&t, 1000);
+	away(&t, 50 * MS, 2 * MS);
+	run(&t, 2000);
+	part_exit(&t.part, t.now, &t.account);
+	run(&t, 1 * MS);
+	away(&t, 4 * MS, 0); /* in no system call: a page */
+	part_collect(&t.part, t.now, 1, &t.account);
+	run(&t, 7 * MS);
+	part_enter(&t.part, t.now, PART_GIL, &t.account);
+	run(&t, 500);
+	away(&t, 10 * MS, 1 * MS);
+	part_exit(&t.part, t.now, &t.account);
+	part_collect(&t.part, t.now, 0, &t.account);
+	assert_int_equal(t.part.sum_ns[PART_USER], 4 * MS);
+	assert_int_equal(t.part.sum_ns[PART_SLEEP], 50 * MS);
+	assert_int_equal(t.part.sum_ns[PART_KERNEL], 3000);
+	assert_int_equal(t.part.sum_ns[PART_RUNQ], 3 * MS);
+	assert_int_equal(t.part.sum_ns[PART_FAULT], 4 * MS);
+	assert_int_equal(t.part.sum_ns[PART_GC], 7 * MS);
+	assert_int_equal(t.part.sum_ns[PART_GIL], 10 * MS + 500);
+	assert_int_equal(t.part.sum_ns[PART_UNKNOWN], 0);
+	assert_int_equal(t.part.discrepancy_ns, 0);
+	assert_int_equal(t.part.healed, 0);
+	assert_int_equal(sum(&t.part), t.now - 5 * MS);
+}
+
+TEST(partition_calls_being_preempted_the_run_queue)
+{
+	struct thread t;
+
+	begin(&t);
+	run(&t, 1 * MS);
+	part_out(&t.part, t.now, 1, &t.account);
+	t.now += 16 * MS;
+	part_wake(&t.part, t.now - 1 * MS); /* a waker that comes late changes nothing */
+	part_in(&t.part, t.now);
+	assert_int_equal(t.part.sum_ns[PART_RUNQ], 16 * MS);
+	assert_int_equal(sum(&t.part), t.now - 5 * MS);
+}
+
+/* GIVEN a switch in that was never told WHEN the thread makes a system call THEN the scheduler's
+ * account splits the time */
+TEST(partition_heals_a_lost_switch_in)
+{
+	struct thread t;
+
+	begin(&t);
+	part_out(&t.part, t.now, 0, &t.account);
+	part_wake(&t.part, t.now + 1);
+	t.now += 20 * MS;
+	t.account.delayed_ns += 3 * MS;
+	run(&t, 5 * MS);
+	part_enter(&t.part, t.now, PART_FILE, &t.account);
+	run(&t, 100);
+	part_exit(&t.part, t.now, &t.account);
+	assert_int_equal(t.part.sum_ns[PART_RUNQ], 3 * MS);
+	assert_int_equal(t.part.sum_ns[PART_USER], 5 * MS);
+	assert_int_equal(t.part.sum_ns[PART_UNKNOWN], 17 * MS);
+	assert_int_equal(t.part.healed, 1);
+	assert_int_equal(sum(&t.part), t.now - 5 * MS);
+}
+
+/* GIVEN both switches were never told THEN what the scheduler did not run is not called CPU time */
+TEST(partition_gives_up_what_the_scheduler_denies)
+{
+	struct thread t;
+
+	begin(&t);
+	away(&t, 1 * MS, 0);
+	run(&t, 2 * MS);
+	t.now += 30 * MS; /* away, unseen */
+	away(&t, 1 * MS, 0);
+	assert_int_equal(t.part.sum_ns[PART_USER], 2 * MS);
+	assert_int_equal(t.part.sum_ns[PART_UNKNOWN], 30 * MS);
+	assert_int_equal(t.part.sum_ns[PART_FAULT], 2 * MS);
+	assert_int_equal(sum(&t.part), t.now - 5 * MS);
+}
+
+/* GIVEN anything in any order, clocks that stand still or go back among it THEN nothing is lost and
+ * nothing counts twice */
+TEST(partition_sums_exactly_whatever_comes)
+{
+	struct thread t;
+
+	srand(FUZZ_SEED);
+	begin(&t);
+	for (int i = 0; i < 200000; i++) {
+		uint64_t now = t.now += (uint64_t)(rand() % 3 ? rand() % 100000 : 0);
+
+		now -= (uint64_t)(rand() % 20 ? 0 : rand() % 1000);
+		t.account.ran_ns += (uint64_t)(rand() % 60000);
+		t.account.delayed_ns += (uint64_t)(rand() % 60000);
+		switch (rand() % 6) {
+		case 0:
+			part_enter(&t.part, now, (uint32_t)(rand() % PART_CLASSES), &t.account);
+			break;
+		case 1:
+			part_exit(&t.part, now, &t.account);
+			break;
+		case 2:
+			part_out(&t.part, now, (uint32_t)(rand() % 2), &t.account);
+			break;
+		case 3:
+			part_wake(&t.part, now);
+			break;
+		case 4:
+			part_in(&t.part, now);
+			break;
+		default:
+			part_collect(&t.part, now, (uint32_t)(rand() % 2), &t.account);
+		}
+		assert_int_equal(sum(&t.part), t.part.last_ns - 5 * MS);
+	}
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		RUN(partition_gives_each_wait_to_its_class),
+		RUN(partition_calls_being_preempted_the_run_queue),
+		RUN(partition_heals_a_lost_switch_in),
+		RUN(partition_gives_up_what_the_scheduler_denies),
+		RUN(partition_sums_exactly_whatever_comes),
+	};
+
+	return RUN_TESTS(tests);
+}
