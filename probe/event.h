@@ -135,8 +135,8 @@ enum sample_kind {          /* ev_sample.kind */
 };
 
 struct kernel_frame { /* in frames of kernel_ kinds */
-	__u64 code;  /* address of the code object */
-	__u64 instr; /* the frame's member, for layout_position() */
+	__u64 code;   /* address of the code object */
+	__u64 instr;  /* the frame's member, for layout_position() */
 };
 
 enum kernel_touches { /* ev_kernel_block.touches: what `touched` holds */
