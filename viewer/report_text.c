@@ -160,6 +160,27 @@ static void seen_print(const struct report *report, FILE *out)
 	kinds_print(report, false, n ? "; not seen: " : "Not seen: ", out);
 }
 
+/* "0 events lost", as far as anybody can say so. */
+static void lost_print(const struct report *report, FILE *out)
+{
+	if (!report->complete && !report->lost_events) {
+		fputs("how many events were lost is not known", out);
+		return;
+	}
+	count_print(report->lost_events, "event", out);
+	fputs(report->complete ? " lost" : " lost or more", out);
+}
+
+/* What the agent alone leaves out, as the recorder wrote it down. */
+static void alone_print(const struct report *report, FILE *out)
+{
+	static const char begin[] = "agent alone";
+
+	for (size_t i = 0; i < report->notes.n; i++)
+		if (!strncmp(report->notes.at[i], begin, sizeof(begin) - 1))
+			fprintf(out, "; %s", report->notes.at[i]);
+}
+
 void coverage_print(const struct report *report, FILE *out)
 {
 	char busy[DURATION_BYTES], gap[DURATION_BYTES];
@@ -170,15 +191,15 @@ void coverage_print(const struct report *report, FILE *out)
 			report->accounted_share * 100, duration_text(report->busy_ns, busy),
 			duration_text(report->discrepancy_ns, gap));
 	fputs("; ", out);
-	count_print(report->lost_events, "event", out);
-	fputs(" lost", out);
+	lost_print(report, out);
+	alone_print(report, out);
 }
 
 /* The last line: how far all of the above can be trusted. */
 static void audit_line(struct text_report *t)
 {
 	const struct report *report = t->report;
-	cleanup(freep) char *unchecked = NULL;
+	cleanup(freep) char *trust = NULL;
 	char busy[DURATION_BYTES], gap[DURATION_BYTES], accounted[128] = "";
 	size_t size;
 	FILE *out;
@@ -188,17 +209,17 @@ static void audit_line(struct text_report *t)
 			"accounted for %.2f %% of %s busy, largest discrepancy %s; ",
 			report->accounted_share * 100, duration_text(report->busy_ns, busy),
 			duration_text(report->discrepancy_ns, gap));
-	out = open_memstream(&unchecked, &size);
+	out = open_memstream(&trust, &size);
 	if (!out) {
 		t->failed = true;
 		return;
 	}
+	lost_print(report, out);
+	fputs("; ", out);
 	unchecked_print(report, out);
 	t->failed |= fclose(out) != 0;
 	fputc('\n', t->screen.out);
-	print_safe(t, STYLE_dim, 0, "Audit: %s%" PRIu64 " event%s lost; %s.", accounted,
-		report->lost_events, report->lost_events == 1 ? "" : "s",
-		unchecked ? unchecked : "");
+	print_safe(t, STYLE_dim, 0, "Audit: %s%s.", accounted, trust ? trust : "");
 }
 
 static void coverage_section(struct text_report *t)

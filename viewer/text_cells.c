@@ -70,8 +70,8 @@ static bool cell_row(
 	return *bar;
 }
 
-static void cells_legend(
-	struct text_report *t, const struct ranked *ranked, size_t shown, bool bars)
+/* Once in a report, below the first table that has bars. */
+static void bars_legend(struct text_report *t)
 {
 	static const char *const words[][2] = {
 		{GLYPH_BLOCKED, " blocked  "},
@@ -79,18 +79,24 @@ static void cells_legend(
 		{GLYPH_WAIT, " gc, gil, run queue  "},
 		{GLYPH_UNKNOWN, " short or unknown"},
 	};
+
+	if (t->legend)
+		return;
+	t->legend = true;
+	fputs("  ", t->screen.out);
+	for (size_t i = 0; i < sizeof(words) / sizeof(*words); i++) {
+		screen_put(&t->screen, STYLE_bar, words[i][0]);
+		screen_put(&t->screen, STYLE_dim, words[i][1]);
+	}
+	fputc('\n', t->screen.out);
+}
+
+static void quiet_legend(struct text_report *t, const struct ranked *ranked, size_t shown)
+{
 	bool quiet = false;
 
 	for (size_t i = 0; i < shown; i++)
 		quiet |= is_quiet(ranked[i].cell);
-	if (bars)
-		fputs("  ", t->screen.out);
-	for (size_t i = 0; i < sizeof(words) / sizeof(*words) && bars; i++) {
-		screen_put(&t->screen, STYLE_bar, words[i][0]);
-		screen_put(&t->screen, STYLE_dim, words[i][1]);
-	}
-	if (bars)
-		fputc('\n', t->screen.out);
 	if (quiet)
 		print_safe(t, STYLE_dim, 2,
 			"sync: a synchronous cell, which holds the loop by design; no task was "
@@ -140,7 +146,9 @@ void cells_section(struct text_report *t)
 		print_safe(t, STYLE_dim, 2,
 			"and %zu more cells, none busy for more than %s: -v shows them", n - shown,
 			duration_text(ranked[shown].cell->busy_ns, text));
-	cells_legend(t, ranked, shown, bars);
+	if (bars)
+		bars_legend(t);
+	quiet_legend(t, ranked, shown);
 }
 
 /* In a notebook the cells tell; listed are the stalls that no cell tells, and with -v all. */
@@ -230,18 +238,22 @@ void stalls_section(struct text_report *t)
 	table_free(&table);
 	if (rows_shown(t, n) < n)
 		print_safe(t, STYLE_dim, 2, "and %zu more: -v shows them", n - rows_shown(t, n));
+	bars_legend(t);
 }
 
-static void loop_row(struct text_report *t, struct table *table, const struct loop *l)
+static void loop_row(
+	struct text_report *t, struct table *table, const struct loop *l, uint64_t longest_ns)
 {
 	const uint64_t lags[] = {l->lag.p50_ns, l->lag.p90_ns, l->lag.p99_ns, l->lag.max_ns};
-	char text[DURATION_BYTES];
+	char text[DURATION_BYTES], bar[BAR_BYTES];
 
 	pid_cell(t, table, l->process);
 	table_add(table, STYLE_plain, "%s", *l->thread ? l->thread : "?");
 	table_add(table, STYLE_plain, "%s", l->kind);
 	table_add(table, STYLE_plain, "%" PRIu64, l->iterations);
 	table_add(table, STYLE_plain, "%s", duration_text(l->busy_ns, text));
+	causes_bar(&l->causes, longest_ns, bar);
+	table_add(table, STYLE_bar, "%s", bar);
 	for (size_t i = 0; i < sizeof(lags) / sizeof(*lags); i++)
 		table_add(table, STYLE_plain, "%s",
 			l->lag.known ? duration_text(lags[i], text) : "-");
@@ -304,9 +316,10 @@ void loops_section(struct text_report *t)
 	static const struct column columns[] = {
 		PID_COLUMN,
 		{.title = "loop on thread", .most = 28, .shrinks = 10},
-		{.title = "kind"},
-		{.title = "iterations", .right = true},
+		{.title = "kind", .drops = true},
+		{.title = "iterations", .right = true, .drops = true},
 		{.title = "busy", .right = true},
+		{.title = "by what"},
 		{.title = "lag p50", .right = true},
 		{.title = "p90", .right = true},
 		{.title = "p99", .right = true},
@@ -317,11 +330,14 @@ void loops_section(struct text_report *t)
 	const struct report *report = t->report;
 	struct table table = {.columns = columns, .n = sizeof(columns) / sizeof(*columns)};
 	size_t users = 0, stalled = 0, telling = 0, shown = 0;
+	uint64_t longest_ns = report->stall_ns;
 
 	for (size_t i = 0; i < report->loops.n; i++) {
 		users += !report->loops.at[i].machinery;
 		stalled += !report->loops.at[i].machinery && report->loops.at[i].felt;
 		telling += loop_tells(t, &report->loops.at[i]);
+		if (!report->loops.at[i].machinery && report->loops.at[i].busy_ns > longest_ns)
+			longest_ns = report->loops.at[i].busy_ns;
 	}
 	if (!users || (users == 1 && !stalled && report->cells.n && !t->options->verbose))
 		return;
@@ -329,12 +345,14 @@ void loops_section(struct text_report *t)
 	for (size_t i = 0; i < report->loops.n && shown < rows_shown(t, telling); i++) {
 		if (!loop_tells(t, &report->loops.at[i]))
 			continue;
-		loop_row(t, &table, &report->loops.at[i]);
+		loop_row(t, &table, &report->loops.at[i], longest_ns);
 		shown++;
 	}
 	if (shown)
 		t->failed |= table_print(&table, &t->screen) != 0;
 	table_free(&table);
+	if (shown)
+		bars_legend(t);
 	if (shown < telling)
 		print_safe(t, STYLE_dim, 2, "and %zu more: -v shows them", telling - shown);
 	quiet_line(t, shown);

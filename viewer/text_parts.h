@@ -15,6 +15,7 @@ struct text_report {
 	struct report *report;
 	const struct output_options *options;
 	struct screen screen;
+	bool legend; /* of the bars: printed */
 	bool failed; /* out of memory somewhere; said at the end */
 	int rc;      /* the first error of reading */
 };

@@ -317,6 +317,8 @@ static void unseen_print(FILE *out, const struct report *report)
 		count_print(report->lost_events, "event", out);
 		fputs(" were lost", out);
 	}
+	if (!report->complete)
+		fputs("; the recording has no end, so what came last may be missing", out);
 	fputs("; ", out);
 	unchecked_print(report, out);
 	fputc('.', out);
