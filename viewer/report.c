@@ -384,6 +384,7 @@ void report_free(struct report *report)
 	free(report->notes.at);
 	free(report->refused.at);
 	free(report->verdict);
+	sqlite3_finalize(report->stack_rows);
 	strings_free(&report->strings);
 	free(report);
 }
@@ -395,20 +396,23 @@ void report_freep(struct report **report)
 
 int report_stack(struct report *report, int64_t stack, frame_list *frames)
 {
-	cleanup(rows_freep) sqlite3_stmt *rows = NULL;
-	int rc = trace_rows(report->trace, QUERY_stack_frames, &rows);
+	sqlite3_stmt *rows = report->stack_rows;
+	int rc = rows ? 0 : trace_rows(report->trace, QUERY_stack_frames, &rows);
 
 	if (rc)
 		return rc;
+	report->stack_rows = rows;
 	sqlite3_bind_int64(rows, 1, stack);
 	sqlite3_bind_int(rows, 2, STACK_DEPTH_MAX);
-	while ((rc = trace_next(report->trace, rows)) == 1) {
+	while (!rc && (rc = trace_next(report->trace, rows)) == 1) {
 		struct frame *f = list_add(frames);
 
-		if (!f || keep_place(report, rows, 0, &f->place))
-			return -ENOMEM;
+		rc = f ? keep_place(report, rows, 0, &f->place) : -ENOMEM;
+		if (rc)
+			break;
 		f->user = sqlite3_column_int(rows, 3) != 0;
 		f->generator = sqlite3_column_int(rows, 4) != 0;
 	}
+	sqlite3_reset(rows);
 	return rc;
 }

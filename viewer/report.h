@@ -192,6 +192,7 @@ struct report {
 	struct trace *trace;
 	const struct report_options *options;
 	struct strings strings;
+	sqlite3_stmt *stack_rows; /* asked for each stack; NULL: not yet */
 	const char *started_at, *mode, *notebook;
 	uint64_t duration_ns, stall_ns, min_block_ns, min_step_ns;
 	uint64_t committed_ns;
