@@ -9,6 +9,7 @@
  * sees the viewer too. */
 typedef void (*trace_done_fn)(const char *path, bool quiet);
 
+int doctor_main(int argc, char **argv);
 int run_main(int argc, char **argv, trace_done_fn done);
 int attach_main(int argc, char **argv, trace_done_fn done);
 
