@@ -41,6 +41,8 @@ static const struct command {
 		"awaitscope diff main.db branch.db", diff_main},
 	{"export", "write a trace for Perfetto, speedscope, flame graphs or Prometheus",
 		"awaitscope export --format perfetto -o trace.json trace.db", export_main},
+	{"doctor", "tell what this kernel, these privileges and a process allow",
+		"awaitscope doctor", doctor_main},
 	{"rules", "list the rules, or explain one", "awaitscope rules AS101", rules_main},
 };
 #define COMMANDS (sizeof(commands) / sizeof(*commands))

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "collector/attach.h"
+#include "collector/attachable.h"
 #include "collector/options.h"
 #include "probe/base/cleanup.h"
 #include "probe/base/text.h"
@@ -14,11 +15,12 @@
 
 static void help(void)
 {
-	puts("usage: awaitscope attach [OPTION...] PID\n\n"
+	puts("usage: awaitscope attach [OPTION...] [PID]\n\n"
 	     "Watches the event loops of a running process from the kernel (eBPF): nothing is "
 	     "changed in it, it is never stopped.\n"
 	     "Says when a loop is held and where; records a trace until Ctrl-C, --duration or the "
-	     "process's end. Needs root.\n");
+	     "process's end. Needs root.\n"
+	     "Without a PID it lists the Python processes with a running event loop.\n");
 	options_list(OPTIONS_ATTACH);
 	puts("\nStatus: 0 done, also when the process ended; 2 wrong usage; 3 the process cannot "
 	     "be "
@@ -41,6 +43,16 @@ static int pid_parse(const char *text, uint32_t *ret)
 	return 0;
 }
 
+/* Without a process: those there are. */
+static int list(void)
+{
+	int rc = attachable_print(stdout);
+
+	if (rc)
+		log_error("/proc cannot be read: %s", strerror(-rc));
+	return rc ? STATUS_OURS : 0;
+}
+
 int attach_main(int argc, char **argv, trace_done_fn done)
 {
 	struct run_options o = options_defaults(done);
@@ -57,10 +69,10 @@ int attach_main(int argc, char **argv, trace_done_fn done)
 	}
 	if (status)
 		return status;
+	if (argc == optind)
+		return list();
 	if (argc - optind != 1) {
-		log_error("%s; awaitscope attach --help tells more",
-			argc == optind ? "which process? awaitscope attach PID"
-				       : "one process at a time");
+		log_error("one process at a time; awaitscope attach --help tells more");
 		return STATUS_USAGE;
 	}
 	if (pid_parse(argv[optind], &pid)) {

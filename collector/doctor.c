@@ -89,17 +89,17 @@ static char *verdict(const struct doctor *d, uint32_t pid)
 	if (!out)
 		return NULL;
 	if (attach_works(d) && pid)
-		fprintf(out, "%s attach %" PRIu32 " works", d->program, pid);
+		fprintf(out, "awaitscope attach %" PRIu32 " works", pid);
 	else if (attach_works(d))
-		fprintf(out, "%s attach works here", d->program);
+		fputs("awaitscope attach works here", out);
 	else
-		fprintf(out, "%s attach does not work%s; it lacks: ", d->program,
+		fprintf(out, "awaitscope attach does not work%s; it lacks: ",
 			pid ? " on this process" : " here");
 	for (size_t i = 0; i < d->count; i++)
 		if (d->feature[i].needed && d->feature[i].answer == DOCTOR_NO)
 			fprintf(out, "%s%s", lacks++ ? ", " : "", d->feature[i].name);
 	if (!attach_works(d) && !pid && doctor_has(d, "agent"))
-		fprintf(out, ". %s run records without any of that", d->program);
+		fputs(". awaitscope run records without any of that", out);
 	return fclose(out) ? NULL : text;
 }
 

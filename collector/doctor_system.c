@@ -95,8 +95,8 @@ static void privileges_ask(struct doctor *d)
 		    "%s; in a container: --cap-add=SYS_ADMIN --cap-add=SYS_PTRACE",
 		    sudo ? sudo : "", d->program) < 0)
 		mend = NULL;
-	doctor_add(d, DOCTOR_SYSTEM, "privileges", DOCTOR_NO, true, mend, "%s%s%s is missing",
-		admin ? "" : "CAP_SYS_ADMIN", admin || ptrace ? "" : " and ",
+	doctor_add(d, DOCTOR_SYSTEM, "privileges", DOCTOR_NO, true, mend, "missing: %s%s%s",
+		admin ? "" : "CAP_SYS_ADMIN", admin || ptrace ? "" : ", ",
 		ptrace ? "" : "CAP_SYS_PTRACE");
 }
 

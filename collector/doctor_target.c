@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "collector/connection_file.h"
 #include "collector/doctor.h"
@@ -98,7 +99,7 @@ static int interpreter_ask(struct doctor *d, uint32_t pid, int *ret_minor)
 		if (asprintf(&mend, "sudo -E %s doctor %" PRIu32, d->program, pid) < 0)
 			mend = NULL;
 		doctor_add(d, DOCTOR_TARGET, "interpreter", DOCTOR_NO, true,
-			rc == -EPERM ? mend : NULL, "%s", why);
+			rc == -EPERM && geteuid() ? mend : NULL, "%s", why);
 		return rc;
 	}
 	layout_ask(d, pid, target);
