@@ -319,6 +319,7 @@ static void dispatch(struct model *model, struct process *p, const struct ev_hea
 		RECORD(wakeup, wakeup_record)
 		RECORD(timer, timer_record)
 		RECORD(timeout, timeout_record)
+		RECORD(group, group_record)
 		RECORD(task_new, task_new)
 		RECORD(task_name, task_name)
 		RECORD(task_cancel, task_cancel)

@@ -420,6 +420,8 @@ void process_close(struct model *model, struct process *p)
 			continue; /* decided at its end */
 		t->unsure = t->unheard != p->unheard;
 		t->leaked = t->unsure ? NULL : leak_reason(t);
+		if (!t->unsure)
+			wait_told(model, t);
 		unsure += t->unsure;
 		task_dirty(model, t);
 	}

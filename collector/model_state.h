@@ -194,6 +194,8 @@ struct task {
 	struct task *await_task; /* reference */
 	uint64_t waits_on;       /* address, where it is no task; its key in process.waiting */
 	struct wake wake;
+	uint64_t *group; /* rows of the tasks it waits for at once; NULL: none */
+	uint32_t group_count;
 	uint64_t bound_ns;      /* when the last of its timeouts is due; 0: it set none */
 	uint64_t wait_bound_ns; /* the same, of those it had set when it began to wait */
 	const char *leaked;
@@ -508,6 +510,9 @@ void gc_record(struct model *model, struct process *p, const struct ev_gc *r);
 void gc_settle(struct model *model, struct thread *t, const struct task *task, uint64_t begin_ns,
 	uint64_t end_ns);
 void audit_record(struct model *model, struct process *p, const struct ev_audit *r);
+void group_record(struct model *model, struct process *p, const struct ev_group *r);
+/* Of a task that nothing may ever wake: rows of what it waits for. */
+void wait_told(struct model *model, struct task *t);
 void timeout_record(struct model *model, struct process *p, const struct ev_timeout *r);
 void body_opcodes(struct model *model, struct process *p, const struct ev_opcodes *r);
 void body_record(struct model *model, struct process *p, const struct ev_body *r);

@@ -28,6 +28,7 @@ static void free_task(struct task *t)
 {
 	free(t->name);
 	free(t->message);
+	free(t->group);
 	free(t->wake.received);
 	free(t);
 }
@@ -408,6 +409,8 @@ void task_cancel(struct model *model, struct process *p, const struct ev_task_ca
 	if (!t || t->ended || !r->accepted)
 		return;
 	s = stack_get(model, p, r->stack);
+	if (leak_is_shutdown(s) && !t->cancels)
+		wait_told(model, t);
 	if (!leak_is_shutdown(s))
 		t->cancels |= by && !by->runs_cell ? CANCEL_TASK : CANCEL_USER;
 	else if (t->loop && t->loop->main && !t->loop->main->ended)

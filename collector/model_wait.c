@@ -43,6 +43,8 @@ void wait_stop(struct model *model, struct task *t)
 	task_unref(model, t->await_task);
 	t->await_task = NULL;
 	t->waits = false;
+	free(TAKE(t->group));
+	t->group_count = 0;
 	free(t->wake.received);
 	t->wake = (struct wake){0};
 }
@@ -147,6 +149,47 @@ void wait_record(struct model *model, struct task *t, uint64_t begin_ns)
 		ID(stack_row(model, stack_get(model, t->process, w->stack))),
 		NUMBER_IF(w->set_seen, w->set_ns), TEXT_OF(w->received),
 		NUMBER_IF(t->wait_bound_ns > t->last_ns, t->wait_bound_ns));
+}
+
+void group_record(struct model *model, struct process *p, const struct ev_group *r)
+{
+	struct task *t = task_get(p, r->task);
+	size_t size;
+	const char *members = record_tail(&r->head, 0, &size);
+	uint64_t address;
+
+	if (!t || t->ended || !t->waits || t->group || size < sizeof(address))
+		return;
+	t->group = malloc(size);
+	for (size_t i = 0; t->group && i + sizeof(address) <= size; i += sizeof(address)) {
+		const struct task *on;
+
+		memcpy(&address, members + i, sizeof(address));
+		on = task_get(p, address);
+		if (on && !on->ended)
+			t->group[t->group_count++] = on->id;
+	}
+	if (!t->group)
+		loss_add(model, p, "records without memory", 1);
+}
+
+static void put_waits_for(struct model *model, const struct task *t, uint64_t on)
+{
+	struct site at = await_site(t);
+
+	STORE_PUT(model->store, waits_for, NUMBER(t->id), NUMBER(on),
+		ID(stack_row(model, t->await_stack)), TEXT_OF(at.file), NUMBER_IF(at.line, at.line),
+		TEXT_OF(at.function));
+}
+
+void wait_told(struct model *model, struct task *t)
+{
+	if (!t->waits || !model_room(model))
+		return;
+	if (t->await_task && !t->await_task->ended)
+		put_waits_for(model, t, task_row(t->await_task));
+	for (uint32_t i = 0; i < t->group_count; i++)
+		put_waits_for(model, t, t->group[i]);
 }
 
 void timeout_record(struct model *model, struct process *p, const struct ev_timeout *r)

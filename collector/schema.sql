@@ -327,6 +327,13 @@ CREATE TABLE anomaly(
 	file TEXT, line INTEGER, function TEXT
 ) STRICT;
 
+CREATE TABLE waits_for(		-- of tasks pending when their loop shut down, or at the end: the tasks that each waits for
+	task INTEGER NOT NULL REFERENCES task,
+	on_task INTEGER NOT NULL REFERENCES task,	-- itself, or through gather() or wait()
+	stack INTEGER REFERENCES stack,	-- chain of coroutines, innermost first
+	file TEXT, line INTEGER, function TEXT	-- innermost user await
+) STRICT;
+
 CREATE TABLE stale_write(		-- in the code of a coroutine: what was read of a shared name before an await is
 	process INTEGER NOT NULL REFERENCES process,	-- written back to it after that
 	file TEXT NOT NULL, function TEXT NOT NULL,

@@ -8,15 +8,20 @@
 
 /* ---- AS212 */
 
-struct edge { /* a task and the one it waits for, in the end */
+struct edge { /* a task and one that it waits for */
 	int64_t task, waits_for;
 	struct row_place at;
 	const char *coro;
-	size_t seen; /* in the walk with this number, from 1 */
-	bool told;
 };
 
 typedef LIST(struct edge) edge_list;
+
+struct cycle_walk {
+	const edge_list *edges; /* by task */
+	bool *seen;             /* an edge led nowhere, or into a circle that is told */
+	size_t *path;           /* edges walked, one from each task */
+	size_t depth;
+};
 
 /* Columns: task, waits for, process, loop, cell, file, line, function, coro. */
 static int edges_read(struct judge *judge, edge_list *edges)
@@ -44,7 +49,8 @@ static int edges_read(struct judge *judge, edge_list *edges)
 	return rc;
 }
 
-static struct edge *edge_of(const edge_list *edges, int64_t task)
+/* The first edge of a task, or edges->n. */
+static size_t edge_of(const edge_list *edges, int64_t task)
 {
 	size_t low = 0, high = edges->n;
 
@@ -56,31 +62,29 @@ static struct edge *edge_of(const edge_list *edges, int64_t task)
 		else
 			high = mid;
 	}
-	return low < edges->n && edges->at[low].task == task ? &edges->at[low] : NULL;
+	return low < edges->n && edges->at[low].task == task ? low : edges->n;
 }
 
-/* The circle that begins and ends at `first`, told at its first await in user code. */
+/* The circle is path[first] on; it is told at its first await in user code. */
 static int cycle_find(
-	struct judge *judge, const struct rule *rule, const edge_list *edges, struct edge *first)
+	struct judge *judge, const struct rule *rule, const struct cycle_walk *w, size_t first)
 {
 	cleanup(freep) char *names = NULL;
 	const struct edge *at = NULL;
+	size_t size, n = w->depth - first;
 	struct finding *f;
-	struct edge *e = first;
-	size_t size, n = 0;
 	FILE *out = open_memstream(&names, &size);
 
 	if (!out)
 		return -ENOMEM;
-	do {
+	for (size_t i = first; i < w->depth; i++) {
+		const struct edge *e = &w->edges->at[w->path[i]];
+
 		if (!at && file_is_user(judge->report, e->at.place.file))
 			at = e;
 		fprintf(out, "%s waits for ", e->coro);
-		e->told = true;
-		n++;
-		e = edge_of(edges, e->waits_for);
-	} while (e != first);
-	fputs(n > 1 ? first->coro : "itself", out);
+	}
+	fputs(n > 1 ? w->edges->at[w->path[first]].coro : "itself", out);
 	if (fclose(out))
 		return -ENOMEM;
 	if (!at)
@@ -96,19 +100,69 @@ static int cycle_find(
 	return 0;
 }
 
+/* One step further along the path, or back; 1: a circle was closed, *ret_first is where it begins.
+ */
+static int walk_on(struct cycle_walk *w, size_t *ret_first)
+{
+	const edge_list *edges = w->edges;
+	size_t at = w->path[w->depth - 1];
+	const struct edge *e = &edges->at[at];
+	size_t next = edge_of(edges, e->waits_for);
+
+	for (size_t i = 0; i < w->depth; i++) {
+		if (edges->at[w->path[i]].task != e->waits_for)
+			continue;
+		*ret_first = i;
+		return 1;
+	}
+	while (next < edges->n && edges->at[next].task == e->waits_for && w->seen[next])
+		next++;
+	if (next < edges->n && edges->at[next].task == e->waits_for) {
+		w->path[w->depth++] = next;
+		return 0;
+	}
+	w->seen[at] = true; /* back to the next edge of the task before */
+	w->depth--;
+	if (at + 1 < edges->n && edges->at[at + 1].task == e->task && !w->seen[at + 1])
+		w->path[w->depth++] = at + 1;
+	return 0;
+}
+
+static int cycles_walk(struct judge *judge, const struct rule *rule, struct cycle_walk *w)
+{
+	size_t first;
+	int rc = 0;
+
+	for (size_t i = 0; i < w->edges->n && !rc; i++) {
+		if (w->seen[i])
+			continue;
+		w->path[0] = i;
+		w->depth = 1;
+		while (w->depth && !rc) {
+			if (!walk_on(w, &first))
+				continue;
+			rc = cycle_find(judge, rule, w, first);
+			for (size_t k = 0; k < w->depth; k++)
+				w->seen[w->path[k]] = true;
+			w->depth = 0;
+		}
+	}
+	return rc;
+}
+
 int rule_cycle(struct judge *judge, const struct rule *rule)
 {
 	edge_list edges = {0};
+	struct cycle_walk w = {.edges = &edges};
 	int rc = edges_read(judge, &edges);
 
-	for (size_t i = 0; i < edges.n && !rc; i++) {
-		struct edge *e = &edges.at[i];
-
-		for (; e && !e->seen; e = edge_of(&edges, e->waits_for))
-			e->seen = i + 1;
-		if (e && e->seen == i + 1 && !e->told)
-			rc = cycle_find(judge, rule, &edges, e);
+	if (!rc && edges.n) {
+		w.seen = calloc(edges.n, sizeof(*w.seen));
+		w.path = calloc(edges.n, sizeof(*w.path));
+		rc = w.seen && w.path ? cycles_walk(judge, rule, &w) : -ENOMEM;
 	}
+	free(w.seen);
+	free(w.path);
 	free(edges.at);
 	return rc;
 }

@@ -127,6 +127,11 @@ uint32_t stack_here(void);
 /* Chain of suspended coroutines from the task's root coroutine down, as a stack id (innermost
  * first). GIL */
 uint32_t stack_of_coroutine(PyObject *coro);
+/*
+ * The innermost coroutine of the last such chain, borrowed, and its code; NULL: none. Only right
+ * after the call. GIL
+ */
+const void *chain_innermost(const void **ret_code);
 /* Stack id of a traceback object, innermost first. GIL */
 uint32_t stack_of_traceback(PyObject *tb);
 uint32_t code_id(PyObject *code); /* GIL */

@@ -148,11 +148,20 @@ static uint32_t chain_intern(const struct chain *chain)
 	return id;
 }
 
+static const void *innermost, *innermost_code;
+
+const void *chain_innermost(const void **ret_code)
+{
+	*ret_code = innermost_code;
+	return innermost;
+}
+
 uint32_t stack_of_coroutine(PyObject *coro)
 {
 	struct chain chain;
 	PyObject *at = coro;
 
+	innermost = innermost_code = NULL;
 	if (!frame_of_generator_proven() || !names_ready())
 		return 0;
 	chain.met = 0;
@@ -163,8 +172,11 @@ uint32_t stack_of_coroutine(PyObject *coro)
 		PyObject *next = kind == AWAITABLE_UNKNOWN ? NULL : awaited_by(at, kind);
 
 		if (kind != AWAITABLE_UNKNOWN && kind < AWAITABLES_WITH_FRAME &&
-			frame_of_generator(at, &frame))
+			frame_of_generator(at, &frame)) {
 			chain_add(&chain, &frame);
+			innermost = at;
+			innermost_code = frame.code;
+		}
 		Py_DecRef(at);
 		at = next;
 	}

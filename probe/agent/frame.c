@@ -208,6 +208,13 @@ bool frame_of_generator(const void *generator, struct frame_ref *ret)
 	return generators_proven && generator_read(generator, ret);
 }
 
+void *variable_of_generator(const void *generator, unsigned int place)
+{
+	const void *frame = generators_proven ? generator_frame(generator) : NULL;
+
+	return frame ? frame_variable(frame, place) : NULL;
+}
+
 bool frame_of_generator_proven(void)
 {
 	return generators_proven;

@@ -47,6 +47,8 @@ void *frame_variable(const void *frame, unsigned int place);
  */
 bool frame_of_generator(const void *generator, struct frame_ref *ret);
 bool frame_of_generator_proven(void);
+/* A fast local of its frame, by its place, borrowed; NULL: unset or not proven. GIL */
+void *variable_of_generator(const void *generator, unsigned int place);
 /*
  * Only of a code object that frames_here() or frame_of_generator() gave, or that PyCode_Type says
  * is one. any

@@ -2,6 +2,7 @@
  * The agent's entry points, called by the preload object: open once, then every audit event.
  * Installs the hooks when asyncio has been imported by the program, and ends with the interpreter.
  */
+#include "probe/agent/group.h"
 #include "probe/agent/callback.h"
 #include "probe/agent/object.h"
 #include "probe/agent/process.h"
@@ -157,6 +158,7 @@ static void hooks_place(void)
 	pytask_open();
 	callback_open();
 	future_open();
+	group_open();
 	timer_open();
 	base_loop_open();
 	queue_open();

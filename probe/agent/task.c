@@ -3,6 +3,7 @@
  * _PyTask (pytask.c). Runs no code of the target; each function leaves a pending error as it was.
  */
 #include "probe/agent/task.h"
+#include "probe/agent/group.h"
 #include "probe/agent/wait.h"
 
 #include <stdio.h>
@@ -270,9 +271,10 @@ void task_step_write(PyObject *task, const struct task_step *step, uint64_t end_
 	}
 	if (failed)
 		failed_write(task, exception, after->exception);
-	if (after->waiter)
+	if (after->waiter) {
+		group_tell(task, after->waiter);
 		wait_begin(after->waiter, end_ns);
-	else if (after->state != TASK_PENDING)
+	} else if (after->state != TASK_PENDING)
 		wait_task_done(task, end_ns);
 }
 
