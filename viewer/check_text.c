@@ -114,6 +114,18 @@ static void baseline_show(const struct diff *diff, struct screen *screen)
 	}
 }
 
+/* What a verdict on this trace cannot know of. */
+static void gaps_show(const struct report *report, FILE *out)
+{
+	if (!report->loops.n)
+		fputs("no event loop was recorded, so there was nothing to judge\n", out);
+	if (!report->complete)
+		fputs("the recording was not closed in good order: its end may be missing\n", out);
+	if (report->lost_events)
+		fprintf(out, "%llu records were lost, and what they would have told\n",
+			(unsigned long long)report->lost_events);
+}
+
 void check_text(const struct check *check, const struct report *report, FILE *out)
 {
 	struct screen screen;
@@ -126,6 +138,8 @@ void check_text(const struct check *check, const struct report *report, FILE *ou
 		if (fails || check->verbose)
 			finding_print(&screen, f, fails);
 	}
+	if (!check->quiet)
+		gaps_show(report, out);
 	if (check->diff && !check->quiet)
 		baseline_show(check->diff, &screen);
 	for (size_t i = 0; i < check->conditions.n && !check->quiet; i++)

@@ -204,7 +204,7 @@ int condition_parse(const char *text, struct condition *ret, char *why, size_t s
 		return 0;
 	}
 	for (int s = SEVERITY_note; s <= (int)SEVERITY_error; s++)
-		if (!strcmp(text, severity_name((enum severity)s))) {
+		if (!strcasecmp(text, severity_name((enum severity)s))) {
 			c.by_severity = true;
 			c.severity = (enum severity)s;
 			*ret = c;

@@ -1,6 +1,7 @@
 /* `awaitscope rules [ID]`: the list, or one rule with its cause, an example and better code. */
 #include "viewer/commands.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -46,13 +47,17 @@ static void rule_print(struct screen *screen, const struct rule *rule)
 			"This version does not record its evidence yet: it is never checked.", 0,
 			0);
 	fputc('\n', screen->out);
-	screen_wrap(screen, STYLE_plain, rule->cause, 0, 0);
+	screen_put(screen, STYLE_bold, "Why: ");
+	screen_wrap(screen, STYLE_plain, rule->cause, strlen("Why: "), 0);
 	fputc('\n', screen->out);
 	code_print(screen->out, rule->example);
 	fputc('\n', screen->out);
-	screen_wrap(screen, STYLE_plain, rule->advice, 0, 0);
+	screen_put(screen, STYLE_bold, "Instead: ");
+	screen_wrap(screen, STYLE_plain, rule->advice, strlen("Instead: "), 0);
 	fputc('\n', screen->out);
 	code_print(screen->out, rule->better);
+	fprintf(screen->out, "\nWhere it is meant, the line can say so: # awaitscope: ignore[%s]\n",
+		rule->id);
 }
 
 static void rules_print(struct screen *screen)
@@ -70,6 +75,14 @@ static void rules_print(struct screen *screen)
 		screen->out);
 }
 
+static int told(void)
+{
+	if (!fflush(stdout) && !ferror(stdout))
+		return 0;
+	fprintf(stderr, "awaitscope rules: cannot write: %s\n", strerror(errno));
+	return EXIT_WRONG;
+}
+
 int rules_main(int argc, char **argv)
 {
 	struct screen screen;
@@ -82,7 +95,7 @@ int rules_main(int argc, char **argv)
 	}
 	if (argc == 1) {
 		rules_print(&screen);
-		return 0;
+		return told();
 	}
 	rule = argc == 2 ? rule_find(argv[1]) : NULL;
 	if (!rule) {
@@ -97,5 +110,5 @@ int rules_main(int argc, char **argv)
 		return EXIT_WRONG;
 	}
 	rule_print(&screen, rule);
-	return 0;
+	return told();
 }

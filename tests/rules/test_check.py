@@ -273,3 +273,13 @@ def test_junit_has_the_shape_its_readers_expect(tmp_path, stalled):
         assert all({"name", "classname", "time"} == set(case.attrib) and len(case) <= 1 for case in cases)
         assert len(suite.findall("testcase/failure")) == int(suite.get("failures")) > 0
         assert all(failure.get("type") for failure in suite.findall("testcase/failure"))
+
+
+def test_what_a_verdict_cannot_know_of_is_said(clean):
+    sql = sqlite3.connect(clean)
+    sql.execute("DELETE FROM meta WHERE key = 'complete'")
+    sql.execute("INSERT INTO lost(process, what, count) VALUES (1, 'records', 7)")
+    sql.commit()
+    done = check(clean)
+    assert "its end may be missing" in done.stdout and "7 records were lost" in done.stdout
+    assert check("-q", clean).stdout == "awaitscope check: passed\n"

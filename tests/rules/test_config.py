@@ -144,3 +144,10 @@ def test_comment_in_a_file(program):
     assert "1 suppressed by # awaitscope: ignore" in done.stdout
     file.unlink()
     assert check("t.db", cwd=program).returncode == 1
+
+
+@pytest.mark.parametrize("pattern, allowed", [("demo.ipynb", True), ("*.ipynb", True), ("other.ipynb", False), ("/tmp/*", False)])
+def test_a_cells_file_is_its_notebook(tmp_path, pattern, allowed):
+    t = cell_trace(tmp_path)
+    (tmp_path / "awaitscope.toml").write_text(f"[[allow]]\nfile = '{pattern}'\n")
+    assert check(t.path, cwd=tmp_path).returncode == (0 if allowed else 1)
