@@ -49,7 +49,7 @@ static void feed_free(struct feed *feed)
 
 /* ---- turns ------------------------------------------------------------------------------ */
 
-static int hand_out(struct bpf_feed *f)
+int bpf_feed_hand_out(struct bpf_feed *f)
 {
 	int rc;
 
@@ -71,7 +71,7 @@ static int take_record(void *ctx, void *record, size_t size)
 	if (head->time_ns > f->last_ns)
 		f->last_ns = head->time_ns;
 	translate(f, head);
-	return hand_out(f);
+	return bpf_feed_hand_out(f);
 }
 
 static const char *const loss_names[LOSSES] = {
@@ -104,17 +104,23 @@ static int drain(struct feed *feed, int final, record_fn sink, void *ctx)
 	f->sink = sink;
 	f->ctx = ctx;
 	f->handed = 0;
-	rc = hand_out(f); /* what was said when it began */
+	rc = bpf_feed_hand_out(f); /* what was said when it began */
+	if (!rc && !f->listed) {
+		f->listed = true;
+		rc = tasks_list(f, f->last_ns, "attach");
+	}
 	if (final)
 		bpf_sensor_unwatch(f->sensor);
 	if (!rc)
 		rc = bpf_sensor_consume(f->sensor);
 	if (rc < 0)
 		return rc;
-	if (final)
+	if (final) {
 		finish(f, clock_ns(CLOCK_MONOTONIC));
+		tasks_list(f, clock_ns(CLOCK_MONOTONIC), "end");
+	}
 	losses_tell(f);
-	rc = hand_out(f);
+	rc = bpf_feed_hand_out(f);
 	return rc ? rc : f->handed;
 }
 
@@ -200,7 +206,7 @@ bool bpf_feed_execed(const struct bpf_feed *f)
 
 /* ---- beginning -------------------------------------------------------------------------- */
 
-static void hook_put(struct bpf_feed *f, const char *name, const char *reason, uint64_t now_ns)
+void bpf_feed_hook(struct bpf_feed *f, const char *name, const char *reason, uint64_t now_ns)
 {
 	size_t name_len = strlen(name), reason_len = strlen(reason);
 	struct ev_hook *ev =
@@ -236,7 +242,7 @@ static void probes_place(struct bpf_feed *f, uint64_t now_ns)
 			why = "the kernel refused the probe";
 		if (kind == POINT_STEP_END)
 			ends = !why;
-		hook_put(f, point_kind_name(kind), why ? why : "", now_ns);
+		bpf_feed_hook(f, point_kind_name(kind), why ? why : "", now_ns);
 	}
 }
 

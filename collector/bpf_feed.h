@@ -47,19 +47,28 @@ struct bpf_feed {
 	uint64_t gone_told, damaged;
 	uint32_t minor;
 	unsigned int loops;
-	int handed; /* records of this turn */
+	int handed;  /* records of this turn */
+	bool listed; /* its pending tasks, once there is someone to take them */
 	record_fn sink;
 	void *ctx;
 	uint64_t last_ns;      /* of the newest record */
 	char folder[PATH_MAX]; /* the process's current one when it was attached to */
 };
 
+/* ---- bpf_feed.c */
+int bpf_feed_hand_out(struct bpf_feed *f); /* what is in the queue */
+void bpf_feed_hook(struct bpf_feed *f, const char *name, const char *reason, uint64_t now_ns);
+
 /* ---- bpf_translate.c: a record of the kernel, checked, as records of the model, in the queue */
 void translate(struct bpf_feed *f, const struct ev_head *record);
 uint32_t translate_stack(struct bpf_feed *f, const struct kernel_frame *frame, uint32_t count,
 	uint32_t cut, const struct ev_head *head);
+uint32_t translate_name(struct bpf_feed *f, const char *text, const struct ev_head *head);
 uint32_t translate_call(uint32_t number); /* id in syscalls.def; 0: not in it */
 void translate_lost(struct bpf_feed *f, const char *what, uint64_t count, uint64_t now_ns);
+
+/* ---- bpf_tasks.c: pending tasks from the target's memory. 0, or what the sink returned */
+int tasks_list(struct bpf_feed *f, uint64_t now_ns, const char *when);
 
 /* ---- bpf_finish.c: at the end, what goes on just now, as if it ended */
 void finish(struct bpf_feed *f, uint64_t now_ns);

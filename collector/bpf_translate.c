@@ -16,6 +16,7 @@
 
 #include "collector/bpf_feed.h"
 #include "probe/base/cleanup.h"
+#include "probe/target/task.h"
 #include "probe/target/unicode.h"
 
 #define TYPES_MAX 4096u
@@ -46,7 +47,7 @@ static uint64_t hash_text(const char *text)
 }
 
 /* The id of a name, announced before; 0: no room. */
-static uint32_t name_id(struct bpf_feed *f, const char *text, const struct ev_head *head)
+uint32_t translate_name(struct bpf_feed *f, const char *text, const struct ev_head *head)
 {
 	uint64_t hash = hash_text(text);
 	void *known = map_get(&f->names, hash);
@@ -96,7 +97,7 @@ static uint32_t type_id(struct bpf_feed *f, uint64_t type, const struct ev_head 
 			return 0;
 		}
 	}
-	known->id = type_read(f, type, name) ? name_id(f, name, head) : 0;
+	known->id = type_read(f, type, name) ? translate_name(f, name, head) : 0;
 	known->era = era_of(head);
 	return known->id;
 }
@@ -341,9 +342,23 @@ static uint32_t how_of(const struct bpf_feed *f, const struct ev_kernel_wakeup *
 	return r->state == TASK_FAILED ? WAKE_EXCEPTION : WAKE_UNSEEN;
 }
 
+/* Coroutines as the kernel followed them, outermost first. */
+static uint32_t chain_of(struct bpf_feed *f, const struct ev_head *head, uint32_t cut)
+{
+	struct kernel_frame frame[TARGET_CHAIN_MAX];
+	size_t size, n;
+	const struct kernel_frame *outer = record_tail(head, 0, &size);
+
+	n = size / sizeof(*outer);
+	n = n < TARGET_CHAIN_MAX ? n : TARGET_CHAIN_MAX;
+	for (size_t i = 0; i < n; i++)
+		frame[i] = outer[n - 1 - i];
+	return translate_stack(f, frame, (uint32_t)n, cut, head);
+}
+
 static void wakeup(struct bpf_feed *f, const struct ev_kernel_wakeup *r)
 {
-	uint32_t stack = stack_of(f, &r->head, 0, r->cut), type = type_id(f, r->type, &r->head);
+	uint32_t stack = chain_of(f, &r->head, r->cut), type = type_id(f, r->type, &r->head);
 	char name[TYPE_NAME_BYTES];
 	bool is_task = r->type && type_read(f, r->type, name) && strstr(name, "Task");
 	struct ev_await_chain *chain;

@@ -248,6 +248,8 @@ void process_record(struct model *model, uint32_t pid, const struct ev_process *
 		return;
 	p->named = true;
 	p->outside = !r->abi;
+	if (p->outside)
+		process_calls_seen(model, p);
 	p->ppid = r->ppid;
 	p->argv = json_of_argv(model, argv, size);
 	p->executable = tail_text(model, &r->head, 1);

@@ -295,7 +295,13 @@ void task_new(struct model *model, struct process *p, const struct ev_task_new *
 		return;
 	if (old && !old->ended) {
 		if (r->flags & TASK_LATE)
-			return; /* listed, but known */
+			return;                 /* listed, but known */
+		if (old->late && !old->steps) { /* listed before its own record came */
+			free(old->name);
+			born(model, old, r);
+			task_dirty(model, old);
+			return;
+		}
 		/* Its memory was given to another task: its end was not recorded. */
 		loss_add(model, p, "ends of tasks", 1);
 		end_task(model, old, TASK_FINISHED, time_ns);

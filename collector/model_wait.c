@@ -99,8 +99,13 @@ void chain_record(struct model *model, struct process *p, const struct ev_await_
 	struct task *t = task_get(p, r->task);
 	const char *type = name_get(p, r->type);
 
-	if (!t || t->ended || !t->waits)
+	if (!t || t->ended)
 		return;
+	if (!t->waits) { /* listed: its last step was before the recording */
+		struct ev_step step = {.waits_on = r->future, .await_type = r->type};
+
+		wait_begin(model, t, &step);
+	}
 	t->await_stack = stack_get(model, p, r->stack);
 	if (type)
 		t->await_type = type;

@@ -53,6 +53,17 @@ static __always_inline __u64 thread_of(struct loop_slot *s)
 	return s->thread;
 }
 
+/* As layout_position() wants it. */
+static __always_inline __u64 frame_instr(__u64 frame)
+{
+	__s32 lasti = 0;
+
+	if (LAY.code_instructions != OFF_ABSENT)
+		return read_u64(frame + LAY.frame_instr);
+	bpf_probe_read_user(&lasti, sizeof(lasti), (void *)(frame + LAY.frame_instr));
+	return (__u64)(__s64)lasti;
+}
+
 struct walk {
 	struct scratch *to;
 };
@@ -73,14 +84,7 @@ static long walk_one(__u32 i, struct walk *w)
 	if (owner >= LAYOUT_OWNER_C)
 		return 0;
 	code = read_u64(frame + LAY.frame_code) & ~(__u64)LAYOUT_CODE_MASK;
-	if (LAY.code_instructions != OFF_ABSENT) {
-		instr = read_u64(frame + LAY.frame_instr);
-	} else {
-		__s32 lasti = 0;
-
-		bpf_probe_read_user(&lasti, sizeof(lasti), (void *)(frame + LAY.frame_instr));
-		instr = (__u64)(__s64)lasti;
-	}
+	instr = frame_instr(frame);
 	if (run_once_code && code == run_once_code)
 		to->run_once = 1;
 	if (to->count >= FRAMES_MAX) {

@@ -82,6 +82,92 @@ static __always_inline void task_name_put(
 	record_put(to, sizeof(*ev), 0, len, false);
 }
 
+/* ---- await chains */
+
+#define CHAIN_MAX 24u /* coroutines; those further in are left out */
+/*
+ * Objects that stand for a coroutine keep it as their first member (coroutine_wrapper,
+ * async_generator_asend, ...; CPython 3.8 to 3.14).
+ */
+#define WRAPPED_OFF 16u
+#define FRAME_SUSPENDED_BELOW 0 /* gi_frame_state, 3.11+ */
+
+struct chain_walk {
+	struct scratch *to;
+	__u64 coroutine_type;
+};
+
+/* The innermost value on a suspended frame's stack; 0: there is none. */
+static __always_inline __u64 awaited_by(__u64 frame)
+{
+	__u64 stack = frame + LAY.frame_locals, top;
+	__s32 depth = 0;
+
+	if (LAY.frame_stack != OFF_ABSENT)
+		stack = read_u64(frame + LAY.frame_stack);
+	if (LAY.frame_stack_top != OFF_ABSENT) {
+		top = read_u64(frame + LAY.frame_stack_top);
+	} else {
+		bpf_probe_read_user(&depth, sizeof(depth), (void *)(frame + LAY.frame_stack_depth));
+		top = depth > 0 ? stack + 8ull * (__u32)depth : 0;
+	}
+	return top > stack ? read_u64(top - 8) & ~(__u64)LAYOUT_CODE_MASK : 0;
+}
+
+/* Where a coroutine's frame is; 0: it has none, or is no coroutine. */
+static __always_inline __u64 coroutine_frame(__u64 coroutine)
+{
+	__u64 frame = coroutine + LAY.generator_frame, code;
+
+	if (LAY.generator_frame_state == OFF_ABSENT)
+		frame = read_u64(frame);
+	if (!frame)
+		return 0;
+	code = read_u64(frame + LAY.frame_code) & ~(__u64)LAYOUT_CODE_MASK;
+	return code && read_u64(code + LAY.object_type) == config.target.code_type ? frame : 0;
+}
+
+/* The innermost one is put last: the recorder turns them round. */
+static long chain_walk_one(__u32 i, struct chain_walk *w)
+{
+	struct scratch *to = w->to;
+	__u64 object = to->frame, frame = object ? coroutine_frame(object) : 0, code;
+	struct kernel_frame *at;
+	__u32 place;
+
+	if (object && !frame) { /* it may stand for one */
+		object = read_u64(object + WRAPPED_OFF);
+		frame = object && read_u64(object + LAY.object_type) == w->coroutine_type
+				? coroutine_frame(object)
+				: 0;
+	}
+	if (!frame)
+		return 1;
+	place = to->fixed + to->count * sizeof(*at);
+	if (place > RECORD_BYTES - TOUCHED_BYTES)
+		return 1;
+	code = read_u64(frame + LAY.frame_code) & ~(__u64)LAYOUT_CODE_MASK;
+	at = (struct kernel_frame *)(to->record + place);
+	at->code = code;
+	at->instr = frame_instr(frame);
+	to->count++;
+	to->frame = awaited_by(frame);
+	return 0;
+}
+
+/* The coroutines through which a suspended task waits, behind a record's fixed part. */
+static __always_inline __u32 chain_walk(__u64 task, struct scratch *to, __u32 fixed)
+{
+	struct chain_walk w = {.to = to};
+
+	to->fixed = fixed;
+	to->count = 0;
+	to->frame = read_u64(task + LAY.task_coro);
+	w.coroutine_type = to->frame ? read_u64(to->frame + LAY.object_type) : 0;
+	bpf_loop(CHAIN_MAX, chain_walk_one, &w, 0);
+	return to->count < CHAIN_MAX ? to->count : CHAIN_MAX;
+}
+
 /* ---- steps */
 
 static __always_inline void wakeup_put(struct loop_slot *s, __u32 index, __u64 task, __u64 now_ns)
@@ -89,10 +175,11 @@ static __always_inline void wakeup_put(struct loop_slot *s, __u32 index, __u64 t
 	struct scratch *to = scratch_get(index);
 	__u64 future = read_u64(task + LAY.task_fut_waiter);
 	struct ev_kernel_wakeup *ev;
-	__u32 state = 0;
+	__u32 state = 0, frames;
 
 	if (!to || !future)
 		return;
+	frames = chain_walk(task, to, sizeof(*ev));
 	bpf_probe_read_user(&state, sizeof(state), (void *)(future + LAY.future_state));
 	if (state == STATE_FINISHED && read_u64(future + LAY.future_exception))
 		state = TASK_FAILED;
@@ -101,8 +188,9 @@ static __always_inline void wakeup_put(struct loop_slot *s, __u32 index, __u64 t
 		.task = task,
 		.future = future,
 		.type = read_u64(future + LAY.object_type),
-		.state = state};
-	record_put(to, sizeof(*ev), 0, 0, false);
+		.state = state,
+		.frames_len = frames * sizeof(struct kernel_frame)};
+	record_put(to, sizeof(*ev), frames, 0, false);
 }
 
 static __always_inline int step_begin(

@@ -1,0 +1,94 @@
+/*
+ * Tasks that are pending while nothing happens to them: listed from the target's memory, when the
+ * recording begins and again when it ends. See bpf_feed.h.
+ */
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "collector/bpf_feed.h"
+#include "probe/target/task.h"
+
+struct listing {
+	struct bpf_feed *f;
+	struct ev_head head;
+};
+
+/* The outermost frame of its chain is its coroutine's own. */
+static uint32_t code_of(struct listing *l, const struct target_task *task)
+{
+	uint32_t code = 0;
+
+	if (!task->frames || task->cut ||
+		outside_code(&l->f->outside, task->frame[task->frames - 1].code, l->head.tid,
+			l->head.time_ns, l->head.time_ns, &code))
+		return 0;
+	return code;
+}
+
+static void announce(struct listing *l, const struct target_task *task)
+{
+	size_t name = strlen(task->name), coro = strlen(task->coro_name);
+	uint32_t code = code_of(l, task);
+	struct ev_task_new *ev =
+		RECORD_NEW(&l->f->queue, task_new, name + coro, l->head.tid, l->head.time_ns);
+
+	if (!ev)
+		return;
+	ev->task = task->task;
+	ev->loop_object = task->loop;
+	ev->code = code;
+	ev->flags = TASK_LATE | (task->python ? TASK_PYTHON : 0);
+	ev->name_len = (uint32_t)name;
+	ev->coro_len = (uint32_t)coro;
+	record_tail_put(record_tail_put(ev + 1, task->name, name), task->coro_name, coro);
+}
+
+static void chain(struct listing *l, const struct target_task *task)
+{
+	uint32_t type = *task->waits_type ? translate_name(l->f, task->waits_type, &l->head) : 0;
+	uint32_t stack = 0;
+	struct ev_await_chain *ev;
+
+	if (task->frames && outside_stack(&l->f->outside, task->frame, task->frames, task->cut,
+				    l->head.tid, l->head.time_ns, l->head.time_ns, &stack))
+		stack = 0;
+	ev = RECORD_NEW(&l->f->queue, await_chain, 0, l->head.tid, l->head.time_ns);
+	if (!ev)
+		return;
+	ev->task = task->task;
+	ev->future = task->waits_on;
+	ev->stack = stack;
+	ev->type = type;
+}
+
+static int list_one(void *ctx, const struct target_task *task)
+{
+	struct listing *l = ctx;
+
+	announce(l, task);
+	if (task->waits_on)
+		chain(l, task);
+	return bpf_feed_hand_out(l->f);
+}
+
+int tasks_list(struct bpf_feed *f, uint64_t now_ns, const char *when)
+{
+	struct listing l = {.f = f, .head = {.tid = f->options.pid, .time_ns = now_ns}};
+	struct target_tasks tasks = {0};
+	const char *why = "";
+	char name[96], missed[64];
+	int rc = target_tasks_read(f->options.target, list_one, &l, &tasks, &why);
+
+	if (rc == -ENOENT) /* asyncio is not imported: there are none */
+		return 0;
+	snprintf(name, sizeof(name), "tasks pending at the %s", when);
+	snprintf(missed, sizeof(missed), "%zu changed while they were read%s", tasks.unread,
+		tasks.whole ? "" : ", and the list itself");
+	if (rc)
+		bpf_feed_hook(f, name, why, now_ns);
+	else
+		bpf_feed_hook(f, name, tasks.unread || !tasks.whole ? missed : "", now_ns);
+	return 0;
+}
