@@ -147,7 +147,8 @@ static int feed_open(struct attachment *a)
 {
 	struct bpf_feed_options options = {.pid = a->pid,
 		.min_block_ns = a->options->min_block_ns,
-		.min_step_ns = a->options->min_step_ns};
+		.min_step_ns = a->options->min_step_ns,
+		.jupyter = !a->options->no_jupyter};
 	const char *why = "";
 	int rc = target_open(a->pid, 0, &options.target, &why);
 

@@ -35,6 +35,8 @@ static void feed_free(struct feed *feed)
 		return;
 	bpf_sensor_free(f->sensor);
 	outside_clear(&f->outside);
+	iopub_close(f->iopub);
+	record_queue_free(&f->cells);
 	record_queue_free(&f->queue);
 	map_each(&f->types, free_value, NULL);
 	map_free(&f->types);
@@ -62,6 +64,7 @@ static int take_record(void *ctx, void *record, size_t size)
 {
 	struct bpf_feed *f = ctx;
 	const struct ev_head *head = record;
+	int rc;
 
 	if (record_check(record, size)) {
 		f->damaged++;
@@ -70,6 +73,9 @@ static int take_record(void *ctx, void *record, size_t size)
 	f->handed++;
 	if (head->time_ns > f->last_ns)
 		f->last_ns = head->time_ns;
+	rc = record_queue_hand_out(&f->cells, f->options.pid, head->time_ns, f->sink, f->ctx);
+	if (rc)
+		return rc;
 	translate(f, head);
 	return bpf_feed_hand_out(f);
 }
@@ -79,21 +85,48 @@ static const char *const loss_names[LOSSES] = {
 	[LOSS_STEPS] = "short steps left out: the kernel's ring was more than half full",
 	[LOSS_SLOTS] = "threads beyond the limit",
 	[LOSS_TASKS] = "tasks beyond the kernel's table",
-	[LOSS_FRAMES] = "stacks that could not be read",
 };
 
 static void losses_tell(struct bpf_feed *f)
 {
 	for (unsigned int i = 0; i < LOSSES; i++) {
+		if (i == LOSS_FRAMES)
+			continue; /* the record came, only without a stack */
 		uint64_t now = bpf_sensor_loss(f->sensor, (enum kernel_loss)i);
 
 		translate_lost(f, loss_names[i], now - f->loss_told[i], f->last_ns);
 		f->loss_told[i] = now;
 	}
-	translate_lost(f, "frames whose code was gone", f->outside.gone - f->gone_told, f->last_ns);
-	f->gone_told = f->outside.gone;
 	translate_lost(f, "records with wrong bytes", f->damaged, f->last_ns);
 	f->damaged = 0;
+}
+
+/* A record_fn: it waits for its turn among the kernel's. */
+static int take_cell(void *ctx, uint32_t pid, const struct ev_head *record)
+{
+	struct bpf_feed *f = ctx;
+	size_t size = (size_t)record->size_words * 8;
+	void *copy =
+		record_queue_new(&f->cells, record->kind, size, 0, record->tid, record->time_ns);
+
+	if (copy)
+		memcpy(copy, record, size);
+	else
+		f->damaged++;
+	return 0;
+}
+
+/* What is missing though no record is. */
+static void gaps_tell(struct bpf_feed *f)
+{
+	uint64_t stacks = bpf_sensor_loss(f->sensor, LOSS_FRAMES);
+	char text[96];
+
+	if (!stacks && !f->outside.gone)
+		return;
+	snprintf(text, sizeof(text), "%" PRIu64 " could not be read, %" PRIu64 " frames of others",
+		stacks, f->outside.gone);
+	bpf_feed_hook(f, "Python stacks", text, f->last_ns);
 }
 
 static int drain(struct feed *feed, int final, record_fn sink, void *ctx)
@@ -109,6 +142,9 @@ static int drain(struct feed *feed, int final, record_fn sink, void *ctx)
 		f->listed = true;
 		rc = tasks_list(f, f->last_ns, "attach");
 	}
+	if (!rc && f->iopub)
+		rc = iopub_drain(f->iopub, take_cell, f);
+	record_queue_keep(&f->cells);
 	if (final)
 		bpf_sensor_unwatch(f->sensor);
 	if (!rc)
@@ -118,9 +154,12 @@ static int drain(struct feed *feed, int final, record_fn sink, void *ctx)
 	if (final) {
 		finish(f, clock_ns(CLOCK_MONOTONIC));
 		tasks_list(f, clock_ns(CLOCK_MONOTONIC), "end");
+		gaps_tell(f);
 	}
+	rc = record_queue_hand_out(&f->cells, f->options.pid, UINT64_MAX, sink, ctx);
 	losses_tell(f);
-	rc = bpf_feed_hand_out(f);
+	if (!rc)
+		rc = bpf_feed_hand_out(f);
 	return rc ? rc : f->handed;
 }
 
@@ -246,6 +285,19 @@ static void probes_place(struct bpf_feed *f, uint64_t now_ns)
 	}
 }
 
+/* Not being a kernel, or one whose channel cannot be reached, is no failure: names of files are
+ * left. */
+static void cells_open(struct bpf_feed *f)
+{
+	const char *why = "";
+	int rc = f->options.jupyter ? iopub_open(f->options.pid, f->options.pid, &f->iopub, &why)
+				    : -ENOENT;
+
+	if (!f->options.jupyter || rc == -ENOENT)
+		return;
+	bpf_feed_hook(f, "cells of the kernel", rc ? why : "", f->last_ns);
+}
+
 static void folder_read(struct bpf_feed *f)
 {
 	char path[64];
@@ -300,6 +352,7 @@ int bpf_feed_open(
 		return rc;
 	}
 	loops_find(f, f->last_ns);
+	cells_open(f);
 	probes_place(f, f->last_ns);
 	*ret = f;
 	return 0;

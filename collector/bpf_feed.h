@@ -9,6 +9,7 @@
 
 #include "collector/bpf_sensor.h"
 #include "collector/feed.h"
+#include "collector/iopub.h"
 #include "collector/outside.h"
 
 struct bpf_feed;
@@ -18,6 +19,7 @@ struct bpf_feed_options {
 	uint64_t min_block_ns, min_step_ns;
 	struct target *target; /* the feed's from now on, also on failure */
 	struct points *points; /* the same; malloc'd */
+	bool jupyter;          /* where it is a kernel, ask its iopub channel for cells */
 };
 
 /* The sensor is in place when this returns. *ret_why as in bpf_sensor.h. */
@@ -39,12 +41,14 @@ struct bpf_feed {
 	struct bpf_sensor *sensor;
 	struct outside outside;
 	struct record_queue queue;
-	struct map types; /* address -> struct known_type */
-	struct map names; /* hash of a text -> id */
-	struct map told;  /* tid -> its thread record was written */
+	struct iopub *iopub;       /* NULL: not a kernel, or not asked */
+	struct record_queue cells; /* from it */
+	struct map types;          /* address -> struct known_type */
+	struct map names;          /* hash of a text -> id */
+	struct map told;           /* tid -> its thread record was written */
 	uint32_t name_ids;
 	uint64_t loss_told[LOSSES];
-	uint64_t gone_told, damaged;
+	uint64_t damaged;
 	uint32_t minor;
 	unsigned int loops;
 	int handed;  /* records of this turn */

@@ -236,7 +236,7 @@ static void kernel_seen(struct model *model, struct process *p)
 		return;
 	p->is_kernel = true;
 	model_dirty(model, &p->dirty);
-	coverage_add(model, p, "cells", "ipython", "");
+	coverage_add(model, p, "cells", p->outside ? "iopub" : "ipython", "");
 }
 
 void cell_begin(struct model *model, struct process *p, const struct ev_cell_begin *r)

@@ -26,7 +26,8 @@ enum option_id {
 	OPT_MIN_BLOCK,
 	OPT_TAPE,
 	OPT_NO_COLOR,
-	OPT_DURATION
+	OPT_DURATION,
+	OPT_NO_JUPYTER
 };
 
 #define RUN OPTIONS_RUN
@@ -54,6 +55,8 @@ static const struct {
 	{RUN, "cells", OPT_CELLS, NULL, "the file is a script with cells that begin with '# %%'"},
 	{ATTACH, "duration", OPT_DURATION, "DURATION",
 		"end after so long (90s, 10m); else with Ctrl-C or the process's end"},
+	{ATTACH, "no-jupyter", OPT_NO_JUPYTER, NULL,
+		"do not ask a kernel for its cells on its iopub channel"},
 	{BOTH, "stall", OPT_STALL, "DURATION",
 		"an iteration of at least this is a stall (default: 100ms)"},
 	{BOTH, "min-block", OPT_MIN_BLOCK, "DURATION",
@@ -140,6 +143,9 @@ static int set(struct run_options *o, struct options_said *c, int id, const char
 		return set_sensor(o, value);
 	case OPT_TIMEOUT:
 		return set_duration("timeout", value, NS_PER_S, &o->timeout_ns);
+	case OPT_NO_JUPYTER:
+		o->no_jupyter = true;
+		return 0;
 	case OPT_DURATION:
 		return set_duration("duration", value, NS_PER_S, &o->duration_ns);
 	case OPT_STALL:

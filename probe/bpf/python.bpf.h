@@ -6,6 +6,7 @@
 #include "probe/bpf/state.bpf.h"
 
 #define THREADS_SCANNED 4096u
+#define SCAN_AGAIN_NS 500000000u /* of a thread that Python does not know */
 #define LAY (config.target.layout)
 
 static __always_inline __u64 read_u64(__u64 address)
@@ -48,8 +49,16 @@ __noinline __u64 thread_scan(__u64 thread_id)
 /* The state of the slot's thread, proven anew at each use. */
 static __always_inline __u64 thread_of(struct loop_slot *s)
 {
-	if (!s->thread || read_u64(s->thread + LAY.thread_thread_id) != s->thread_id)
-		s->thread = thread_scan(s->thread_id);
+	__u64 now_ns;
+
+	if (s->thread && read_u64(s->thread + LAY.thread_thread_id) == s->thread_id)
+		return s->thread;
+	now_ns = bpf_ktime_get_ns();
+	if (now_ns < s->scan_after_ns)
+		return 0;
+	s->thread = thread_scan(s->thread_id);
+	if (!s->thread)
+		s->scan_after_ns = now_ns + SCAN_AGAIN_NS;
 	return s->thread;
 }
 
@@ -129,7 +138,8 @@ static __always_inline struct stack stack_walk(struct loop_slot *s, struct scrat
 	to->count = to->cut = to->run_once = 0;
 	to->frame = thread ? innermost(thread) : 0;
 	if (!to->frame) {
-		lose(LOSS_FRAMES);
+		if (s->loop)
+			lose(LOSS_FRAMES);
 		return (struct stack){0};
 	}
 	bpf_loop(FRAMES_MAX * 4, walk_one, &w, 0);

@@ -44,6 +44,7 @@ struct loop_slot {
 	__u32 steps;
 	__u64 thread_id;     /* pthread_self() */
 	__u64 thread;        /* address of its thread state; 0: not known */
+	__u64 scan_after_ns; /* there was none: not looked for again before */
 	__u64 busy_since_ns; /* its loop turns since then; 0: in its selector, or no loop */
 	__u64 loop;          /* id of the loop it runs or ran last; 0: none yet */
 	struct slot_loop known[SLOT_LOOPS];
