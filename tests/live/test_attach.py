@@ -157,6 +157,38 @@ def test_attach_in_the_middle_of_a_stall_and_end_there(awaitscope, report, tmp_p
     assert stall["causes_ms"]["blocked:sleep"] > 0.95 * stall["duration_ms"] > 600
 
 
+PENDING = """\
+import asyncio
+
+async def takes(queue):
+    await queue.get()
+
+async def rests():
+    await asyncio.sleep(1000)
+
+async def main():
+    queue = asyncio.Queue()
+    tasks = [asyncio.create_task(takes(queue), name=f"takes-{i}") for i in range(900)]
+    tasks += [asyncio.create_task(rests(), name=f"rests-{i}") for i in range(100)]
+    await asyncio.sleep(0)
+    print("ready", flush=True)
+    await asyncio.sleep(1000)
+
+asyncio.run(main())
+"""
+
+
+@pytest.mark.parametrize("python", [one for one in traced() if one.path == DEBIAN or one.minor in (8, 13)], ids=lambda one: one.name)
+def test_tasks_that_were_pending_before_are_listed(python, awaitscope, tmp_path):
+    with running(PENDING, tmp_path, python.path) as child:
+        ended = awaitscope("attach", "-o", "t.db", "--duration", "0.4s", str(child.pid))
+        assert ended.status == 0, ended
+    listed = rows(tmp_path / "t.db", "SELECT coro, state, await_line, count(*), count(DISTINCT name) FROM task WHERE coro != 'main' GROUP BY 1, 2, 3")
+    assert listed == [("rests", "pending", 7, 100, 100), ("takes", "pending", 4, 900, 900)]
+    awaiting = {coro: what for coro, what in rows(tmp_path / "t.db", "SELECT DISTINCT coro, awaiting FROM task")}
+    assert awaiting["rests"] == "asyncio.sleep" and awaiting["takes"] in ("Queue.get", "asyncio.queues.get")
+
+
 def test_end_of_the_program_ends_the_recording(awaitscope, tmp_path):
     with running(STEADY, tmp_path) as child:
         watch = subprocess.Popen([PROGRAM, "attach", "-o", "t.db", str(child.pid)], cwd=tmp_path, text=True, stdout=subprocess.DEVNULL,
@@ -174,7 +206,7 @@ def test_end_of_the_program_ends_the_recording(awaitscope, tmp_path):
     (["{sleep}"], 3, "cannot be watched"),
     (["999999999"], 3, "there is no process"),
     (["nobody"], 2, "no process id"),
-    ([], 2, "which process?"),
+    (["1", "2"], 2, "one process at a time"),
     (["--sensor", "agent", "{sleep}"], 3, "awaitscope run"),
 ])
 def test_what_cannot_be_watched_says_why(args, status, said, awaitscope):
