@@ -41,6 +41,20 @@ static uint32_t parent_of(uint32_t pid)
 	return end && sscanf(end + 1, " %*c %" SCNu32, &ppid) == 1 ? ppid : 0;
 }
 
+/* In a changed root its files are seen from here below that; it calls them as within. */
+static const char *inside_root(uint32_t pid, const char *file)
+{
+	char path[PATH_BYTES], root[PATH_MAX];
+	ssize_t n;
+
+	snprintf(path, sizeof(path), "/proc/%" PRIu32 "/root", pid);
+	n = readlink(path, root, sizeof(root) - 1);
+	if (n <= 1)
+		return file;
+	root[n] = '\0';
+	return !strncmp(file, root, (size_t)n) && file[n] == '/' ? file + n : file;
+}
+
 static uint64_t realtime_ns(void)
 {
 	struct timespec t;
@@ -53,15 +67,17 @@ static uint64_t realtime_ns(void)
  * The folder above lib-dynload where _asyncio lies in one, else the one that belongs to the
  * executable: malloc'd; NULL: not known.
  */
-static char *stdlib_of(const struct points *points, const char *executable, int minor)
+static char *stdlib_of(uint32_t pid, const struct points *points, const char *executable, int minor)
 {
-	const char *name = points->object[POINT_ASYNCIO].name,
-		   *at = name ? strstr(name, "/lib-dynload/") : NULL;
-	const char *slash = strrchr(executable, '/');
+	const char *name = points->object[POINT_ASYNCIO].name, *at, *slash;
 	char *folder;
 
+	name = name ? inside_root(pid, name) : "";
+	at = strstr(name, "/lib-dynload/");
 	if (at)
 		return strndup(name, (size_t)(at - name));
+	executable = inside_root(pid, executable);
+	slash = strrchr(executable, '/');
 	if (!slash || slash - executable < 4 || strncmp(slash - 4, "/bin", 4))
 		return NULL;
 	if (asprintf(&folder, "%.*s/lib/python3.%d", (int)(slash - 4 - executable), executable,
@@ -85,7 +101,7 @@ void process_put(struct record_queue *queue, uint32_t pid, int minor, const stru
 	n = readlink(path, executable, PATH_MAX);
 	executable_len = n > 0 ? (size_t)n : 0;
 	executable[executable_len] = '\0';
-	stdlib = stdlib_of(points, executable, minor);
+	stdlib = stdlib_of(pid, points, executable, minor);
 	ev = RECORD_NEW(queue, process, argv_len + executable_len + (stdlib ? strlen(stdlib) : 0),
 		pid, now_ns);
 	if (!ev)

@@ -70,6 +70,11 @@ asyncio.run(main())
 """
 
 
+# Debian's own, the oldest that is served, and one that publishes its layout.
+PYTHONS = [one for i, one in enumerate(traced()) if one.path == DEBIAN or
+           (one.minor in (8, 13) and one.minor not in [before.minor for before in traced()[:i]])]
+
+
 @contextmanager
 def running(source, tmp_path, python=DEBIAN):
     """The program as a child that has said it is ready; ended at the end."""
@@ -94,7 +99,7 @@ def rows(trace, sql):
         db.close()
 
 
-@pytest.mark.parametrize("python", [one for one in traced() if one.path == DEBIAN or one.minor in (8, 13)], ids=lambda one: one.name)
+@pytest.mark.parametrize("python", PYTHONS, ids=lambda one: one.name)
 def test_tasks_blocks_and_causes(python, awaitscope, report, tmp_path):
     with running(STEADY, tmp_path, python.path) as child:
         ended = awaitscope("attach", "-o", "t.db", "--duration", "1.5s", str(child.pid))
@@ -113,7 +118,7 @@ def test_tasks_blocks_and_causes(python, awaitscope, report, tmp_path):
     assert set(states) == {"quick-0", "quick-1", "quick-2", "never"} and "done" in states["quick-0"] and "cancelled" in states["never"]
     failed = rows(tmp_path / "t.db", "SELECT DISTINCT exception, coro FROM task WHERE state = 'failed' AND coro != ''")
     assert failed == [("ValueError", "fails")]
-    whole = rows(tmp_path / "t.db", "SELECT steps, count(*) FROM task WHERE name = 'quick-1' AND state = 'done' GROUP BY steps")
+    whole = rows(tmp_path / "t.db", "SELECT steps, count(*) FROM task WHERE name = 'quick-1' AND state = 'done' AND file IS NOT NULL GROUP BY steps")
     assert [steps for steps, _ in whole] == [2], whole
     sums = rows(tmp_path / "t.db", "SELECT count(*) FROM iteration WHERE busy_ns != cpu_ns + cpu_user_ns + cpu_kernel_ns + gc_ns + gil_ns +"
                 " runq_ns + blocked_sleep_ns + blocked_network_ns + blocked_file_ns + blocked_subprocess_ns + blocked_dns_ns +"
@@ -178,7 +183,7 @@ asyncio.run(main())
 """
 
 
-@pytest.mark.parametrize("python", [one for one in traced() if one.path == DEBIAN or one.minor in (8, 13)], ids=lambda one: one.name)
+@pytest.mark.parametrize("python", PYTHONS, ids=lambda one: one.name)
 def test_tasks_that_were_pending_before_are_listed(python, awaitscope, tmp_path):
     with running(PENDING, tmp_path, python.path) as child:
         ended = awaitscope("attach", "-o", "t.db", "--duration", "0.4s", str(child.pid))
