@@ -9,6 +9,7 @@
 
 #define TEXT_CHARS_MAX 4096u /* of a file's or function's name; longer ones are cut */
 #define UTF8_PER_CHAR 6u     /* a surrogate's escape */
+#define STR_HEAD_MAX 64u
 #define TABLE_BYTES_MAX (256u << 10)
 
 int target_code_key(struct target *t, uint64_t code, struct target_code_key *ret)
@@ -40,19 +41,22 @@ int target_text_read(struct target *t, uint64_t str, char **ret)
 	const struct layout *lay = &t->layout;
 	cleanup(freep) void *data = NULL;
 	cleanup(freep) char *text = NULL;
+	unsigned char head[STR_HEAD_MAX];
 	uint64_t type, length, at;
 	unsigned int width;
 	uint32_t state;
-	size_t n;
-	int rc = memory_read_pointer(&t->memory, str + lay->object_type, &type);
+	size_t n = lay->str_state + sizeof(state);
+	int rc = n <= sizeof(head) ? memory_read(&t->memory, str, head, n) : -EPROTO;
 
-	if (rc || type != t->symbol[SYMBOL_STR])
-		return rc ? rc : -EPROTO;
-	rc = memory_read(&t->memory, str + lay->str_length, &length, sizeof(length));
-	if (!rc)
-		rc = memory_read(&t->memory, str + lay->str_state, &state, sizeof(state));
 	if (rc)
 		return rc;
+	if (lay->object_type + 8u > n || lay->str_length + 8u > n)
+		return -EPROTO;
+	memcpy(&type, head + lay->object_type, sizeof(type));
+	memcpy(&length, head + lay->str_length, sizeof(length));
+	memcpy(&state, head + lay->str_state, sizeof(state));
+	if (str % 8 || type != t->symbol[SYMBOL_STR])
+		return -EPROTO;
 	width = unicode_width(state);
 	if (!width)
 		return -EPROTO;

@@ -7,6 +7,7 @@
 #include <dwarf.h>
 #include <elfutils/libdw.h>
 #include <errno.h>
+#include <gelf.h>
 #include <string.h>
 
 #include "probe/base/cleanup.h"
@@ -27,11 +28,63 @@ static const struct name { /* of a member in debug information */
 };
 #define NAMES (sizeof(names) / sizeof(*names))
 
+#define TEXTS_MAX 8u
+
+struct text { /* a section that names stand in */
+	const char *begin;
+	size_t size;
+};
+
 struct found {
+	struct text text[TEXTS_MAX];
+	size_t texts;
 	Dwarf_Die type[NAMES]; /* the complete structure each name's type is */
 	bool has[NAMES];
 	size_t missing;
 };
+
+/* ---- names ------------------------------------------------------------------------------- */
+
+static void texts_take(Elf *elf, struct found *found)
+{
+	static const char *const sections[] = {".debug_info", ".debug_str", ".debug_line_str"};
+	size_t names;
+	Elf_Scn *section = NULL;
+
+	if (!elf || elf_getshdrstrndx(elf, &names))
+		return;
+	while ((section = elf_nextscn(elf, section))) {
+		GElf_Shdr header;
+		const char *name = gelf_getshdr(section, &header)
+					   ? elf_strptr(elf, names, header.sh_name)
+					   : NULL;
+		Elf_Data *data;
+
+		for (size_t i = 0; name && i < sizeof(sections) / sizeof(*sections); i++) {
+			if (strcmp(name, sections[i]) || found->texts == TEXTS_MAX)
+				continue;
+			data = elf_rawdata(section, NULL);
+			if (data && data->d_buf)
+				found->text[found->texts++] =
+					(struct text){data->d_buf, data->d_size};
+		}
+	}
+}
+
+/* libdw 0.188 hands out names that do not end within their section. NULL: there is none. */
+static const char *name_of(const struct found *found, Dwarf_Die *die)
+{
+	const char *name = dwarf_diename(die);
+
+	for (size_t i = 0; name && i < found->texts; i++) {
+		const struct text *t = &found->text[i];
+
+		if (name >= t->begin && name < t->begin + t->size)
+			return memchr(name, '\0', t->size - (size_t)(name - t->begin)) ? name
+										       : NULL;
+	}
+	return NULL;
+}
 
 /* ---- types ------------------------------------------------------------------------------- */
 
@@ -63,7 +116,7 @@ static void type_take(Dwarf_Die *die, int minor, struct found *found)
 
 	if (tag != DW_TAG_typedef && tag != DW_TAG_structure_type)
 		return;
-	name = dwarf_diename(die);
+	name = name_of(found, die);
 	if (!name)
 		return;
 	for (size_t i = 0; i < NAMES; i++) {
@@ -113,8 +166,8 @@ static bool member_offset(Dwarf_Die *member, uint64_t *ret)
 }
 
 /* The member of this name, also within members that have none. */
-static bool member_find(
-	Dwarf_Die *type, const char *name, unsigned int depth, uint64_t *ret_offset, Dwarf_Die *ret)
+static bool member_find(const struct found *f, Dwarf_Die *type, const char *name,
+	unsigned int depth, uint64_t *ret_offset, Dwarf_Die *ret)
 {
 	Dwarf_Die die, inner;
 
@@ -122,21 +175,21 @@ static bool member_find(
 		return false;
 	do {
 		Dwarf_Attribute attribute;
-		const char *found;
+		const char *told;
 		uint64_t offset;
 
 		if (dwarf_tag(&die) != DW_TAG_member || !member_offset(&die, &offset) ||
 			!dwarf_attr(&die, DW_AT_type, &attribute) ||
 			!dwarf_formref_die(&attribute, &inner))
 			continue;
-		found = dwarf_diename(&die);
-		if (found && !strcmp(found, name)) {
+		told = name_of(f, &die);
+		if (told && !strcmp(told, name)) {
 			*ret_offset = offset;
 			*ret = inner;
 			return true;
 		}
-		if (!found && structure_of(&inner, &inner) &&
-			member_find(&inner, name, depth + 1, ret_offset, ret)) {
+		if (!told && structure_of(&inner, &inner) &&
+			member_find(f, &inner, name, depth + 1, ret_offset, ret)) {
 			*ret_offset += offset;
 			return true;
 		}
@@ -144,7 +197,7 @@ static bool member_find(
 	return false;
 }
 
-static bool path_follow(Dwarf_Die *type, const char *path, uint64_t *ret)
+static bool path_follow(const struct found *found, Dwarf_Die *type, const char *path, uint64_t *ret)
 {
 	Dwarf_Die at = *type;
 	uint64_t sum = 0;
@@ -159,7 +212,7 @@ static bool path_follow(Dwarf_Die *type, const char *path, uint64_t *ret)
 			return false;
 		memcpy(part, path, n);
 		part[n] = '\0';
-		if (!structure_of(&at, &at) || !member_find(&at, part, 0, &offset, &next))
+		if (!structure_of(&at, &at) || !member_find(found, &at, part, 0, &offset, &next))
 			return false;
 		sum += offset;
 		at = next;
@@ -169,12 +222,12 @@ static bool path_follow(Dwarf_Die *type, const char *path, uint64_t *ret)
 	return true;
 }
 
-static bool place_of(Dwarf_Die *type, const char *path, uint64_t *ret)
+static bool place_of(const struct found *found, Dwarf_Die *type, const char *path, uint64_t *ret)
 {
 	Dwarf_Word size;
 
 	if (*path)
-		return path_follow(type, path, ret);
+		return path_follow(found, type, path, ret);
 	if (dwarf_aggregate_size(type, &size))
 		return false;
 	*ret = size;
@@ -186,7 +239,7 @@ static bool place_of(Dwarf_Die *type, const char *path, uint64_t *ret)
 static size_t members_take(struct elf_file *file, struct layout *layout)
 {
 	Dwarf *dwarf = dwarf_begin_elf(elf_file_handle(file), DWARF_C_READ, NULL);
-	struct found found = {.missing = 0};
+	struct found found = {.texts = 0};
 	size_t taken = 0;
 	uint64_t place;
 
@@ -194,9 +247,12 @@ static size_t members_take(struct elf_file *file, struct layout *layout)
 		return 0;
 	for (size_t i = 0; i < NAMES; i++)
 		found.missing += layout->minor >= names[i].first && layout->minor <= names[i].last;
+	texts_take(elf_file_handle(file), &found);
+	if (dwarf_getalt(dwarf))
+		texts_take(dwarf_getelf(dwarf_getalt(dwarf)), &found);
 	types_find(dwarf, layout->minor, &found);
 	for (size_t i = 0; i < NAMES; i++) {
-		if (!found.has[i] || !place_of(&found.type[i], names[i].path, &place) ||
+		if (!found.has[i] || !place_of(&found, &found.type[i], names[i].path, &place) ||
 			place >= OFF_ABSENT)
 			continue;
 		*(uint16_t *)((char *)layout + names[i].place) = (uint16_t)place;

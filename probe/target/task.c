@@ -14,6 +14,7 @@
 #include "probe/target/task_state.h"
 
 #define CHAIN_FOLLOWED_MAX 1024u /* coroutines; a torn chain may be a ring */
+#define TASK_BYTES_MAX 512u
 #define TRIES_MAX 4u
 #define NAME_BYTES 32u /* "Task-" and a number */
 
@@ -199,16 +200,26 @@ struct parts { /* addresses */
 static int parts_read(struct target *t, uint64_t task, struct parts *ret)
 {
 	const struct layout *lay = &t->layout;
-	int rc = memory_read(&t->memory, task + lay->future_state, &ret->state, sizeof(ret->state));
+	const struct {
+		uint16_t place;
+		void *to;
+		size_t size;
+	} part[] = {
+		{lay->future_state, &ret->state, sizeof(ret->state)},
+		{lay->task_name, &ret->name, sizeof(ret->name)},
+		{lay->task_coro, &ret->coro, sizeof(ret->coro)},
+		{lay->task_fut_waiter, &ret->waits_on, sizeof(ret->waits_on)},
+		{lay->future_loop, &ret->loop, sizeof(ret->loop)},
+	};
+	unsigned char bytes[TASK_BYTES_MAX];
+	size_t n = 0;
+	int rc;
 
-	if (!rc)
-		rc = memory_read_pointer(&t->memory, task + lay->task_name, &ret->name);
-	if (!rc)
-		rc = memory_read_pointer(&t->memory, task + lay->task_coro, &ret->coro);
-	if (!rc)
-		rc = memory_read_pointer(&t->memory, task + lay->task_fut_waiter, &ret->waits_on);
-	if (!rc)
-		rc = memory_read_pointer(&t->memory, task + lay->future_loop, &ret->loop);
+	for (size_t i = 0; i < sizeof(part) / sizeof(*part); i++)
+		n = part[i].place + part[i].size > n ? part[i].place + part[i].size : n;
+	rc = n <= sizeof(bytes) ? memory_read(&t->memory, task, bytes, n) : -EPROTO;
+	for (size_t i = 0; !rc && i < sizeof(part) / sizeof(*part); i++)
+		memcpy(part[i].to, bytes + part[i].place, part[i].size);
 	return rc;
 }
 
