@@ -48,15 +48,15 @@ struct found {
 static void texts_take(Elf *elf, struct found *found)
 {
 	static const char *const sections[] = {".debug_info", ".debug_str", ".debug_line_str"};
-	size_t names;
+	size_t strings;
 	Elf_Scn *section = NULL;
 
-	if (!elf || elf_getshdrstrndx(elf, &names))
+	if (!elf || elf_getshdrstrndx(elf, &strings))
 		return;
 	while ((section = elf_nextscn(elf, section))) {
 		GElf_Shdr header;
 		const char *name = gelf_getshdr(section, &header)
-					   ? elf_strptr(elf, names, header.sh_name)
+					   ? elf_strptr(elf, strings, header.sh_name)
 					   : NULL;
 		Elf_Data *data;
 
