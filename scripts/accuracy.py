@@ -6,7 +6,9 @@
 Runs the programs of tests/accuracy under `awaitscope run`. Each holds its loop in a known way, act by act, and writes what its own
 clocks say; every act is compared with the iteration of the trace it lies in, and the JSON report with the sum of those. An act
 that the hypervisor disturbed (steal in /proc/stat) is dropped and counted. Targets, with the agent alone: busy time within 0.5 %;
-each cause within 2 % of the truth or 0.5 ms, the larger; unknown at most 1 % of busy time. Needs only the standard library."""
+each cause within 2 % of the truth or 0.5 ms, the larger; unknown at most 1 % of busy time. Then the same programs run under other
+tools, fetched from PyPI into an environment of their own; what cannot be had is named. Needs only the standard library. On a quiet
+machine: about 6 minutes."""
 import argparse
 import json
 import os
@@ -42,20 +44,54 @@ GIL = ("Probably: the thread that lets the loop go on was put off CPU while it h
        "wait.")
 REASONS.update(dict.fromkeys(("Future.result()", "lock released", "mixture: sleep, code, collection, lock"), GIL))
 QUIET_LOAD = 0.5
+BESIDE = """## Beside other tools
+
+The same programs under other tools, each with its threshold as low as it stands, on asyncio's own loop: of how many acts it told
+something, and by how many ms the median misses the turn. asyncio's debug mode and aiocop tell of the longest callback, so a turn of many
+callbacks they never see as one; aiocop names the audit events it met in it. pyleak asks the loop for an answer from a thread, every 10 ms
+at best. py-spy counts samples (what an act prepares counts too), which say neither how long one turn was nor what it waited for. None of
+them tells what the time went to.
+
+"""
 INTRO = """# Reported against true
 
 Made by `scripts/accuracy.py` with the agent alone. Programs under `tests/accuracy` hold their loop in a known way and write what
 their own clocks say; each act is compared with its iteration in the trace. Targets: busy time within 0.5 %; each cause within 2 % of
 the truth or 0.5 ms, the larger; unknown at most 1 % of busy time. N is the acts compared; acts during which the hypervisor took CPU
 time away (steal in /proc/stat) are dropped and counted. On uvloop, whose selector a program cannot wrap, busy time is compared with
-the act alone, and its target is not judged. Debug mode: acts of which asyncio's debug mode, with its threshold at 1 ms, logged a slow
-callback, and by how many ms the longest one misses the turn; it names no cause, and a turn of many callbacks it never sees as one.
+the act alone, and its target is not judged.
 
 """
 
 
 class Skip(Exception):
     """A run that cannot be made here, and why."""
+
+
+class Tool:
+    """Another tool: the package it comes in (None: asyncio's own), its name in watchers.py (None: from outside), and how its
+    reports of one act become one number."""
+
+    def __init__(self, name, package, watch, of_act, head):
+        self.name, self.package, self.watch, self.of_act, self.head = name, package, watch, of_act, head
+
+
+SPY_HZ = 100
+TOOLS = (
+    Tool("debug mode", None, "debug", max, "asyncio's debug mode, 1 ms"), Tool("pyleak", "pyleak", "pyleak", sum, "pyleak, 10 ms"),
+    Tool("aiocop", "aiocop", "aiocop", max, "aiocop, 1 ms"), Tool("py-spy", "py-spy", None, None, "py-spy at %d Hz" % SPY_HZ),
+)
+
+
+class Line:
+    """One row of the first table, and what the second needs of it."""
+
+    def __init__(self, program, loop, label, acts, dropped):
+        self.program, self.loop, self.label = program, loop, label
+        seen = [a for a in acts if a.row is not None]
+        self.seen = "%d of %d, %.3f" % (len(seen), len(acts), statistics.median(abs(a.busy_error) for a in seen)) if seen else "0 of %d" % len(acts)
+        self.cells, _ = line_of(label, loop, acts, dropped)
+        self.cause = self.cells[5] or "–"
 
 
 class Act:
@@ -133,12 +169,31 @@ def run(args, program, loop, only, folder):
     return acts, [t["label"] for t in lines if t["disturbed"]], broken, off
 
 
-def debug_run(args, program, folder):
-    """label: [(true busy ms, what debug mode's log said in ms or None)], thresholds at 1 ms."""
+def tools_install(python, folder, notes):
+    """An environment of its own with what PyPI has of TOOLS: its interpreter, and which are there."""
+    env = os.path.join(folder, "tools")
+    if subprocess.run([python, "-m", "venv", "--system-site-packages", env], capture_output=True, check=False).returncode:
+        notes.append("Other tools are left out: no virtual environment could be made.")
+        return python, {"debug mode"}
+    inside, there = os.path.join(env, "bin", "python"), {"debug mode"}
+    for package in [t.package for t in TOOLS if t.package] + ["blocksnoop"]:
+        done = subprocess.run([inside, "-m", "pip", "install", "-q", "--disable-pip-version-check", package], capture_output=True,
+                              text=True, check=False)
+        if done.returncode:
+            notes.append("Left out: %s: pip has none for this interpreter (%s)." % (package, (done.stderr.strip().splitlines() or ["?"])[-1]))
+        elif package == "blocksnoop":
+            notes.append("Left out: blocksnoop, which needs Austin beside it and privileges.")
+        else:
+            there.add(package)
+    return inside, there
+
+
+def watched(args, python, program, tool, folder):
+    """label: [(true busy ms, what the tool said in ms or None)] of a run with the tool inside."""
     truth = os.path.join(folder, "truth")
-    env = dict(os.environ, PYTHONASYNCIODEBUG="1")
-    argv = [args.python, os.path.join(ACTS, program), truth] + (["--rounds", str(args.rounds)] if args.rounds else [])
-    if subprocess.run(argv, env=env, capture_output=True, stdin=subprocess.DEVNULL, check=False).returncode:
+    argv = [python, os.path.join(ACTS, program), truth, "--watch", tool.watch] + (["--only", args.only] if args.only else [])
+    argv += ["--rounds", str(args.rounds)] if args.rounds else []
+    if subprocess.run(argv, capture_output=True, stdin=subprocess.DEVNULL, check=False).returncode:
         return {}
     out, last = {}, []
     for line in lines_of(truth):
@@ -147,8 +202,47 @@ def debug_run(args, program, folder):
             continue
         said = [x["log"] * 1e3 for x in last if line["begin"] <= x["time"] <= line["end"] + 5e6]
         last = []
-        out.setdefault(line["label"], []).append((line["busy"] / NS, max(said, default=None)))
+        out.setdefault(line["label"], []).append((line["busy"] / NS, tool.of_act(said) if said else None))
     return out
+
+
+def sampled(args, python, program, labels, folder):
+    """label: what py-spy's samples inside callbacks stand for, as a text; each act is a run of its own, as samples have no time."""
+    out = {}
+    for label in labels:
+        truth, raw = os.path.join(folder, "truth"), os.path.join(folder, "raw")
+        argv = [os.path.join(os.path.dirname(python), "py-spy"), "record", "-r", str(SPY_HZ), "--idle", "-f", "raw", "-o", raw, "--", python,
+                os.path.join(ACTS, program), truth, "--only", label, "--rounds", str(min(10, args.rounds or 10))]
+        if subprocess.run(argv, capture_output=True, stdin=subprocess.DEVNULL, check=False).returncode:
+            continue
+        with open(raw, encoding="utf-8") as f:
+            stacks = [line.rsplit(" ", 1) for line in f]
+        seen = sum(int(n) for stack, n in stacks if "_run (asyncio/events.py" in stack and "(%s:" % program in stack) * 1e3 / SPY_HZ
+        true = sum(line["busy"] for line in lines_of(truth) if line["label"] == label) / NS
+        out[label] = "%.0f of %.0f ms" % (seen, true)
+    return out
+
+
+def tool_says(pairs):
+    errors = [abs(said - true) for true, said in pairs if said is not None]
+    return "%d of %d, %.2f" % (len(errors), len(pairs), statistics.median(errors)) if errors else "0 of %d" % len(pairs) if pairs else "–"
+
+
+def tools_table(args, lines):
+    """The second table: what other tools say of the same acts, on asyncio's own loop."""
+    notes, rows = [], []
+    with tempfile.TemporaryDirectory(prefix="awaitscope-accuracy-") as folder:
+        python, there = tools_install(args.python, folder, notes)
+        for program in dict.fromkeys(r[0] for r in RUNS):
+            mine = [line for line in lines if line.program == program and line.loop == "asyncio"]
+            said = {t.name: watched(args, python, program, t, folder) for t in TOOLS if t.watch and t.name in there}
+            spied = sampled(args, python, program, [line.label for line in mine], folder) if "py-spy" in there else {}
+            for line in mine:
+                rows.append((line.label, line.seen, line.cause) + tuple(
+                    tool_says(said.get(t.name, {}).get(line.label, [])) if t.watch else spied.get(line.label, "–") for t in TOOLS))
+                print("  ".join(rows[-1]), file=sys.stderr)
+    head = ("act", "awaitscope: turns seen, median error in ms", "and what held it") + tuple(t.head for t in TOOLS)
+    return [head] + rows, notes
 
 
 def spread(errors):
@@ -164,11 +258,11 @@ def percent(ms, of):
     return 100 * ms / of if of else 0.0
 
 
-def line_of(label, loop, acts, dropped, debug):
+def line_of(label, loop, acts, dropped):
     seen = [a for a in acts if a.row is not None]
     name = label if loop == "asyncio" else label + (", uvloop" if loop == "uvloop" else ", loops in threads")
     if not seen:
-        return (name, "0 (%d)" % dropped) + ("",) * 7 + ("missed",), ["no iteration"] * len(acts)
+        return (name, "0 (%d)" % dropped) + ("",) * 8 + ("missed",), ["no iteration"] * len(acts)
     busy = sum(a.true_busy for a in seen)
     unknown = sum(a.unknown for a in seen) / busy
     tail = max(seen, key=lambda a: abs(a.error[a.worst]))
@@ -179,17 +273,19 @@ def line_of(label, loop, acts, dropped, debug):
     misses += ["unknown"] if unknown > UNKNOWN_SHARE else []
     out = sum(1 for a in acts if a.misses(loop == "uvloop"))
     verdict = "met" if not misses else "missed: %s in %d of %d" % (", ".join(sorted(set(misses))), out, len(acts))
-    logged = [abs(said - true) for true, said in debug if said is not None]
-    says = "%d of %d, %.2f" % (len(logged), len(debug), statistics.median(logged)) if logged else "0 of %d" % len(debug) if debug else ""
     return (name, "%d (%d)" % (len(acts), dropped), "%.2f" % statistics.median(a.true_busy for a in seen),
             show(spread(a.busy_error for a in seen)), "%.2f" % max(percent(abs(a.busy_error), a.true_busy) for a in seen),
             cause.replace("_", ":"), show(spread(a.error[cause] for a in seen)),
             "%.2f" % max(percent(abs(a.error[cause]), a.true[cause]) for a in seen),
-            "%.3f %s" % (abs(tail.error[tail.worst]), tail.worst.replace("_", ":")), "%.2f" % (100 * unknown), says, verdict), misses
+            "%.3f %s" % (abs(tail.error[tail.worst]), tail.worst.replace("_", ":")), "%.2f" % (100 * unknown), verdict), misses
 
 
 HEAD = ("act", "N (dropped)", "true busy, ms, median", "busy error, ms: median / p95 / worst", "worst, %", "main cause",
-        "its error, ms: median / p95 / worst", "worst, %", "worst of any cause, ms", "unknown, %", "debug mode: seen, median error in ms", "")
+        "its error, ms: median / p95 / worst", "worst, %", "worst of any cause, ms", "unknown, %", "")
+
+
+def table(rows):
+    return "\n".join("| " + " | ".join(r) + " |" for r in [rows[0], ("---",) * len(rows[0])] + rows[1:])
 
 
 def machine():
@@ -216,17 +312,16 @@ def tables(args):
             except Skip as why:
                 notes.append("Left out: %s: %s." % (program, why))
                 continue
-            debug = debug_run(args, program, folder) if loop == "asyncio" and not args.no_debug else {}
         broken, off = broken + bad, max(off, worst)
         for label in dict.fromkeys([a.label for a in acts] + dropped):
             mine = [a for a in acts if a.label == label]
-            lines.append(line_of(label, loop, mine, dropped.count(label), debug.get(label, []))[0])
-            print("  ".join(lines[-1]), file=sys.stderr)
+            lines.append(Line(program, loop, label, mine, dropped.count(label)))
+            print("  ".join(lines[-1].cells), file=sys.stderr)
             for a in mine if args.verbose else ():
                 detail = "" if a.row is None else "busy %.3f %+.3f  %s  unknown %.3f" % (a.true_busy, a.busy_error, "  ".join(
                     "%s %.3f %+.3f" % (c, a.true[c], a.error[c]) for c in CAUSES if a.true[c] or a.row[c]), a.unknown)
                 print("    ", detail, a.misses(loop == "uvloop"), file=sys.stderr)
-    for label in dict.fromkeys(r[0] for r in lines if r[-1].startswith("missed")):
+    for label in dict.fromkeys(r.cells[0] for r in lines if r.cells[-1].startswith("missed")):
         why = next((why for name, why in REASONS.items() if label.startswith(name)), None)
         notes.append("Missed: %s. %s" % (label, why or "Reason not known."))
     notes.append("Iterations whose causes do not sum to their length: %d. Largest difference between the JSON report and the rows: %.4f ms."
@@ -240,17 +335,21 @@ def main():
     p.add_argument("--python", default="/usr/bin/python3")
     p.add_argument("--only", help="acts whose name contains this")
     p.add_argument("--rounds", type=int, help="of each act, at most")
-    p.add_argument("--no-debug", action="store_true", help="do not run the programs in asyncio's debug mode")
+    p.add_argument("--no-tools", action="store_true", help="do not run the programs under other tools")
     p.add_argument("--write", metavar="FILE", help="write the page here")
     p.add_argument("-v", "--verbose", action="store_true", help="every act on stderr")
     args = p.parse_args()
     args.program = os.path.abspath(args.program)
     load = os.getloadavg()[0]
-    rows, notes = tables(args)
-    text = "\n".join("| " + " | ".join(r) + " |" for r in [HEAD, ("---",) * len(HEAD)] + rows)
+    lines, notes = tables(args)
+    text = table([HEAD] + [line.cells for line in lines])
     if load > QUIET_LOAD:
         notes.append("**Taken beside other load**: run-queue wait is part of most acts here, and rare misses come from it.")
-    text += "\n\n" + "\n\n".join(notes) + "\n\n%s; Python %s; load at the start %.2f.\n" % (
+    text += "\n\n" + "\n\n".join(notes) + "\n"
+    if not args.no_tools:
+        rows, beside = tools_table(args, lines)
+        text += "\n" + BESIDE + "\n\n".join([table(rows)] + beside) + "\n"
+    text += "\n%s; Python %s; load at the start %.2f.\n" % (
         machine(), subprocess.run([args.python, "-V"], capture_output=True, text=True, check=True).stdout.split()[-1], load)
     print(text)
     if args.write:

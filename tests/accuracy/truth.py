@@ -1,7 +1,7 @@
 """What the programs here have in common: they do one thing at a time in one turn of a loop, and write down by their own clocks
 how long that took and what the loop's thread did meanwhile. One JSON object a line, times in ns of CLOCK_MONOTONIC.
 
-    NAME.py OUT [--loop asyncio|uvloop|thread] [--only TEXT] [--rounds N]
+    NAME.py OUT [--loop asyncio|uvloop|thread] [--only TEXT] [--rounds N] [--watch TOOL]
 
 A line's "busy" is the turn: from the return of the loop's selector to its next call (uvloop, whose selector cannot be wrapped:
 only the act itself). "causes" is what the time went to:
@@ -16,12 +16,13 @@ import contextlib
 import ctypes
 import gc
 import json
-import logging
 import os
 import subprocess
 import sys
 import threading
 import time
+
+from watchers import WATCHERS, watch
 
 ACTS = []  # (label, rounds, coroutine function)
 
@@ -165,32 +166,16 @@ for line in sys.stdin:
         self.process.stdout.close()
 
 
-class DebugLog(logging.Handler):
-    """What asyncio's debug mode says of slow callbacks, as lines of their own."""
-
-    def __init__(self, out):
-        super().__init__()
-        self.out = out
-
-    def emit(self, record):
-        if "took" in record.getMessage():
-            self.out.write(json.dumps({"log": record.args[-1], "time": time.monotonic_ns()}) + "\n")
-
-
 async def play(args, out):
     loop = asyncio.get_running_loop()
-    if loop.get_debug():
-        loop.slow_callback_duration = 0.001
-        log = logging.getLogger("asyncio")
-        log.addHandler(DebugLog(out))
-        log.propagate = False
     truth = Truth(loop, out)
     gc.disable()  # collections are acts of their own
-    for label, rounds, function in ACTS:
-        if args.only and args.only not in label:
-            continue
-        truth.label = label
-        await function(truth, min(rounds, args.rounds or rounds))
+    async with watch(args.watch, loop, out):
+        for label, rounds, function in ACTS:
+            if args.only and args.only not in label:
+                continue
+            truth.label = label
+            await function(truth, min(rounds, args.rounds or rounds))
 
 
 def uvloop_run(coroutine):
@@ -223,6 +208,7 @@ def main():
     p.add_argument("--loop", choices=("asyncio", "uvloop", "thread"), default="asyncio")
     p.add_argument("--only")
     p.add_argument("--rounds", type=int)
+    p.add_argument("--watch", choices=WATCHERS, help="another tool, told to report what it sees")
     args = p.parse_args()
     run = {"asyncio": asyncio.run, "uvloop": uvloop_run, "thread": thread_run}[args.loop]
     with open(args.out, "w", encoding="ascii") as out:
