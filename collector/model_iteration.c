@@ -5,6 +5,8 @@
  */
 #include "collector/model_state.h"
 
+#define NEARLY_ALL 5 /* but for one part in so many: the rest is between two samples */
+
 /* ---- what happens inside an iteration that is still open; for every loop that is inside another
  * on this thread */
 
@@ -148,9 +150,11 @@ static uint64_t reduce(uint64_t *part, uint64_t over)
 /*
  * Of the calls too short for records the part that is off CPU is what CPU time leaves. It goes to
  * the calls that may have waited, each by its share; beyond them it is blocked:other. Off CPU in no
- * call at all, where pages were read from disk: that was the wait for them.
+ * call at all, where pages were read from disk, or samples found it waiting for a page nearly all
+ * that time: that was the wait for them.
  */
-static void settle_rest(struct causes *c, const struct span *s, uint64_t short_ns)
+static void settle_rest(
+	struct causes *c, const struct span *s, uint64_t short_ns, uint64_t sampled_fault_ns)
 {
 	uint64_t part = least(c->unknown_ns, short_ns), left;
 	__uint128_t told = 0; /* of times that a target may have made up */
@@ -167,10 +171,11 @@ static void settle_rest(struct causes *c, const struct span *s, uint64_t short_n
 		left -= share;
 	}
 	c->blocked_ns[CLASS_other] += left;
-	if (!s->faults)
-		return;
-	c->blocked_ns[CLASS_fault] += c->unknown_ns;
-	c->unknown_ns = 0;
+	part = c->unknown_ns;
+	if (!s->faults && sampled_fault_ns < part - part / NEARLY_ALL)
+		part = sampled_fault_ns;
+	c->blocked_ns[CLASS_fault] += part;
+	c->unknown_ns -= part;
 }
 
 /*
@@ -178,8 +183,8 @@ static void settle_rest(struct causes *c, const struct span *s, uint64_t short_n
  * may hold run-queue time that could not be told from them, then the GIL's, and what was measured
  * over the whole iteration last. Returns by how much the accounts disagree beyond that overlap.
  */
-static uint64_t partition(
-	struct causes *c, const struct span *s, const struct ev_iteration *r, uint64_t busy_ns)
+static uint64_t partition(struct causes *c, const struct span *s, const struct ev_iteration *r,
+	uint64_t busy_ns, uint64_t sampled_fault_ns)
 {
 	uint64_t cpu_ns = measured(r->cpu_ns, busy_ns), sum, over;
 
@@ -193,7 +198,7 @@ static uint64_t partition(
 	if (sum <= busy_ns) {
 		c->unknown_ns = busy_ns - sum;
 		if (r->cpu_ns >= 0)
-			settle_rest(c, s, r->short_ns);
+			settle_rest(c, s, r->short_ns, sampled_fault_ns);
 		return 0;
 	}
 	over = sum - busy_ns;
@@ -277,7 +282,7 @@ static void put_iteration(struct model *model, struct loop *l, const struct cell
 	if (exact->head.time_ns && exact_sum(exact) == busy_ns)
 		partition_exact(&c, &l->span);
 	else
-		off = partition(&c, &l->span, r, busy_ns);
+		off = partition(&c, &l->span, r, busy_ns, samples_fault(l->thread, begin_ns));
 	site = site_of(l, &c, begin_ns, busy_ns);
 	if (off > model->discrepancy_ns) {
 		model->discrepancy_ns = off;

@@ -17,7 +17,9 @@ struct place_time {
 struct samples {                    /* of the open iteration of a thread */
 	uint64_t begin_ns, last_ns; /* of the iteration; of its last sample */
 	uint32_t count, places;
-	struct site last; /* the last one's place */
+	uint64_t fault_ns; /* that those stand for which waited for a page */
+	uint32_t faults;   /* how many they are */
+	struct site last;  /* the last one's place */
 	const struct stack *stack;
 	bool last_is_cell; /* the task whose step was open then runs cells */
 	struct place_time place[PLACES_MAX];
@@ -63,6 +65,8 @@ static void samples_add(
 	s->count++;
 	s->last_ns = time_ns;
 	s->last = site;
+	s->faults += r->faults != 0;
+	s->fault_ns += r->faults ? r->stands_for_ns : 0;
 	if (!site.file)
 		return;
 	p = place_get(s, site);
@@ -145,6 +149,13 @@ struct site samples_hottest(const struct thread *t, uint64_t begin_ns, bool runn
 		hottest = &s->place[i];
 	}
 	return hottest ? hottest->site : (struct site){0};
+}
+
+uint64_t samples_fault(const struct thread *t, uint64_t begin_ns)
+{
+	const struct samples *s = t->samples;
+
+	return s && s->begin_ns == begin_ns && s->faults >= HOTTEST_SAMPLES_MIN ? s->fault_ns : 0;
 }
 
 /* An iteration ended that began then: what was sampled of it, or of one before it, is told. */

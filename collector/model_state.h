@@ -533,6 +533,8 @@ void gil_holder_record(struct model *model, struct process *p, const struct ev_g
  * those off CPU. file NULL: too few.
  */
 struct site samples_hottest(const struct thread *t, uint64_t begin_ns, bool running);
+/* What of the iteration that began then was waits for pages, by samples; 0: too few to say. */
+uint64_t samples_fault(const struct thread *t, uint64_t begin_ns);
 void samples_end(struct thread *t, uint64_t begin_ns);
 /* An iteration was sampled that has not ended. */
 bool samples_open(const struct thread *t, uint64_t *ret_begin_ns, uint64_t *ret_last_ns);

@@ -13,7 +13,12 @@
 /* A note of every report of an agent. */
 #define AGENT_ALONE                                                                                \
 	"agent alone: CPU time is not split into user and kernel, page faults are told only "      \
-	"where they read a disk"
+	"where they read a disk or last" HOW_TO_SEE_MORE
+#ifdef AWAITSCOPE_BPF
+#define HOW_TO_SEE_MORE "; sudo awaitscope attach PID measures both"
+#else
+#define HOW_TO_SEE_MORE "; a build with eBPF measures both"
+#endif
 
 /* The one sentence about a file that cannot be made. */
 static int refuse(const char *what, const char *path, int rc)

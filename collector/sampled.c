@@ -174,6 +174,7 @@ int sampled_take(struct sampled *s, const struct ring_loop *loop, uint64_t now_n
 	ev->stack = stack;
 	ev->kind = kind_of(s, state, *runq_ns, before_ns);
 	ev->state = (uint32_t)state;
+	ev->faults = (state == 'S' || state == 'D') && process_thread_faults(s->pid, loop->tid);
 	return 0;
 }
 

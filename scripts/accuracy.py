@@ -37,7 +37,7 @@ FROM iteration i JOIN loop l ON l.id = i.loop JOIN thread t ON t.id = l.thread J
 NS = 1e6
 REASONS = {  # what is known to miss, and why
     "page fault answered after 20 ms": "userfaultfd's faults count as minor ones; from inside, such a wait cannot be told from a "
-    "call nobody hooked, so it is unknown and not guessed.",
+    "call nobody hooked. Samples from outside tell it, and they begin where a turn is 20 ms old: below that it is unknown, not guessed.",
     "fsync": "So short a turn allows an error of a few microseconds, which the program's own clocks need too.",
 }
 GIL = ("Probably: the thread that lets the loop go on was put off CPU while it held the GIL; the program's own clocks take that for the lock's "

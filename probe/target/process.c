@@ -167,6 +167,13 @@ char process_thread_state(uint32_t pid, uint32_t tid)
 	return end && end[1] == ' ' && isalpha((unsigned char)end[2]) ? end[2] : 0;
 }
 
+bool process_thread_faults(uint32_t pid, uint32_t tid)
+{
+	char text[STAT_BYTES];
+
+	return thread_file(pid, tid, "syscall", text, sizeof(text)) && !strncmp(text, "-1 ", 3);
+}
+
 /* The last number of NSpid is the innermost namespace's (proc(5)); older kernels have no such line.
  */
 static uint32_t innermost_tid(uint32_t pid, uint32_t tid)

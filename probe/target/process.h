@@ -38,5 +38,10 @@ bool process_has_thread(uint32_t pid, uint32_t tid);
 bool process_is_main(uint32_t pid, uint32_t tid);
 /* State letter of a thread (proc(5), field 3 of stat); 0: not known. */
 char process_thread_state(uint32_t pid, uint32_t tid);
+/*
+ * Whether it is off CPU, but in no system call (proc(5), /proc/PID/syscall: -1): of a thread that
+ * sleeps by its state, that is a page that has to come.
+ */
+bool process_thread_faults(uint32_t pid, uint32_t tid);
 
 #endif
