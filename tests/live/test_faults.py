@@ -248,11 +248,12 @@ def test_recorder_killed_at_any_moment_leaves_a_trace_and_the_program_alone(tmp_
 
 # ---- the recorder stands still ----
 
-# Words: 1 batches done, 2 set to end it, 3 steps, 4 set to end the tasks that wait; from 8 on four of each batch: CPU ns, ns, waits (voluntary switches), begin.
+# Words: 1 batches done, 2 set to end it, 3 steps, 4 set to end the tasks that wait; from 8 on four of each batch: CPU ns, CPU ns of
+# as much work without tasks right after it, waits (voluntary switches), begin.
 FLOOD = BOARD + """
 import asyncio, resource, time
-def now():
-    return time.thread_time_ns(), time.monotonic_ns(), resource.getrusage(resource.RUSAGE_THREAD).ru_nvcsw
+def waits():
+    return resource.getrusage(resource.RUSAGE_THREAD).ru_nvcsw
 async def leaf():
     await asyncio.sleep(0)
 async def wait(event):
@@ -263,14 +264,19 @@ async def main():
     while not board[2]:
         if board[4]:
             event.set()
-        began, n = now(), board[1]
+        n, waited = board[1], waits()
+        at = 8 + n % 4000 * 4
+        board[at + 3] = time.monotonic_ns()
+        began = time.thread_time_ns()
         for _ in range(500):
             await asyncio.create_task(leaf())
-        ended = now()
-        at = 8 + n % 4000 * 4
-        for i in range(3):
-            board[at + i] = ended[i] - began[i]
-        board[at + 3] = began[1]
+        done = time.thread_time_ns()
+        board[at + 2] = waits() - waited
+        alike = time.thread_time_ns()
+        for _ in range(50_000):
+            pass
+        board[at] = done - began
+        board[at + 1] = time.thread_time_ns() - alike
         board[3] += 500 * 3  # two of the leaf, one of our own
         board[1] = n + 1
         await asyncio.sleep(0.002)
@@ -293,12 +299,12 @@ def dropped(session, pid):
 
 
 def batches(board, since_ns, until_ns):
-    """[(CPU ns, ns, waits)] of the batches that lie between."""
+    """[(CPU ns, CPU ns without tasks, waits)] of the batches that began between."""
     found = []
     for n in range(min(board[1], 4000)):
-        cpu, wall, waits, began = (board[8 + 4 * n + i] for i in range(4))
-        if began >= since_ns and began + wall <= until_ns:
-            found.append((cpu, wall, waits))
+        *told, began = (board[8 + 4 * n + i] for i in range(4))
+        if since_ns <= began <= until_ns:
+            found.append(told)
     return found
 
 
@@ -343,9 +349,9 @@ def test_full_ring_loses_what_it_counts_and_does_not_slow_the_program(tmp_path):
     assert spans == 0, "a wait that spans the gap"
     full = batches(board, full_ns, last_ns)
     assert len(before) > 50 and len(full) > 20, (len(before), len(full))
-    for what, at in ("CPU", 0), ("time", 1):
-        normal, slowed = (statistics.median(batch[at] for batch in some) for some in (before, full))
-        assert slowed <= 1.25 * normal, f"a batch took {slowed / 1e6:.2f} ms of {what} beside a full ring, {normal / 1e6:.2f} before"
+    # against work that no agent sees, since a machine that is shared changes its speed; and no time is lost but by waiting
+    normal, slowed = (statistics.median(cpu / alike for cpu, alike, _ in some) for some in (before, full))
+    assert slowed <= 1.25 * normal, f"beside a full ring, tasks cost {slowed:.2f} times what work without tasks does, {normal:.2f} before"
     assert sum(batch[2] for batch in full) <= len(full) * 0.1, "the program waited for something"
 
 
