@@ -134,13 +134,15 @@ void finding_delayed(struct finding *finding, const struct stall *stall)
 
 void delayed_text(const struct finding *finding, char *buf, size_t size)
 {
+	/* the stall may hold more than this finding's part of it */
+	uint64_t ns = finding->delay_ns < finding->cost_ns ? finding->delay_ns : finding->cost_ns;
+
 	*buf = '\0';
 	if (!finding->delayed)
 		return;
 	snprintf(buf, size, "%s and delayed %s%u task%s%s%s", finding->count > 1 ? "," : "",
 		finding->delayed_most ? "up to " : "", finding->delayed,
-		finding->delayed == 1 ? "" : "s", finding->delay_ns ? " by up to " : "",
-		finding->delay_ns ? time_text(finding->delay_ns) : "");
+		finding->delayed == 1 ? "" : "s", ns ? " by up to " : "", ns ? time_text(ns) : "");
 }
 
 static int index_of(struct judge *judge, sqlite3_stmt *rows, int column,

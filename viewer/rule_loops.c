@@ -196,12 +196,15 @@ int rule_nested_loop(struct judge *judge, const struct rule *rule)
 
 	for (size_t i = first; i < report->findings.n && !rc; i++) {
 		struct finding *f = &report->findings.at[i];
+		char times[32] = "";
 
+		if (f->count > 1)
+			snprintf(
+				times, sizeof(times), "%llu times, ", (unsigned long long)f->count);
 		finding_say(judge, f,
-			"the event loop was entered again %llu time%s from inside one of its own "
-			"steps, for %s",
-			(unsigned long long)f->count, f->count == 1 ? "" : "s",
-			time_text(f->cost_ns));
+			"the event loop was entered again from inside one of its own steps, %s%s "
+			"in all",
+			times, time_text(f->cost_ns));
 		finding_evidence(judge, f,
 			json_pack("{s:I,s:f}", "runs", (json_int_t)f->count, "longest_ms",
 				(double)(f->longest_ns / 1000) / 1000.0));

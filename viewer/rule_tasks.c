@@ -36,13 +36,20 @@ static enum severity leak_severity(
 	return strcmp(l->reason, "cancelled_at_shutdown") ? rule->severity : SEVERITY_error;
 }
 
+static void tasks_text(const struct finding *f, char *buf, size_t size)
+{
+	if (f->count > 1)
+		snprintf(buf, size, "%llu tasks", (unsigned long long)f->count);
+	else
+		snprintf(buf, size, "a task");
+}
+
 static void leak_say(struct judge *judge, struct finding *f)
 {
 	bool cut_off = !strcmp(f->detail, "cancelled_at_shutdown");
-	char tasks[64] = "a task";
+	char tasks[32];
 
-	if (f->count > 1)
-		snprintf(tasks, sizeof(tasks), "%llu tasks", (unsigned long long)f->count);
+	tasks_text(f, tasks, sizeof(tasks));
 	finding_say(judge, f, "%s of %s, created here, %s", tasks, f->subject,
 		cut_off && f->count > 1 ? "were cut off when their loop shut down"
 		: cut_off               ? "was cut off when its loop shut down"
@@ -110,13 +117,14 @@ int rule_destroyed(struct judge *judge, const struct rule *rule)
 	}
 	for (size_t i = first; i < report->findings.n; i++) {
 		struct finding *f = &report->findings.at[i];
+		char tasks[32];
 
+		tasks_text(f, tasks, sizeof(tasks));
 		finding_say(judge, f,
-			"%llu task%s of %s, created here, %s garbage-collected before %s "
-			"finished%s%s",
-			(unsigned long long)f->count, f->count == 1 ? "" : "s", f->subject,
-			f->count == 1 ? "was" : "were", f->count == 1 ? "it" : "they",
-			*f->detail ? ", while waiting for " : "", f->detail);
+			"%s of %s, created here, %s garbage-collected before %s finished%s%s",
+			tasks, f->subject, f->count == 1 ? "was" : "were",
+			f->count == 1 ? "it" : "they", *f->detail ? ", while waiting for " : "",
+			f->detail);
 		finding_evidence(judge, f,
 			json_pack("{s:s,s:s,s:I}", "coro", utf8_keep(judge, f->subject), "awaiting",
 				utf8_keep(judge, f->detail), "tasks", (json_int_t)f->count));
