@@ -336,7 +336,8 @@ void ring_end(void *record)
 	struct ring *r = agent_thread.ring ? agent_thread.ring : &rings.ring[0];
 	const struct ev_head *head = record;
 
-	if (rings.file) { /* else a signal handler forked in between */
+	/* else a signal handler forked in between, and this is of the parent's ring */
+	if (agent_thread.writing && rings.file) {
 		r->head += (uint64_t)head->size_words * 8;
 		__atomic_store_n(&r->control->head, r->head, __ATOMIC_RELEASE);
 	}

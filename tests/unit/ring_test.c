@@ -184,6 +184,23 @@ TEST(ring_takes_no_record_from_a_handler_that_interrupted_one)
 	assert_int_equal(rings.file->in_signal, 1);
 }
 
+TEST(ring_of_a_child_gets_no_record_that_its_parent_began)
+{
+	struct ev_name *e = ring_new(name, 8, 0);
+
+	assert_non_null(e);
+	ring_forked(); /* by a signal handler, which then goes back into the child */
+	agent.pid = PID + 1;
+	assert_int_equal(ring_open(), 0);
+	e->id = 3;
+	e->text_len = 8;
+	memset(e + 1, letter(3), 8);
+	ring_end(e);
+	assert_int_equal(rings.ring[0].head, 0);
+	assert_int_equal(rings.ring[0].control->head, 0);
+	agent.pid = PID;
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -193,6 +210,9 @@ int main(void)
 			ring_that_is_full_drops_what_comes_and_counts_it, open_ring, close_ring),
 		cmocka_unit_test_setup_teardown(
 			ring_takes_no_record_from_a_handler_that_interrupted_one, open_ring,
+			close_ring),
+		cmocka_unit_test_setup_teardown(
+			ring_of_a_child_gets_no_record_that_its_parent_began, open_ring,
 			close_ring),
 	};
 
