@@ -178,3 +178,40 @@ def test_a_process_without_asyncio_is_told_so():
     told = subprocess.run([PEEK, "tasks", str(child.pid)], capture_output=True, text=True)
     child.communicate(b"\n")
     assert told.returncode == 3 and "asyncio is not imported" in told.stderr
+
+
+APART = """\
+set -e
+mount -t tmpfs none /mnt
+cp -r "$1" /mnt/lib
+mount --bind /mnt/lib "$1"
+exec "$2" "$3" thread
+"""
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="namespaces are made as root")
+@pytest.mark.parametrize("apart", [one for one in PYTHONS if one.path == "/usr/bin/python3" or one.minor == 8], ids=repr)
+def test_other_namespaces_are_no_wall(apart, tmp_path):
+    """Its asyncio is a file that only it sees, its pids are its own: points, threads and tasks are found all the same."""
+    program = tmp_path / "many.py"
+    program.write_text(MANY)
+    folder = os.path.dirname(subprocess.run([apart.path, "-c", "import _asyncio; print(_asyncio.__file__)"],
+                                            capture_output=True, text=True, check=True).stdout.strip())
+    child = subprocess.Popen(["unshare", "--mount", "--pid", "--fork", "--mount-proc", "--kill-child", "sh", "-c", APART, "sh", folder,
+                              apart.path, program], stdout=subprocess.PIPE)
+    child.stdout.readline()
+    try:
+        pid = int(Path(f"/proc/{child.pid}/task/{child.pid}/children").read_text().split()[0])
+        assert peek("tasks", pid)[-1]["read"] >= 1003
+        threads = peek("threads", pid)
+        assert {thread["tid"] for thread in threads} == {1, max(thread["tid"] for thread in threads)} and len(threads) == 2
+        assert [thread["loop_type"] for thread in threads] == ["_UnixSelectorEventLoop"] * 2
+        told = subprocess.run([PEEK, "points", str(pid), str(apart.minor), "any"], capture_output=True, text=True)
+        points = [json.loads(line) for line in told.stdout.splitlines()]
+        paths = {point["path"] for point in points if point.get("kind") == "step"}
+        its, = (os.stat(path) for path in paths)
+        here = [os.stat(file) for file in Path(folder).glob("_asyncio.*")]
+        assert (its.st_dev, its.st_ino) not in [(file.st_dev, file.st_ino) for file in here]
+    finally:
+        child.kill()
+        child.communicate()
