@@ -109,5 +109,28 @@ def test_leftovers_are_told(trace):
     assert kinds["asyncgen_left"][0] in (line_of("left"), line_of("left") - 1)  # where the loop over it ends
 
 
+def test_loop_that_runs_inside_its_own_run_is_told(trace):
+    (coro, line, ended, same), = trace.rows(
+        "SELECT t.coro, r.line, r.ended_ns > r.began_ns, count(*) OVER (PARTITION BY r.loop) FROM loop_run r JOIN task t ON t.id = r.task")
+    assert (coro, line, ended) == ("main", line_of("again"), 1)
+
+
+def test_write_of_what_was_read_before_an_await_is_told(trace):
+    found = trace.rows("SELECT name, read_line, await_line, write_line, guarded FROM stale_write")
+    assert found == [("box.total", line_of("read"), line_of("between"), line_of("written"), 0)]
+
+
+def test_tasks_that_wait_for_each_other_are_told(trace):
+    found = trace.rows("SELECT t.coro, o.coro FROM waits_for w JOIN task t ON t.id = w.task JOIN task o ON o.id = w.on_task"
+                       " WHERE o.coro LIKE '%_of' ORDER BY t.coro")
+    assert found == [("left_of", "right_of"), ("right_of", "left_of")]
+
+
+def test_bound_of_a_wait_is_told(trace):
+    (bound, ended), = trace.rows(
+        'SELECT a.bound_ns, begin_ns + duration_ns FROM "await" a JOIN task t ON t.id = a.task WHERE t.coro = \'bounded\'')
+    assert 50e9 < bound - ended < 61e9
+
+
 def test_hooks_are_all_placed(trace):
     assert trace.rows("SELECT what, detail FROM coverage WHERE sensor = 'refused'") == []

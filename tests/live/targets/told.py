@@ -80,8 +80,38 @@ def refused(call, coro):
     coro.close()
 
 
+def reenter(loop):
+    """As nest_asyncio does it."""
+    asyncio._set_running_loop(loop)  # again
+    loop.call_soon(print, "inner")
+    loop._run_once()
+    asyncio._set_running_loop(loop)
+
+
+async def racer(box):
+    seen = box.total  # read
+    await asyncio.sleep(0.01)  # between
+    box.total = seen + 1  # written
+
+
+async def left_of(tasks):
+    await asyncio.gather(tasks["right"], asyncio.sleep(0.01))
+
+
+async def right_of(tasks):
+    await asyncio.wait([tasks["left"]])
+
+
+async def bounded():
+    await asyncio.wait([asyncio.ensure_future(asyncio.sleep(0.02))], timeout=60)
+
+
 async def main():
     loop = asyncio.get_running_loop()
+    await loop.create_task(bounded())
+    await asyncio.gather(racer(main), racer(main))
+    loop.call_later(30, print)
+    reenter(loop)
     lock, queue, event, future = asyncio.Lock(), asyncio.Queue(3), asyncio.Event(), loop.create_future()
     await asyncio.gather(holder(lock), contender(lock))
     await asyncio.gather(getter(queue), putter(queue))
@@ -109,7 +139,10 @@ async def main():
     queue.put_nowait(3)
     loop.call_later(0.01, print, "late")
     time.sleep(0.05)
+    tasks = {}
+    tasks.update(left=loop.create_task(left_of(tasks)), right=loop.create_task(right_of(tasks)))
     await asyncio.sleep(1.1)
 
 
+main.total = 0
 asyncio.run(main())
