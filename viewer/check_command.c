@@ -5,18 +5,16 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <getopt.h>
-#include <stdarg.h>
 #include <stdlib.h>
 #include <sys/stat.h>
 
 #include "probe/base/cleanup.h"
-#include "probe/base/text.h"
-#include "probe/base/units.h"
+#include "viewer/complain.h"
 #include "viewer/check.h"
 #include "viewer/config.h"
 
 #define EXIT_FAILED 1
-#define EXIT_WRONG 2
+#define COMMAND "check"
 #define WHY_BYTES 1024
 
 struct check_command {
@@ -114,38 +112,6 @@ static const struct option long_options[] = {
 	{NULL, 0, NULL, 0},
 };
 
-static void complain(const char *format, ...) __attribute__((format(printf, 1, 2)));
-
-/* One line; what a path or an argument holds must not reach the terminal raw. */
-static void complain(const char *format, ...)
-{
-	cleanup(freep) char *raw = NULL, *safe = NULL;
-	va_list args;
-	int n;
-
-	va_start(args, format);
-	n = vasprintf(&raw, format, args);
-	va_end(args);
-	if (n < 0)
-		raw = NULL;
-	safe = raw ? text_for_terminal(raw, 0) : NULL;
-	fprintf(stderr, "awaitscope check: %s\n", safe ? safe : "out of memory");
-}
-
-static int threshold_set(const char *option, const char *text, uint64_t *ret_ns)
-{
-	uint64_t ns;
-
-	if (duration_parse(text, 0, &ns) || !ns) {
-		complain("%s %s is no duration: write a number and a unit, as 250ms; see "
-			 "awaitscope check --help",
-			option, text);
-		return EXIT_WRONG;
-	}
-	*ret_ns = ns;
-	return 0;
-}
-
 /* `from` is what the user calls the place of this condition. */
 static int condition_add(struct check_command *command, const char *from, const char *text)
 {
@@ -153,11 +119,11 @@ static int condition_add(struct check_command *command, const char *from, const 
 	char why[WHY_BYTES];
 
 	if (!c) {
-		complain("out of memory");
+		complain(COMMAND, "out of memory");
 		return EXIT_WRONG;
 	}
 	if (condition_parse(text, c, why, sizeof(why))) {
-		complain("%s %s: %s", from, text, why);
+		complain(COMMAND, "%s %s: %s", from, text, why);
 		return EXIT_WRONG;
 	}
 	return 0;
@@ -187,11 +153,12 @@ static int option_take(struct check_command *command, int option)
 		command->github = true;
 		return 0;
 	case OPTION_stall:
-		return threshold_set("--stall", optarg, &command->read.stall_ns);
+		return threshold_take(COMMAND, "--stall", optarg, &command->read.stall_ns);
 	case OPTION_min_block:
-		return threshold_set("--min-block", optarg, &command->read.min_block_ns);
+		return threshold_take(COMMAND, "--min-block", optarg, &command->read.min_block_ns);
 	case OPTION_await_timeout:
-		return threshold_set("--await-timeout", optarg, &command->read.await_timeout_ns);
+		return threshold_take(
+			COMMAND, "--await-timeout", optarg, &command->read.await_timeout_ns);
 	case OPTION_no_color:
 		command->check.no_color = true;
 		return 0;
@@ -219,7 +186,7 @@ static int arguments_parse(int argc, char **argv, struct check_command *command)
 			return 1;
 		}
 		if (option == ':' || option == '?') {
-			complain("%s %s; see awaitscope check --help",
+			complain(COMMAND, "%s %s; see awaitscope check --help",
 				option == ':' ? "a value is missing after"
 				: optopt      ? "no value belongs to, or unknown:"
 					      : "unknown or ambiguous option",
@@ -231,8 +198,9 @@ static int arguments_parse(int argc, char **argv, struct check_command *command)
 			return rc + 1;
 	}
 	if (optind + 1 != argc) {
-		complain(optind == argc ? "name a trace; see awaitscope check --help"
-					: "one trace at a time; see awaitscope check --help");
+		complain(COMMAND, optind == argc
+					  ? "name a trace; see awaitscope check --help"
+					  : "one trace at a time; see awaitscope check --help");
 		return EXIT_WRONG + 1;
 	}
 	command->trace = argv[optind];
@@ -249,7 +217,7 @@ static int config_apply(struct check_command *command)
 	int rc = 0;
 
 	if (config_read(command->config_path, why, sizeof(why), config)) {
-		complain("%s", why);
+		complain(COMMAND, "%s", why);
 		return EXIT_WRONG;
 	}
 	command->check.allow_unchecked |= config->allow_unchecked;
@@ -287,7 +255,7 @@ static int form_write(const struct check_command *command, const struct report *
 	fd = open(path, O_WRONLY | O_CREAT | O_CLOEXEC | flags, 0600);
 	out = fd < 0 ? NULL : fdopen(fd, flags & O_APPEND ? "a" : "w");
 	if (!out) {
-		complain("cannot write %s: %s", path, strerror(errno));
+		complain(COMMAND, "cannot write %s: %s", path, strerror(errno));
 		return EXIT_WRONG;
 	}
 	errno = 0;
@@ -296,7 +264,7 @@ static int form_write(const struct check_command *command, const struct report *
 	if (fclose(out) && !error)
 		error = errno;
 	if (error)
-		complain("cannot write %s: %s", path, strerror(error));
+		complain(COMMAND, "cannot write %s: %s", path, strerror(error));
 	return error ? EXIT_WRONG : 0;
 }
 
@@ -310,7 +278,7 @@ static int forms_write(const struct check_command *command, const struct report 
 	if (!rc)
 		rc = form_write(command, report, summary, O_APPEND, check_summary);
 	if (!rc && command->github && check_github(&command->check, report, stdout)) {
-		complain("out of memory");
+		complain(COMMAND, "out of memory");
 		rc = EXIT_WRONG;
 	}
 	return rc;
@@ -333,20 +301,20 @@ static int outputs_check(const struct check_command *command)
 	for (size_t i = 0; i < 2; i++) {
 		for (size_t k = 0; k < sizeof(inputs) / sizeof(*inputs); k++)
 			if (is_same(outputs[i], inputs[k])) {
-				complain(
+				complain(COMMAND,
 					"%s is what is to be judged by; name another file to write",
 					outputs[i]);
 				return EXIT_WRONG;
 			}
 		if (outputs[i] && !*outputs[i]) {
-			complain("no file is named \"\"; see awaitscope check --help");
+			complain(COMMAND, "no file is named \"\"; see awaitscope check --help");
 			return EXIT_WRONG;
 		}
 	}
 	if (command->junit && command->sarif &&
 		(!strcmp(command->junit, command->sarif) ||
 			is_same(command->junit, command->sarif))) {
-		complain("--junit and --sarif both name %s", command->sarif);
+		complain(COMMAND, "--junit and --sarif both name %s", command->sarif);
 		return EXIT_WRONG;
 	}
 	return 0;
@@ -370,14 +338,14 @@ static int judged_read(struct check_command *command, struct judged *j)
 
 	j->options[1] = command->read;
 	if (diff_read(paths, j->options, j->traces, j->reports, why, sizeof(why))) {
-		complain("%s", why);
+		complain(COMMAND, "%s", why);
 		return EXIT_WRONG;
 	}
 	if (!command->baseline)
 		return 0;
 	c = list_add(&command->check.conditions);
 	if (!c || diff_make(j->reports[0], j->reports[1], &j->diff)) {
-		complain("out of memory");
+		complain(COMMAND, "out of memory");
 		return EXIT_WRONG;
 	}
 	*c = (struct condition){.text = "baseline", .by_baseline = true};
@@ -403,7 +371,7 @@ static int check_run(struct check_command *command)
 		return rc;
 	check_text(&command->check, j.reports[1], stdout);
 	if (fflush(stdout)) {
-		complain("cannot write the outcome: %s", strerror(errno));
+		complain(COMMAND, "cannot write the outcome: %s", strerror(errno));
 		return EXIT_WRONG;
 	}
 	return command->check.passed ? 0 : EXIT_FAILED;

@@ -2,20 +2,13 @@
 #include <errno.h>
 
 #include "probe/base/cleanup.h"
-#include "probe/base/text.h"
 #include "viewer/check.h"
 #include "viewer/names.h"
+#include "viewer/json_values.h"
 
 #define SCHEMA_URI                                                                                 \
 	"https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/"                      \
 	"sarif-schema-2.1.0.json"
-
-static json_t *text(const char *s)
-{
-	cleanup(freep) char *valid = text_to_utf8(s, strlen(s));
-
-	return valid ? json_string(valid) : NULL;
-}
 
 static const char *level_of(enum severity severity)
 {
@@ -74,8 +67,8 @@ static json_t *location_json(
 					 "kind", "module"));
 	if (function_name(&f->place))
 		json_array_append_new(
-			logical, json_pack("{s:o,s:s}", "name", text(f->place.function), "kind",
-					 "function"));
+			logical, json_pack("{s:o,s:s}", "name", json_text(f->place.function),
+					 "kind", "function"));
 	if (json_array_size(logical))
 		json_object_set(location, "logicalLocations", logical);
 	json_decref(logical);
@@ -103,7 +96,7 @@ static json_t *result_json(
 	snprintf(fingerprint, sizeof(fingerprint), "%016llx", (unsigned long long)f->fingerprint);
 	result = json_pack("{s:s,s:i,s:s,s:{s:o},s:[o],s:{s:s},s:{s:o,s:o}}", "ruleId", f->rule->id,
 		"ruleIndex", (int)(f->rule - rules), "level", level_of(f->severity), "message",
-		"text", text(message), "locations", location_json(report, &at, f),
+		"text", json_text(message), "locations", location_json(report, &at, f),
 		"partialFingerprints", "awaitscope/v1", fingerprint, "properties", "costMs",
 		f->costed ? json_real((double)(f->cost_ns / 1000) / 1000.0) : json_null(),
 		"evidence", json_loads(f->evidence, 0, NULL));
@@ -114,7 +107,7 @@ static json_t *result_json(
 		json_object_set_new(result, "suppressions",
 			json_pack("[{s:s,s:o}]", "kind",
 				strcmp(f->suppressed, IGNORE_COMMENT) ? "external" : "inSource",
-				"justification", text(f->suppressed)));
+				"justification", json_text(f->suppressed)));
 	free(at.path);
 	return result;
 }

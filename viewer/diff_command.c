@@ -4,16 +4,15 @@
 
 #include <errno.h>
 #include <getopt.h>
-#include <stdarg.h>
 
 #include "probe/base/cleanup.h"
 #include "probe/base/text.h"
-#include "probe/base/units.h"
+#include "viewer/complain.h"
 #include "viewer/diff.h"
 #include "viewer/screen.h"
 
 #define EXIT_WORSE 1
-#define EXIT_WRONG 2
+#define COMMAND "diff"
 #define WHY_BYTES 1024
 
 struct diff_command {
@@ -65,37 +64,6 @@ static const struct option long_options[] = {
 	{NULL, 0, NULL, 0},
 };
 
-static int complain(const char *format, ...) __attribute__((format(printf, 1, 2)));
-
-/* One line; what a path or an argument holds must not reach the terminal raw. */
-static int complain(const char *format, ...)
-{
-	cleanup(freep) char *raw = NULL, *safe = NULL;
-	va_list args;
-	int n;
-
-	va_start(args, format);
-	n = vasprintf(&raw, format, args);
-	va_end(args);
-	if (n < 0)
-		raw = NULL;
-	safe = raw ? text_for_terminal(raw, 0) : NULL;
-	fprintf(stderr, "awaitscope diff: %s\n", safe ? safe : "out of memory");
-	return EXIT_WRONG;
-}
-
-static int threshold_set(const char *option, const char *text, uint64_t *ret_ns)
-{
-	uint64_t ns;
-
-	if (duration_parse(text, 0, &ns) || !ns)
-		return complain("%s %s is no duration: write a number and a unit, as 250ms; see "
-				"awaitscope diff --help",
-			option, text);
-	*ret_ns = ns;
-	return 0;
-}
-
 static int option_take(struct diff_command *command, int option)
 {
 	switch (option) {
@@ -103,15 +71,16 @@ static int option_take(struct diff_command *command, int option)
 		command->json = !strcmp(optarg, "json");
 		if (command->json || !strcmp(optarg, "text"))
 			return 0;
-		return complain(
+		return complain(COMMAND,
 			"--format %s is none of text, json; see awaitscope diff --help", optarg);
 	case OPTION_all:
 		command->options[1].all = true;
 		return 0;
 	case OPTION_stall:
-		return threshold_set("--stall", optarg, &command->options[1].stall_ns);
+		return threshold_take(COMMAND, "--stall", optarg, &command->options[1].stall_ns);
 	case OPTION_min_block:
-		return threshold_set("--min-block", optarg, &command->options[1].min_block_ns);
+		return threshold_take(
+			COMMAND, "--min-block", optarg, &command->options[1].min_block_ns);
 	case OPTION_no_color:
 		command->no_color = true;
 		return 0;
@@ -137,7 +106,7 @@ static int arguments_parse(int argc, char **argv, struct diff_command *command)
 			return 1;
 		}
 		if (option == ':' || option == '?')
-			return complain("%s %s; see awaitscope diff --help",
+			return complain(COMMAND, "%s %s; see awaitscope diff --help",
 				       option == ':' ? "a value is missing after"
 						     : "unknown or ambiguous option, or a "
 						       "value that does not belong there:",
@@ -148,7 +117,8 @@ static int arguments_parse(int argc, char **argv, struct diff_command *command)
 			return rc + 1;
 	}
 	if (optind + 2 != argc)
-		return complain("name two traces, the old one first; see awaitscope diff --help") +
+		return complain(COMMAND,
+			       "name two traces, the old one first; see awaitscope diff --help") +
 		       1;
 	command->paths[0] = argv[optind];
 	command->paths[1] = argv[optind + 1];
@@ -247,15 +217,15 @@ static int diff_run(struct diff_command *command)
 	int status = 0;
 
 	if (diff_read(command->paths, command->options, traces, reports, why, sizeof(why)))
-		status = complain("%s", why);
+		status = complain(COMMAND, "%s", why);
 	else if (diff_make(reports[0], reports[1], &diff))
-		status = complain("out of memory");
+		status = complain(COMMAND, "out of memory");
 	else if (command->json && diff_json(&diff, stdout) == -ENOMEM)
-		status = complain("out of memory");
+		status = complain(COMMAND, "out of memory");
 	else if (!command->json)
 		diff_print(command, &diff);
 	if (!status && (fflush(stdout) || ferror(stdout)))
-		status = complain("cannot write the outcome: %s", strerror(errno));
+		status = complain(COMMAND, "cannot write the outcome: %s", strerror(errno));
 	if (!status && diff.worse)
 		status = EXIT_WORSE;
 	diff_free(&diff);

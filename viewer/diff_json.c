@@ -1,10 +1,10 @@
 /* A difference as one object: stable keys, times in ms rounded to 1 µs. */
 #include "viewer/diff.h"
+#include "viewer/json_values.h"
 
 #include <errno.h>
 
 #include "probe/base/cleanup.h"
-#include "probe/base/text.h"
 
 #define DIFF_SCHEMA 1
 #define REAL_DIGITS 15
@@ -16,23 +16,6 @@ static const char *const kinds[] = {
 	[CHANGE_better] = "better",
 	[CHANGE_worse] = "worse",
 };
-
-static json_t *text(const char *s)
-{
-	cleanup(freep) char *valid = text_to_utf8(s, strlen(s));
-
-	return valid ? json_string(valid) : NULL;
-}
-
-static json_t *text_or_null(const char *s)
-{
-	return s && *s ? text(s) : json_null();
-}
-
-static json_t *ms(uint64_t ns)
-{
-	return json_real((double)(ns / 1000 + (ns % 1000 >= 500)) / 1000.0);
-}
 
 static json_t *index_json(int index)
 {
@@ -53,7 +36,7 @@ static json_t *words(const struct diff *diff, const struct change *c,
 		print(diff, out);
 	else
 		print_change(diff, c, out);
-	return fclose(out) ? NULL : text(line);
+	return fclose(out) ? NULL : json_text(line);
 }
 
 static json_t *side_json(const struct change *c, const struct side *s)
@@ -61,10 +44,11 @@ static json_t *side_json(const struct change *c, const struct side *s)
 	if (c->rule && !s->finding)
 		return json_null();
 	if (!c->rule)
-		return s->status ? json_pack("{s:o}", "status", text(s->status))
-				 : json_pack("{s:o}", "ms", ms(s->cost_ns));
+		return s->status ? json_pack("{s:o}", "status", json_text(s->status))
+				 : json_pack("{s:o}", "ms", json_ms(s->cost_ns));
 	return json_pack("{s:I,s:o,s:s}", "count", (json_int_t)s->count, "cost_ms",
-		s->costed ? ms(s->cost_ns) : json_null(), "severity", severity_name(s->severity));
+		s->costed ? json_ms(s->cost_ns) : json_null(), "severity",
+		severity_name(s->severity));
 }
 
 static json_t *change_json(const struct diff *diff, const struct change *c)
@@ -81,11 +65,11 @@ static json_t *change_json(const struct diff *diff, const struct change *c)
 	json_object_set_new(o, "measure", c->measure ? json_string(c->measure) : json_null());
 	json_object_set_new(o, "cell_old", index_json(c->cells ? c->unit[0] : NONE));
 	json_object_set_new(o, "cell", index_json(c->cells ? c->unit[1] : NONE));
-	json_object_set_new(o, "file", text_or_null(f ? f->place.file : NULL));
+	json_object_set_new(o, "file", json_text_or_null(f ? f->place.file : NULL));
 	json_object_set_new(
 		o, "line", f && f->place.line ? json_integer(f->place.line) : json_null());
-	json_object_set_new(o, "function", text_or_null(f ? f->place.function : NULL));
-	json_object_set_new(o, "message", text_or_null(f ? f->message : NULL));
+	json_object_set_new(o, "function", json_text_or_null(f ? f->place.function : NULL));
+	json_object_set_new(o, "message", json_text_or_null(f ? f->message : NULL));
 	return o;
 }
 
@@ -93,8 +77,9 @@ static json_t *side_trace(const struct diff *diff, int side)
 {
 	const struct report *report = side ? diff->new : diff->old;
 
-	return json_pack("{s:o,s:o,s:o,s:f}", "path", text(trace_path(report->trace)), "started_at",
-		text(report->started_at), "duration_ms", ms(report->duration_ns), "starved_share",
+	return json_pack("{s:o,s:o,s:o,s:f}", "path", json_text(trace_path(report->trace)),
+		"started_at", json_text(report->started_at), "duration_ms",
+		json_ms(report->duration_ns), "starved_share",
 		(double)(long long)(diff->starved_share[side] * 1e6 + 0.5) / 1e6);
 }
 

@@ -19,7 +19,5 @@ int export_prometheus(struct report *report, FILE *out);
 
 /* One JSON value on a line of its own after a comma, but for the first. Takes it. */
 int export_item(FILE *out, json_t *item, bool *first);
-/* A text of the target as JSON. */
-json_t *export_text(const char *text);
 
 #endif

@@ -4,14 +4,13 @@
 
 #include <errno.h>
 #include <getopt.h>
-#include <stdarg.h>
 
 #include "probe/base/cleanup.h"
-#include "probe/base/text.h"
+#include "viewer/complain.h"
 #include "viewer/export.h"
 #include "viewer/output_file.h"
 
-#define EXIT_WRONG 2
+#define COMMAND "export"
 #define WHY_BYTES 1024
 
 static const struct form {
@@ -58,25 +57,6 @@ static void usage_print(void)
 		stdout);
 }
 
-static int complain(const char *format, ...) __attribute__((format(printf, 1, 2)));
-
-/* One line; what a path or an argument holds must not reach the terminal raw. */
-static int complain(const char *format, ...)
-{
-	cleanup(freep) char *raw = NULL, *safe = NULL;
-	va_list args;
-	int n;
-
-	va_start(args, format);
-	n = vasprintf(&raw, format, args);
-	va_end(args);
-	if (n < 0)
-		raw = NULL;
-	safe = raw ? text_for_terminal(raw, 0) : NULL;
-	fprintf(stderr, "awaitscope export: %s\n", safe ? safe : "out of memory");
-	return EXIT_WRONG;
-}
-
 static int form_set(struct export_command *command, const char *name)
 {
 	for (size_t i = 0; i < FORMS; i++)
@@ -84,7 +64,8 @@ static int form_set(struct export_command *command, const char *name)
 			command->form = &forms[i];
 			return 0;
 		}
-	return complain("no format is called %s; awaitscope export --help lists them", name);
+	return complain(
+		COMMAND, "no format is called %s; awaitscope export --help lists them", name);
 }
 
 /* 0: go on; else the exit status + 1. */
@@ -100,7 +81,7 @@ static int arguments_parse(int argc, char **argv, struct export_command *command
 			return 1;
 		}
 		if (option == ':' || option == '?')
-			return complain("%s %s; see awaitscope export --help",
+			return complain(COMMAND, "%s %s; see awaitscope export --help",
 				       option == ':' ? "a value is missing after"
 						     : "unknown option, or a value that does "
 						       "not belong there:",
@@ -112,9 +93,10 @@ static int arguments_parse(int argc, char **argv, struct export_command *command
 			return EXIT_WRONG + 1;
 	}
 	if (!command->form)
-		return complain("name a --format; awaitscope export --help lists them") + 1;
+		return complain(COMMAND, "name a --format; awaitscope export --help lists them") +
+		       1;
 	if (optind + 1 != argc)
-		return complain("name one trace; see awaitscope export --help") + 1;
+		return complain(COMMAND, "name one trace; see awaitscope export --help") + 1;
 	command->trace = argv[optind];
 	return 0;
 }
@@ -126,18 +108,19 @@ static int export_write(const struct export_command *command, struct report *rep
 	bool read_failed;
 
 	if (rc == -EBUSY)
-		return complain("-o %s is the trace itself; name another file", command->output);
+		return complain(
+			COMMAND, "-o %s is the trace itself; name another file", command->output);
 	if (rc)
-		return complain("cannot write %s: %s", command->output, strerror(-rc));
+		return complain(COMMAND, "cannot write %s: %s", command->output, strerror(-rc));
 	errno = 0;
 	rc = command->form->write(report, out);
 	read_failed = rc && rc != -ENOMEM && !ferror(out);
 	if (read_failed)
-		complain("%s", trace_why(report->trace));
+		complain(COMMAND, "%s", trace_why(report->trace));
 	rc = output_file_close(out, rc);
 	if (rc && !read_failed)
-		complain("cannot write %s: %s", command->output ? command->output : "the export",
-			strerror(-rc));
+		complain(COMMAND, "cannot write %s: %s",
+			command->output ? command->output : "the export", strerror(-rc));
 	return rc ? EXIT_WRONG : 0;
 }
 
@@ -153,9 +136,9 @@ int export_main(int argc, char **argv)
 	if (rc)
 		return rc - 1;
 	if (trace_open(command.trace, why, sizeof(why), &trace))
-		return complain("%s", why);
+		return complain(COMMAND, "%s", why);
 	rc = report_read(trace, &options, &report);
 	if (rc)
-		return complain("%s", rc == -ENOMEM ? "out of memory" : trace_why(trace));
+		return complain(COMMAND, "%s", rc == -ENOMEM ? "out of memory" : trace_why(trace));
 	return export_write(&command, report);
 }

@@ -7,7 +7,7 @@
 #include <errno.h>
 
 #include "probe/base/cleanup.h"
-#include "probe/base/text.h"
+#include "viewer/json_values.h"
 #include "viewer/names.h"
 
 #define NS_PER_US 1e3
@@ -32,13 +32,6 @@ int export_item(FILE *out, json_t *item, bool *first)
 	return rc;
 }
 
-json_t *export_text(const char *text)
-{
-	cleanup(freep) char *valid = text_to_utf8(text, strlen(text));
-
-	return valid ? json_string(valid) : NULL;
-}
-
 static double us(uint64_t ns)
 {
 	return (double)ns / NS_PER_US;
@@ -50,7 +43,7 @@ static int slice(struct writer *w, const char *category, const char *name, long 
 {
 	return export_item(w->out,
 		json_pack("{s:s,s:s,s:o,s:I,s:I,s:f,s:f,s:o}", "ph", "X", "cat", category, "name",
-			export_text(*name ? name : "?"), "pid", (json_int_t)pid, "tid",
+			json_text(*name ? name : "?"), "pid", (json_int_t)pid, "tid",
 			(json_int_t)tid, "ts", us(begin_ns), "dur", us(length_ns), "args", about),
 		&w->first);
 }
@@ -64,7 +57,7 @@ static int label(struct writer *w, const char *what, long long pid, long long ti
 {
 	return export_item(w->out,
 		json_pack("{s:s,s:s,s:I,s:I,s:{s:o}}", "ph", "M", "name", what, "pid",
-			(json_int_t)pid, "tid", (json_int_t)tid, "args", "name", export_text(name)),
+			(json_int_t)pid, "tid", (json_int_t)tid, "args", "name", json_text(name)),
 		&w->first);
 }
 
@@ -96,8 +89,8 @@ static int cells_write(struct writer *w)
 
 		rc = slice(w, "cell", cell_name(report, (int)i, name), pid_of(report, c->process),
 			CELLS_TRACK, c->began_ns, c->ended_ns - c->began_ns,
-			json_pack("{s:o,s:o}", "source", export_text(c->source), "status",
-				export_text(c->status)));
+			json_pack("{s:o,s:o}", "source", json_text(c->source), "status",
+				json_text(c->status)));
 	}
 	return rc;
 }
@@ -125,16 +118,16 @@ static int step_write(struct writer *w, sqlite3_stmt *rows)
 {
 	return slice(w, "step", column_text(rows, 2), sqlite3_column_int64(rows, 0),
 		sqlite3_column_int64(rows, 1), column_ns(rows, 4), column_ns(rows, 5),
-		json_pack("{s:o}", "task", export_text(column_text(rows, 3))));
+		json_pack("{s:o}", "task", json_text(column_text(rows, 3))));
 }
 
 static int call_write(struct writer *w, sqlite3_stmt *rows)
 {
 	return slice(w, "blocking", column_text(rows, 2), sqlite3_column_int64(rows, 0),
 		sqlite3_column_int64(rows, 1), column_ns(rows, 3), column_ns(rows, 4),
-		json_pack("{s:o,s:o,s:o,s:i}", "class", export_text(column_text(rows, 5)), "target",
-			export_text(column_text(rows, 6)), "file",
-			export_text(column_text(rows, 7)), "line", sqlite3_column_int(rows, 8)));
+		json_pack("{s:o,s:o,s:o,s:i}", "class", json_text(column_text(rows, 5)), "target",
+			json_text(column_text(rows, 6)), "file", json_text(column_text(rows, 7)),
+			"line", sqlite3_column_int(rows, 8)));
 }
 
 static int collection_write(struct writer *w, sqlite3_stmt *rows)
@@ -157,11 +150,11 @@ static int task_write(struct writer *w, sqlite3_stmt *rows)
 	for (int i = 0; i < 2 && !rc; i++)
 		rc = export_item(w->out,
 			json_pack("{s:s,s:s,s:o,s:I,s:I,s:f,s:{s:o,s:o}}", "ph", phases[i], "cat",
-				"task", "name", export_text(column_text(rows, 3)), "pid",
+				"task", "name", json_text(column_text(rows, 3)), "pid",
 				(json_int_t)sqlite3_column_int64(rows, 0), "id",
 				(json_int_t)sqlite3_column_int64(rows, 1), "ts", us(times[i]),
-				"args", "task", export_text(column_text(rows, 2)), "state",
-				export_text(column_text(rows, 6))),
+				"args", "task", json_text(column_text(rows, 2)), "state",
+				json_text(column_text(rows, 6))),
 			&w->first);
 	return rc;
 }

@@ -6,6 +6,7 @@
 
 #include "probe/base/cleanup.h"
 #include "probe/base/text.h"
+#include "viewer/json_values.h"
 #include "viewer/names.h"
 #include "viewer/rule.h"
 
@@ -102,8 +103,8 @@ static json_t *frame_index(struct speedscope *s, const struct place *place)
 	json_object_set(s->ids, valid, index);
 	json_array_append_new(s->frames,
 		json_pack("{s:o,s:o,s:i}", "name",
-			export_text(place->function && *place->function ? place->function : "?"),
-			"file", export_text(place->file ? place->file : "?"), "line", place->line));
+			json_text(place->function && *place->function ? place->function : "?"),
+			"file", json_text(place->file ? place->file : "?"), "line", place->line));
 	return index;
 }
 
@@ -133,7 +134,7 @@ static int profile_close(struct speedscope *s)
 	if (!s->open.samples)
 		return 0;
 	profile = json_pack("{s:s,s:o,s:s,s:i,s:I,s:o,s:o}", "type", "sampled", "name",
-		export_text(s->name), "unit", "nanoseconds", "startValue", 0, "endValue",
+		json_text(s->name), "unit", "nanoseconds", "startValue", 0, "endValue",
 		(json_int_t)s->open.total_ns, "samples", s->open.samples, "weights",
 		s->open.weights);
 	s->open = (struct profile){0};

@@ -4,19 +4,18 @@
 
 #include <errno.h>
 #include <getopt.h>
-#include <stdarg.h>
 #include <string.h>
 
 #include "probe/base/cleanup.h"
 #include "probe/base/text.h"
-#include "probe/base/units.h"
+#include "viewer/complain.h"
 #include "viewer/finding_store.h"
 #include "viewer/output.h"
 #include "viewer/output_file.h"
 #include "viewer/rule.h"
 #include "viewer/screen.h"
 
-#define EXIT_WRONG 2 /* wrong usage or input */
+#define COMMAND "report"
 #define WHY_BYTES 1024
 /* What a shell leaves as it is. */
 #define PLAIN_BYTES "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789/._-+:@,="
@@ -90,27 +89,9 @@ static const struct option long_options[] = {
 	{NULL, 0, NULL, 0},
 };
 
-static void complain(const char *format, ...) __attribute__((format(printf, 1, 2)));
-
-/* One line; what a path or an argument holds must not reach the terminal raw. */
-static void complain(const char *format, ...)
-{
-	cleanup(freep) char *raw = NULL, *safe = NULL;
-	va_list args;
-	int n;
-
-	va_start(args, format);
-	n = vasprintf(&raw, format, args);
-	va_end(args);
-	if (n < 0)
-		raw = NULL;
-	safe = raw ? text_for_terminal(raw, 0) : NULL;
-	fprintf(stderr, "awaitscope report: %s\n", safe ? safe : "out of memory");
-}
-
 static int usage_wrong(const char *what, const char *value)
 {
-	complain("%s%s; see awaitscope report --help", what, value);
+	complain(COMMAND, "%s%s; see awaitscope report --help", what, value);
 	return EXIT_WRONG;
 }
 
@@ -126,24 +107,11 @@ static int format_set(struct report_command *command, const char *name)
 	for (size_t i = 0; i < sizeof(formats) / sizeof(*formats); i++)
 		p += snprintf(p, (size_t)(known + sizeof(known) - p), "%s%s", i ? ", " : "",
 			formats[i].name);
-	complain("--format %s is not among what this version writes: %s; see awaitscope report "
-		 "--help",
+	complain(COMMAND,
+		"--format %s is not among what this version writes: %s; see awaitscope report "
+		"--help",
 		name, known);
 	return EXIT_WRONG;
-}
-
-static int threshold_set(const char *option, const char *text, uint64_t *ret_ns)
-{
-	uint64_t ns;
-
-	if (duration_parse(text, 0, &ns) || !ns) {
-		complain("%s %s is no duration: write a number and a unit, as 250ms; see "
-			 "awaitscope report --help",
-			option, text);
-		return EXIT_WRONG;
-	}
-	*ret_ns = ns;
-	return 0;
 }
 
 static int option_take(struct report_command *command, int option)
@@ -158,11 +126,12 @@ static int option_take(struct report_command *command, int option)
 		command->write.no_source = true;
 		return 0;
 	case OPTION_stall:
-		return threshold_set("--stall", optarg, &command->read.stall_ns);
+		return threshold_take(COMMAND, "--stall", optarg, &command->read.stall_ns);
 	case OPTION_min_block:
-		return threshold_set("--min-block", optarg, &command->read.min_block_ns);
+		return threshold_take(COMMAND, "--min-block", optarg, &command->read.min_block_ns);
 	case OPTION_await_timeout:
-		return threshold_set("--await-timeout", optarg, &command->read.await_timeout_ns);
+		return threshold_take(
+			COMMAND, "--await-timeout", optarg, &command->read.await_timeout_ns);
 	case OPTION_no_color:
 		command->write.no_color = true;
 		return 0;
@@ -214,13 +183,14 @@ static int arguments_parse(int argc, char **argv, struct report_command *command
 static void read_complain(struct trace *trace, const struct report_options *options, int rc)
 {
 	if (rc == -ERANGE)
-		complain("%s was recorded with higher thresholds than asked for: --stall and "
-			 "--min-block can only be raised",
+		complain(COMMAND,
+			"%s was recorded with higher thresholds than asked for: --stall and "
+			"--min-block can only be raised",
 			trace_path(trace));
 	else if (rc == -ENOMEM)
-		complain("%s: out of memory", trace_path(trace));
+		complain(COMMAND, "%s: out of memory", trace_path(trace));
 	else
-		complain("%s", trace_why(trace));
+		complain(COMMAND, "%s", trace_why(trace));
 }
 
 static int report_write(struct report_command *command, struct report *report)
@@ -230,22 +200,22 @@ static int report_write(struct report_command *command, struct report *report)
 	bool read_failed;
 
 	if (rc == -EBUSY)
-		complain("-o %s is the trace itself; name another file", command->output);
+		complain(COMMAND, "-o %s is the trace itself; name another file", command->output);
 	else if (rc)
-		complain("cannot write %s: %s", command->output, strerror(-rc));
+		complain(COMMAND, "cannot write %s: %s", command->output, strerror(-rc));
 	if (rc)
 		return EXIT_WRONG;
 	errno = 0;
 	rc = command->format->write(report, &command->write, out);
 	read_failed = rc && !ferror(out);
 	if (rc == -ENOMEM)
-		complain("%s: out of memory", command->trace);
+		complain(COMMAND, "%s: out of memory", command->trace);
 	else if (read_failed)
-		complain("%s", trace_why(report->trace));
+		complain(COMMAND, "%s", trace_why(report->trace));
 	rc = output_file_close(out, rc);
 	if (rc && !read_failed)
-		complain("cannot write %s: %s", command->output ? command->output : "the report",
-			strerror(-rc));
+		complain(COMMAND, "cannot write %s: %s",
+			command->output ? command->output : "the report", strerror(-rc));
 	return rc ? EXIT_WRONG : 0;
 }
 
@@ -260,11 +230,11 @@ int report_main(int argc, char **argv)
 	if (rc)
 		return rc - 1;
 	if (trace_open(command.trace, why, sizeof(why), &trace)) {
-		complain("%s", why);
+		complain(COMMAND, "%s", why);
 		return EXIT_WRONG;
 	}
 	if (trace_warning(trace))
-		complain("%s: %s", command.trace, trace_warning(trace));
+		complain(COMMAND, "%s: %s", command.trace, trace_warning(trace));
 	rc = report_read(trace, &command.read, &report);
 	if (rc) {
 		read_complain(trace, &command.read, rc);

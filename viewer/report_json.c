@@ -5,11 +5,10 @@
 #include <errno.h>
 #include <jansson.h>
 
-#include "probe/base/cleanup.h"
-#include "probe/base/text.h"
 #include "viewer/coverage.h"
 #include "viewer/path.h"
 #include "viewer/rule.h"
+#include "viewer/json_values.h"
 
 #define REPORT_SCHEMA 1 /* removing a key raises it; readers ignore keys they do not know */
 #define REAL_DIGITS 15  /* as many as a double keeps, so that 0.1 is printed as 0.1 */
@@ -26,23 +25,6 @@ static void member(json_t **object, const char *key, json_t *value)
 		json_decref(value);
 	json_decref(*object);
 	*object = NULL;
-}
-
-static json_t *text(const char *s)
-{
-	cleanup(freep) char *valid = text_to_utf8(s, strlen(s));
-
-	return valid ? json_string(valid) : NULL;
-}
-
-static json_t *text_or_null(const char *s)
-{
-	return s && *s ? text(s) : json_null();
-}
-
-static json_t *ms(uint64_t ns)
-{
-	return json_real((double)(ns / 1000 + (ns % 1000 >= 500)) / 1000.0);
 }
 
 /* A ppm is as fine as these are known. */
@@ -83,9 +65,9 @@ static json_t *integer(uint64_t n)
 
 static void place_members(json_t **object, const struct place *place)
 {
-	member(object, "file", text_or_null(place->file));
+	member(object, "file", json_text_or_null(place->file));
 	member(object, "line", line_or_null(place->line));
-	member(object, "function", text_or_null(place->function));
+	member(object, "function", json_text_or_null(place->function));
 }
 
 static json_t *place_json(const struct place *place)
@@ -100,10 +82,10 @@ static json_t *lag_json(const struct lag *lag)
 {
 	json_t *object = json_object();
 
-	member(&object, "p50", lag->known ? ms(lag->p50_ns) : json_null());
-	member(&object, "p90", lag->known ? ms(lag->p90_ns) : json_null());
-	member(&object, "p99", lag->known ? ms(lag->p99_ns) : json_null());
-	member(&object, "max", lag->known ? ms(lag->max_ns) : json_null());
+	member(&object, "p50", lag->known ? json_ms(lag->p50_ns) : json_null());
+	member(&object, "p90", lag->known ? json_ms(lag->p90_ns) : json_null());
+	member(&object, "p99", lag->known ? json_ms(lag->p99_ns) : json_null());
+	member(&object, "max", lag->known ? json_ms(lag->max_ns) : json_null());
 	return object;
 }
 
@@ -146,7 +128,7 @@ static json_t *array_json(
 static void sensor_members(json_t **object, const struct coverage *coverage)
 {
 	for (int i = 0; i < COVERAGE_KINDS; i++)
-		member(object, coverage_names[i], text(coverage->sensor[i]));
+		member(object, coverage_names[i], json_text(coverage->sensor[i]));
 }
 
 static json_t *argv_json(const char *argv)
@@ -167,7 +149,7 @@ static json_t *process_json(struct report *report, const struct output_options *
 	sensor_members(&sensors, &p->coverage);
 	member(&object, "pid", json_integer(p->pid));
 	member(&object, "argv", argv_json(p->argv));
-	member(&object, "python", text(p->python));
+	member(&object, "python", json_text(p->python));
 	member(&object, "coverage", sensors);
 	return object;
 }
@@ -183,8 +165,8 @@ static json_t *unchecked_json(const struct report *report)
 			json_decref(object);
 			continue;
 		}
-		member(&object, "rule", text(rules[i].id));
-		member(&object, "needs", text(rule_needs_text(&rules[i])));
+		member(&object, "rule", json_text(rules[i].id));
+		member(&object, "needs", json_text(rule_needs_text(&rules[i])));
 		if (json_array_append_new(array, object)) {
 			json_decref(array);
 			return NULL;
@@ -195,7 +177,7 @@ static json_t *unchecked_json(const struct report *report)
 
 static json_t *note_json(struct report *report, const struct output_options *options, size_t i)
 {
-	return text(report->notes.at[i]);
+	return json_text(report->notes.at[i]);
 }
 
 static json_t *coverage_json(struct report *report, const struct output_options *options)
@@ -207,7 +189,7 @@ static json_t *coverage_json(struct report *report, const struct output_options 
 	member(&object, "lost_events", integer(report->lost_events));
 	member(&object, "accounted_share",
 		busy ? share_json(report->accounted_share) : json_null());
-	member(&object, "discrepancy_ms", busy ? ms(report->discrepancy_ns) : json_null());
+	member(&object, "discrepancy_ms", busy ? json_ms(report->discrepancy_ns) : json_null());
 	member(&object, "not_checked", unchecked_json(report));
 	member(&object, "notes", array_json(report, options, report->notes.n, note_json));
 	return object;
@@ -229,17 +211,17 @@ static json_t *loop_json(struct report *report, const struct output_options *opt
 	member(&object, "id", json_integer(l->id));
 	member(&object, "pid", pid_of(report, l->process));
 	member(&object, "tid", json_integer(l->tid));
-	member(&object, "thread", text(l->thread));
-	member(&object, "kind", text(l->kind));
+	member(&object, "thread", json_text(l->thread));
+	member(&object, "kind", json_text(l->kind));
 	member(&object, "iterations", integer(l->iterations));
-	member(&object, "busy_ms", ms(l->busy_ns));
+	member(&object, "busy_ms", json_ms(l->busy_ns));
 	member(&object, "lag_ms", lag_json(&l->lag));
 	member(&object, "timer_late_ms", lag_json(&l->timer_late));
 	member(&object, "stalls", integer(l->stalls));
-	member(&object, "stall_ms", ms(l->stall_ns));
+	member(&object, "stall_ms", json_ms(l->stall_ns));
 	member(&object, "stall_share", share_json(share));
 	member(&object, "causes_ms", causes_json(report, &l->causes, l->busy_ns));
-	member(&object, "causes", text(loop_causes(report, l)));
+	member(&object, "causes", json_text(loop_causes(report, l)));
 	return object;
 }
 
@@ -249,7 +231,7 @@ static json_t *sample_json(const struct sample *s)
 
 	place_members(&object, &s->place);
 	member(&object, "count", integer(s->count));
-	member(&object, "kind", text(s->kind));
+	member(&object, "kind", json_text(s->kind));
 	return object;
 }
 
@@ -276,7 +258,7 @@ static json_t *holder_json(const struct gil_holder *holder)
 	if (!holder->samples)
 		return json_null();
 	object = json_object();
-	member(&object, "thread", text(holder->thread));
+	member(&object, "thread", json_text(holder->thread));
 	place_members(&object, &holder->place);
 	member(&object, "samples", integer(holder->samples));
 	return object;
@@ -290,8 +272,8 @@ static json_t *stall_json(struct report *report, const struct output_options *op
 	member(&object, "pid", pid_of(report, report->loops.at[s->loop].process));
 	member(&object, "loop", loop_of(report, s->loop));
 	member(&object, "cell", index_or_null(s->cell));
-	member(&object, "started_ms", ms(s->begin_ns));
-	member(&object, "duration_ms", ms(s->busy_ns));
+	member(&object, "started_ms", json_ms(s->begin_ns));
+	member(&object, "duration_ms", json_ms(s->busy_ns));
 	member(&object, "causes_ms", causes_json(report, &s->causes, s->busy_ns));
 	member(&object, "gil_holder", holder_json(&s->holder));
 	place_members(&object, &s->place);
@@ -310,7 +292,8 @@ static json_t *cell_findings_json(const struct report *report, int cell)
 		while (i < report->findings.n && (report->findings.at[i].rule != &rules[r] ||
 							 report->findings.at[i].cell != cell))
 			i++;
-		if (i < report->findings.n && json_array_append_new(array, text(rules[r].id))) {
+		if (i < report->findings.n &&
+			json_array_append_new(array, json_text(rules[r].id))) {
 			json_decref(array);
 			return NULL;
 		}
@@ -327,20 +310,20 @@ static json_t *cell_json(struct report *report, const struct output_options *opt
 	member(&object, "pid", pid_of(report, c->process));
 	member(&object, "loop", loop_of(report, c->loop));
 	member(&object, "execution_count", index_or_null(c->execution_count));
-	member(&object, "source", options->no_source ? json_null() : text(c->source));
-	member(&object, "filename", text_or_null(c->filename));
-	member(&object, "status", text(c->status));
-	member(&object, "started_ms", ms(c->began_ns));
-	member(&object, "wall_ms", ms(c->ended_ns - c->began_ns));
-	member(&object, "busy_ms", ms(c->busy_ns));
-	member(&object, "longest_busy_ms", ms(c->longest_ns));
+	member(&object, "source", options->no_source ? json_null() : json_text(c->source));
+	member(&object, "filename", json_text_or_null(c->filename));
+	member(&object, "status", json_text(c->status));
+	member(&object, "started_ms", json_ms(c->began_ns));
+	member(&object, "wall_ms", json_ms(c->ended_ns - c->began_ns));
+	member(&object, "busy_ms", json_ms(c->busy_ns));
+	member(&object, "longest_busy_ms", json_ms(c->longest_ns));
 	member(&object, "stalls", integer(c->stalls));
-	member(&object, "stall_ms", ms(c->stall_ns));
+	member(&object, "stall_ms", json_ms(c->stall_ns));
 	member(&object, "lag_ms", lag_json(&c->lag));
 	member(&object, "causes_ms", causes_json(report, &c->causes, c->busy_ns));
 	member(&object, "tasks_created", integer(c->tasks));
 	member(&object, "tasks_leaked", integer(c->leaked));
-	member(&object, "blocking_ms", ms(c->blocking_ns));
+	member(&object, "blocking_ms", json_ms(c->blocking_ns));
 	member(&object, "findings", cell_findings_json(report, (int)i));
 	return object;
 }
@@ -350,19 +333,19 @@ static json_t *leak_json(struct report *report, const struct output_options *opt
 	const struct leak *l = &report->leaks.at[i];
 	json_t *object = json_object(), *awaiting = json_object();
 
-	member(&awaiting, "what", text_or_null(l->awaiting));
+	member(&awaiting, "what", json_text_or_null(l->awaiting));
 	place_members(&awaiting, &l->await);
 	member(&object, "pid", pid_of(report, l->process));
 	member(&object, "loop", loop_of(report, l->loop));
 	member(&object, "task", json_integer(l->task));
-	member(&object, "name", text(l->name));
-	member(&object, "coro", text(l->coro));
+	member(&object, "name", json_text(l->name));
+	member(&object, "coro", json_text(l->coro));
 	member(&object, "cell", index_or_null(l->cell));
 	member(&object, "execution_count", count_of(report, l->cell));
 	member(&object, "created_at", place_json(&l->created));
-	member(&object, "age_ms", ms(l->age_ns));
+	member(&object, "age_ms", json_ms(l->age_ns));
 	member(&object, "awaiting", awaiting);
-	member(&object, "reason", text(l->reason));
+	member(&object, "reason", json_text(l->reason));
 	member(&object, "held_by", json_null());
 	return object;
 }
@@ -394,13 +377,13 @@ static json_t *site_json(struct report *report, const struct output_options *opt
 	member(&object, "cell", index_or_null(s->cell));
 	member(&object, "execution_count", count_of(report, s->cell));
 	place_members(&object, &s->place);
-	member(&object, "call", text(s->call));
-	member(&object, "syscall", text(s->syscall));
-	member(&object, "class", text(s->class));
-	member(&object, "target", text(s->target));
+	member(&object, "call", json_text(s->call));
+	member(&object, "syscall", json_text(s->syscall));
+	member(&object, "class", json_text(s->class));
+	member(&object, "target", json_text(s->target));
 	member(&object, "count", integer(s->count));
-	member(&object, "total_ms", ms(s->total_ns));
-	member(&object, "max_ms", ms(s->max_ns));
+	member(&object, "total_ms", json_ms(s->total_ns));
+	member(&object, "max_ms", json_ms(s->max_ns));
 	member(&object, "stack", stack_json(report, s->stack));
 	member(&object, "tasks_delayed", counted ? integer(s->tasks_delayed) : json_null());
 	member(&object, "tasks_delayed_exact",
@@ -414,24 +397,24 @@ static json_t *finding_members(const struct report *report, const struct finding
 	char fingerprint[24];
 
 	snprintf(fingerprint, sizeof(fingerprint), "%016llx", (unsigned long long)f->fingerprint);
-	member(&saved, "p99", f->saves ? ms(f->saved_p99_ns) : json_null());
-	member(&saved, "stall", f->saves ? ms(f->saved_stall_ns) : json_null());
-	member(&object, "rule", text(f->rule->id));
-	member(&object, "name", text(f->rule->name));
-	member(&object, "severity", text(severity_name(f->severity)));
+	member(&saved, "p99", f->saves ? json_ms(f->saved_p99_ns) : json_null());
+	member(&saved, "stall", f->saves ? json_ms(f->saved_stall_ns) : json_null());
+	member(&object, "rule", json_text(f->rule->id));
+	member(&object, "name", json_text(f->rule->name));
+	member(&object, "severity", json_text(severity_name(f->severity)));
 	member(&object, "pid", pid_of(report, f->process));
 	member(&object, "cell", index_or_null(f->cell));
 	member(&object, "execution_count", count_of(report, f->cell));
 	place_members(&object, &f->place);
 	member(&object, "count", integer(f->count));
-	member(&object, "cost_ms", f->costed ? ms(f->cost_ns) : json_null());
+	member(&object, "cost_ms", f->costed ? json_ms(f->cost_ns) : json_null());
 	member(&object, "lag_saved_ms", saved);
-	member(&object, "fingerprint", text(fingerprint));
-	member(&object, "message", text(f->message));
-	member(&object, "advice", text(f->advice));
+	member(&object, "fingerprint", json_text(fingerprint));
+	member(&object, "message", json_text(f->message));
+	member(&object, "advice", json_text(f->advice));
 	member(&object, "evidence", json_loads(f->evidence, 0, NULL));
 	if (f->suppressed)
-		member(&object, "suppressed_by", text(f->suppressed));
+		member(&object, "suppressed_by", json_text(f->suppressed));
 	return object;
 }
 
@@ -458,13 +441,13 @@ static json_t *links_json(const struct path *path, size_t parent)
 			json_decref(object);
 			continue;
 		}
-		member(&object, "kind", text(path_kind_name(l->kind)));
-		member(&object, "what", text(l->what));
-		member(&object, "task", text(l->task));
-		member(&object, "coro", text(l->coro));
+		member(&object, "kind", json_text(path_kind_name(l->kind)));
+		member(&object, "what", json_text(l->what));
+		member(&object, "task", json_text(l->task));
+		member(&object, "coro", json_text(l->coro));
 		place_members(&object, &l->place);
 		member(&object, "count", integer(l->count));
-		member(&object, "ms", ms(l->ns));
+		member(&object, "ms", json_ms(l->ns));
 		member(&object, "links", links_json(path, i));
 		if (json_array_append_new(array, object)) {
 			json_decref(array);
@@ -488,12 +471,12 @@ static json_t *paths_json(struct report *report)
 		member(&object, "cell", index_or_null(p->cell));
 		member(&object, "execution_count", count_of(report, p->cell));
 		member(&object, "task", integer((uint64_t)p->task));
-		member(&object, "name", text(p->name));
-		member(&object, "coro", text(p->coro));
-		member(&object, "what", text(p->what));
+		member(&object, "name", json_text(p->name));
+		member(&object, "coro", json_text(p->coro));
+		member(&object, "what", json_text(p->what));
 		place_members(&object, &p->place);
-		member(&object, "started_ms", ms(p->begin_ns));
-		member(&object, "wait_ms", ms(p->ns));
+		member(&object, "started_ms", json_ms(p->begin_ns));
+		member(&object, "wait_ms", json_ms(p->ns));
 		member(&object, "links", links_json(p, PATH_ROOT));
 		if (json_array_append_new(array, object)) {
 			json_decref(array);
@@ -508,10 +491,10 @@ static json_t *trace_json(struct report *report, const struct output_options *op
 {
 	json_t *object = json_object();
 
-	member(&object, "path", text(trace_path(report->trace)));
-	member(&object, "started_at", text(report->started_at));
-	member(&object, "duration_ms", ms(report->duration_ns));
-	member(&object, "mode", text(report->mode));
+	member(&object, "path", json_text(trace_path(report->trace)));
+	member(&object, "started_at", json_text(report->started_at));
+	member(&object, "duration_ms", json_ms(report->duration_ns));
+	member(&object, "mode", json_text(report->mode));
 	member(&object, "processes",
 		array_json(report, options, report->processes.n, process_json));
 	return object;
@@ -522,11 +505,11 @@ int report_json(struct report *report, const struct output_options *options, FIL
 	json_t *root = json_object();
 	int rc;
 
-	member(&root, "awaitscope", text(AWAITSCOPE_VERSION));
+	member(&root, "awaitscope", json_text(AWAITSCOPE_VERSION));
 	member(&root, "schema", integer(REPORT_SCHEMA));
 	member(&root, "trace", trace_json(report, options));
 	member(&root, "coverage", coverage_json(report, options));
-	member(&root, "verdict", text(report->verdict));
+	member(&root, "verdict", json_text(report->verdict));
 	member(&root, "loops", array_json(report, options, report->loops.n, loop_json));
 	member(&root, "stalls", array_json(report, options, report->stalls.n, stall_json));
 	member(&root, "cells", array_json(report, options, report->cells.n, cell_json));
