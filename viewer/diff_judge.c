@@ -14,6 +14,8 @@
  */
 #define STARVED_LEAST 3
 #define STARVED_SHARE 8
+/* Percent, of costs that grew with the number of calls. */
+#define MORE_CALLS_SHARE 10
 
 enum steadiness {
 	STEADY,   /* the program's own: the length of a sleep */
@@ -92,23 +94,36 @@ static enum change_kind appeared_judge(
 	return kind;
 }
 
+/*
+ * Are there more calls on the side that costs more, which beside the longest are worth half of what
+ * counts? A busy machine makes the same calls slower, not more.
+ */
+static bool has_more_calls(const struct diff *diff, const struct change *c,
+	const struct tolerance *t, const struct side *more, const struct side *less)
+{
+	uint64_t rest = more->cost_ns - more->longest_ns;
+	uint64_t rest_less = less->cost_ns - less->longest_ns;
+
+	return c->rule && t->steadiness == OUTSIDE && more->count > less->count &&
+	       rest >= rest_less + percent(diff->new->stall_ns, t->least) / 2;
+}
+
 static enum change_kind cost_judge(
 	const struct diff *diff, const struct change *c, const struct tolerance *t)
 {
-	struct tolerance narrow = *t;
 	bool more = c->new.cost_ns > c->old.cost_ns;
+	bool calls = has_more_calls(diff, c, t, more ? &c->new : &c->old, more ? &c->old : &c->new);
+	struct tolerance narrow = *t;
 
-	/* More calls, and more of them in all: that is no slow answer. */
-	if (c->rule && t->steadiness == OUTSIDE && c->new.count != c->old.count &&
-		(c->new.count > c->old.count) == more)
-		narrow.share = 10;
+	if (calls)
+		narrow.share = MORE_CALLS_SHARE;
 	if (diff->starved && t->steadiness == COMPUTED) {
 		narrow.least *= STARVED_LEAST;
 		narrow.share *= STARVED_SHARE;
 	}
 	if (!differs(diff, &narrow, c->old.cost_ns, c->new.cost_ns))
 		return CHANGE_none;
-	if (diff->starved && t->steadiness > COMPUTED)
+	if (diff->starved && t->steadiness > COMPUTED && !calls)
 		return CHANGE_aside;
 	return more ? CHANGE_worse : CHANGE_better;
 }

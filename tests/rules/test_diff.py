@@ -84,6 +84,8 @@ def test_a_starved_machine_sets_wall_clock_measures_aside(tmp_path):
     status, changes = diff(a, b)
     assert status == 0 and ("set aside", "AS102", "app.py") in changes
     assert "The machine was starved" in run("diff", a.path, b.path).stdout
+    assert diff(a, program(tmp_path / "d.db", 200, 200, kind="network", runq=300))[0] == 1  # more calls, not slower ones
+    assert diff(a, program(tmp_path / "e.db", 400, 20, kind="network", runq=300))[0] == 0
     assert diff(program(tmp_path / "1.db", cpu=170), program(tmp_path / "2.db", cpu=780, runq=500))[0] == 0
     assert diff(program(tmp_path / "3.db", cpu=None), program(tmp_path / "4.db", cpu=400, runq=500))[0] == 1
     status, changes = diff(a, program(tmp_path / "c.db", 200, 200, kind="sleep", runq=300))
