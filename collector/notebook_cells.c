@@ -44,10 +44,10 @@ static void notebook_cells_freep(struct notebook_cells **cells)
 /* A text, or the list of its lines. malloc'd; NULL: neither. */
 static char *source_text(const json_t *source)
 {
-	cleanup(fclosep) FILE *out = NULL;
 	const json_t *line;
 	char *text = NULL;
 	size_t size, i;
+	FILE *out;
 
 	if (json_is_string(source))
 		return strdup(json_string_value(source));
@@ -61,7 +61,10 @@ static char *source_text(const json_t *source)
 		if (json_is_string(line))
 			fputs(json_string_value(line), out);
 	}
-	fflush(out);
+	if (fclose(out)) { /* only now is the text where it stays */
+		free(text);
+		return NULL;
+	}
 	return text;
 }
 
