@@ -86,6 +86,34 @@ struct cell *cell_for_stack(const struct process *p, const struct stack *s)
 	return newest;
 }
 
+/* A worker of a pool works for who asks it; any other thread for who started it. */
+static bool is_worker(const struct thread *t)
+{
+	return !strncmp(t->name, "asyncio_", strlen("asyncio_")) ||
+	       !strncmp(t->name, "ThreadPoolExecutor", strlen("ThreadPoolExecutor"));
+}
+
+/*
+ * The same for what a thread does outside of steps. Where it runs no cells, and what it runs stands
+ * in a cell that was over by then, the cell that was running let it.
+ */
+static struct cell *cell_for_thread(const struct thread *t, const struct stack *s, uint64_t time_ns)
+{
+	struct cell *by_stack = cell_for_stack(t->process, s);
+	uint64_t asked_ns = is_worker(t) ? time_ns : t->seen_ns;
+
+	if (!by_stack || t->cell || t->recent[0] || !by_stack->ended ||
+		by_stack->ended_ns >= asked_ns)
+		return by_stack;
+	for (uint32_t i = t->process->cells; i-- > 0;) {
+		struct cell *c = t->process->cell[i];
+
+		if (c->began_ns <= asked_ns && (!c->ended || c->ended_ns >= asked_ns))
+			return c;
+	}
+	return by_stack;
+}
+
 /* The open cell that this task runs on this thread. */
 static struct cell *cell_for_runner(const struct thread *t, const struct task *task)
 {
@@ -96,7 +124,7 @@ static struct cell *cell_for_runner(const struct thread *t, const struct task *t
 }
 
 struct cell *cell_for_birth(
-	const struct thread *t, const struct task *parent, const struct stack *s)
+	const struct thread *t, const struct task *parent, const struct stack *s, uint64_t time_ns)
 {
 	struct cell *c;
 
@@ -106,7 +134,7 @@ struct cell *cell_for_birth(
 		c = cell_for_runner(t, parent);
 		return c ? c : parent->cell;
 	}
-	c = cell_for_stack(t->process, s);
+	c = cell_for_thread(t, s, time_ns);
 	if (c)
 		return c;
 	/* No step was open. A cell that runs without a task, or code of the user's that runs beside
@@ -139,7 +167,7 @@ struct cell *cell_for_work(const struct thread *t, const struct task *task, cons
 			c = task->ran;
 		return s && !s->user ? NULL : c;
 	}
-	c = cell_for_stack(t->process, s);
+	c = cell_for_thread(t, s, begin_ns);
 	if (c)
 		return c;
 	return !task && t->cell && !t->cell->runner ? t->cell : NULL;

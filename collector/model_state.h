@@ -466,7 +466,7 @@ struct cell *cell_for_file(const struct process *p, const char *file);
 struct cell *cell_for_stack(
 	const struct process *p, const struct stack *s); /* the newest with a frame in it */
 struct cell *cell_for_birth(
-	const struct thread *t, const struct task *parent, const struct stack *s);
+	const struct thread *t, const struct task *parent, const struct stack *s, uint64_t time_ns);
 /* What task (NULL: none) did on this thread from begin to end. s NULL: not known. */
 struct cell *cell_for_work(const struct thread *t, const struct task *task, const struct stack *s,
 	uint64_t begin_ns, uint64_t end_ns);

@@ -277,7 +277,7 @@ static void born(struct model *model, struct task *t, const struct ev_task_new *
 		t->parent = parent->ended ? NULL : task_ref(parent);
 	}
 	if (!t->late)
-		t->cell = cell_for_birth(t->thread, parent, s);
+		t->cell = cell_for_birth(t->thread, parent, s, t->created_ns);
 	if (t->cell) {
 		t->cell->tasks++;
 		model_dirty(model, &t->cell->dirty);
@@ -446,6 +446,7 @@ void task_gone(struct model *model, struct process *p, const struct ev_task_gone
 	if (!(r->flags & GONE_PENDING) || r->flags & GONE_AT_EXIT || t->ended)
 		return; /* what the end of the interpreter took was pending when the program ended
 			 */
+	wait_told(model, t);
 	t->destroyed = true;
 	/* Its maker knew: run_until_complete()'s own, the children of a gather() that was given up.
 	 */

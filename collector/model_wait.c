@@ -191,7 +191,7 @@ void wait_told(struct model *model, struct task *t)
 {
 	if (!t->waits || !model_room(model))
 		return;
-	if (t->await_task && !t->await_task->ended)
+	if (t->await_task && (!t->await_task->ended || t->await_task->destroyed))
 		put_waits_for(model, t, task_row(t->await_task));
 	for (uint32_t i = 0; i < t->group_count; i++)
 		put_waits_for(model, t, t->group[i]);

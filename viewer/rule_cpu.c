@@ -92,7 +92,7 @@ static const char *step_name(struct judge *judge, const char *coro)
 	return string_keep(&judge->report->strings, text);
 }
 
-/* Columns: row_place, begin, duration, coro, user, thread. */
+/* Columns: row_place, begin, duration, coro, user, thread, runs a cell. */
 static int step_take(
 	struct judge *judge, const struct rule *rule, struct cpu_check *check, sqlite3_stmt *rows)
 {
@@ -128,7 +128,9 @@ static int step_take(
 	*step = (struct step){at.process, at.loop, sqlite3_column_int64(rows, 10), begin_ns, end_ns,
 		(size_t)(f - report->findings.at)};
 	f->severity = by_design ? SEVERITY_note : rule->severity;
-	f->subject = by_design ? "the cell's own code" : step_name(judge, column_text(rows, 8));
+	f->subject = by_design || sqlite3_column_int(rows, 11)
+			     ? "the cell's own code"
+			     : step_name(judge, column_text(rows, 8));
 	f->count++;
 	f->costed = true;
 	f->cost_ns += cpu_ns;
