@@ -82,7 +82,7 @@ static void runtime_put(struct space *s, uint64_t interp, uint64_t thread)
 	put(s, BASE + 16, 0);
 #define NONE 0
 #define MEMBER(structure, member, v8, v9, v10, v11, v12, v13, v14, w13, w14, doc)                  \
-	if (s->lay.minor == 13 ? w13 : w14)                                                        \
+	if ((s->lay.minor == 13 ? w13 : w14) != 0)                                                 \
 		put(s, BASE + 8 * (s->lay.minor == 13 ? w13 : w14), s->lay.structure##_##member);
 #include "probe/target/layout.def"
 #undef MEMBER
