@@ -281,8 +281,10 @@ def embedder(python, folder):
     return compiled("embed.c", folder, "-w", *options, *(f"-Wl,-rpath,{folder}" for folder in folders))
 
 
+# Up to 3.11 _asyncio has the running loop of the life before still at hand, in memory that is gone: bare it goes well by luck.
 EMBEDDED = """
 import asyncio, gc, warnings
+asyncio._set_running_loop(None)
 class Late:
     def __init__(self):
         self.task = asyncio.ensure_future(asyncio.sleep(100))
