@@ -159,7 +159,7 @@ bool loops_turning(struct bpf_feed *f, const struct loop_slot *slot)
 	bool seen = false;
 
 	/* uvloop has no such frame; a stack that cannot be read says nothing */
-	if (!once || slot->loop == 0 ||
+	if (!once || !slot->loop || !slot->by_stack ||
 		target_thread_find(f->options.target, slot->thread_id, &thread) ||
 		target_stack_read(f->options.target, thread, &stack) || stack.cut)
 		return true;
@@ -250,7 +250,7 @@ static void slot_fill(const struct bpf_feed *f, struct loop_slot *s, const struc
  * between is healed by the scheduler's account.
  */
 static uint64_t thread_take(struct bpf_feed *f, const struct bpf_thread *thread, uint64_t state,
-	const struct in_syscall *call, bool polls, uint64_t now_ns)
+	const struct in_syscall *call, bool polls, bool asyncio, uint64_t now_ns)
 {
 	uint32_t index;
 	struct loop_slot *s = bpf_sensor_slot(f->sensor, &index);
@@ -262,8 +262,10 @@ static uint64_t thread_take(struct bpf_feed *f, const struct bpf_thread *thread,
 	s->thread_id = thread->thread_id;
 	s->thread = state;
 	s->loop = loop = bpf_sensor_loop_id(f->sensor);
-	s->known[0] = (struct slot_loop){
-		.loop = s->loop, .epfd = polls ? (int32_t)call->argument[0] : EPFD_UNKNOWN};
+	s->known[0] = (struct slot_loop){.loop = s->loop,
+		.epfd = polls ? (int32_t)call->argument[0] : EPFD_UNKNOWN,
+		.by_stack = asyncio};
+	s->by_stack = asyncio;
 	slot_fill(f, s, call, polls, now_ns);
 	return bpf_sensor_slot_publish(f->sensor, index) ? 0 : loop;
 }
@@ -295,7 +297,8 @@ static void thread_judge(struct bpf_feed *f, const struct bpf_thread *thread, ui
 		return;
 	if (asyncio)
 		bpf_sensor_run_once(f->sensor, frame[turn].code);
-	loop = thread_take(f, thread, state, &call, polls && (uvloop || turn == 1), now_ns);
+	loop = thread_take(
+		f, thread, state, &call, polls && (uvloop || turn == 1), asyncio, now_ns);
 	if (!loop)
 		return;
 	loops_thread(f, head.tid, thread->thread_id, now_ns);

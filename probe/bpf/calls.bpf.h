@@ -52,6 +52,12 @@ static __always_inline void turn_forget(struct loop_slot *s)
 	s->busy_since_ns = 0;
 }
 
+/* The stack has all its frames, and none of them is the loop's turn. */
+static __always_inline bool left_loop(const struct loop_slot *s, const struct stack *stack)
+{
+	return s->by_stack && stack->count && !stack->run_once && !stack->cut;
+}
+
 /* As the call returns: its Python stack is still that of its beginning. */
 __noinline int block_put(
 	struct loop_slot *s, __u32 index, __u64 now_ns, __u64 blocked_ns, __s64 result)
@@ -66,8 +72,10 @@ __noinline int block_put(
 		return 0;
 	kind = call_kind_of(s->syscall);
 	stack = stack_walk(s, to, sizeof(*ev));
-	if (stack.count && run_once_code && !stack.run_once && !stack.cut)
+	if (left_loop(s, &stack)) {
 		turn_forget(s);
+		return 0; /* between two runs of a loop its thread may block */
+	}
 	ev = (struct ev_kernel_block *)to->record;
 	*ev = (struct ev_kernel_block){.head = HEAD(kernel_block, now_ns),
 		.begin_ns = s->enter_ns,

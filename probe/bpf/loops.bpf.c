@@ -76,7 +76,7 @@ int BPF_PROG(on_sys_exit, struct pt_regs *regs, long result)
 	part_exit(&s->part, now_ns, &account);
 	if (s->poll_ns) {
 		turn_begin(s, now_ns, result);
-	} else if (class != PART_GIL && class != PART_USER) {
+	} else if (s->loop && class != PART_GIL && class != PART_USER) {
 		blocked_ns = part_sum(&s->part, class) - s->enter_off_ns;
 		if (blocked_ns >= config.min_block_ns)
 			block_put(s, index, now_ns, blocked_ns, result);

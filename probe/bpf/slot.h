@@ -36,7 +36,7 @@ struct open_step {
 struct slot_loop {
 	__u64 loop; /* id; 0: free */
 	__s32 epfd;
-	__u32 pad0;
+	__u32 by_stack; /* 1: asyncio's own, whose turns have _run_once on the stack */
 };
 
 struct loop_slot {
@@ -46,7 +46,9 @@ struct loop_slot {
 	__u64 thread;        /* address of its thread state; 0: not known */
 	__u64 scan_after_ns; /* there was none: not looked for again before */
 	__u64 busy_since_ns; /* its loop turns since then; 0: in its selector, or no loop */
-	__u64 loop;          /* id of the loop it runs or ran last; 0: none yet */
+	__u64 loop;          /* id of the loop it runs or ran last; 0: none */
+	__u32 by_stack;      /* of that loop */
+	__u32 pad0;
 	struct slot_loop known[SLOT_LOOPS];
 	/* the open iteration; begin_ns 0: none */
 	__u64 begin_ns, select_ns;

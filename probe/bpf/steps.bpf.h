@@ -290,7 +290,7 @@ static __always_inline int task_born(
 	if (arguments && read_u64(arguments + TUPLE_SIZE_OFF))
 		coro = read_u64(arguments + LAY.tuple_item);
 	stack = stack_walk(s, to, sizeof(*ev));
-	if (stack.count && run_once_code && !stack.run_once && !stack.cut)
+	if (left_loop(s, &stack))
 		turn_forget(s);
 	ev = (struct ev_kernel_task_new *)to->record;
 	*ev = (struct ev_kernel_task_new){.head = HEAD(kernel_task_new, now_ns),

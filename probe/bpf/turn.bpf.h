@@ -83,15 +83,24 @@ static __always_inline __u64 loop_known(const struct loop_slot *s, __s32 epfd)
 	return 0;
 }
 
+static __always_inline __u32 loop_by_stack(const struct loop_slot *s, __u64 loop)
+{
+#pragma unroll
+	for (__u32 i = 0; i < SLOT_LOOPS; i++)
+		if (s->known[i].loop == loop)
+			return s->known[i].by_stack;
+	return 0;
+}
+
 /* Its id; the oldest of too many gives way. */
-static __always_inline __u64 loop_add(struct loop_slot *s, __s32 epfd)
+static __always_inline __u64 loop_add(struct loop_slot *s, __s32 epfd, bool by_stack)
 {
 	__u64 id = __sync_fetch_and_add(&loops, 1) + 1;
 
 #pragma unroll
 	for (__u32 i = SLOT_LOOPS - 1; i > 0; i--)
 		s->known[i] = s->known[i - 1];
-	s->known[0] = (struct slot_loop){.loop = id, .epfd = epfd};
+	s->known[0] = (struct slot_loop){.loop = id, .epfd = epfd, .by_stack = by_stack};
 	return id;
 }
 
@@ -132,6 +141,7 @@ __noinline __u64 poll_judge(
 	struct kernel_frame *frame;
 	struct stack stack;
 	__u64 loop = 0;
+	bool by_stack;
 
 	if (!s || !to)
 		return 0;
@@ -139,13 +149,13 @@ __noinline __u64 poll_judge(
 	frame = (struct kernel_frame *)(to->record + sizeof(*ev));
 	if (!stack.count)
 		return 0; /* no Python thread */
-	if ((stack.count > 1 && run_once_code && frame[1].code == run_once_code) ||
-		is_approved(s->tid, epfd)) {
+	by_stack = stack.count > 1 && run_once_code && frame[1].code == run_once_code;
+	if (by_stack || is_approved(s->tid, epfd)) {
 		if (s->known[0].loop && s->known[0].epfd == EPFD_UNKNOWN) {
 			s->known[0].epfd = epfd;
 			return s->known[0].loop; /* told already */
 		}
-		loop = loop_add(s, epfd);
+		loop = loop_add(s, epfd, by_stack);
 	} else if (!ask_again(s->tid, epfd, now_ns)) {
 		return 0;
 	}
@@ -174,6 +184,7 @@ static __always_inline bool poll_enter(
 	if (s->loop != loop)
 		turn_forget(s); /* what came before its first poll is no turn of it */
 	s->loop = loop;
+	s->by_stack = loop_by_stack(s, loop);
 	return true;
 }
 
@@ -191,8 +202,10 @@ static __always_inline void loop_drop(struct loop_slot *s, __s32 epfd, __u64 now
 		}
 	if (!loop)
 		return;
-	if (s->loop == loop)
+	if (s->loop == loop) {
 		turn_forget(s);
+		s->loop = 0;
+	}
 	ev = RECORD_RESERVE(loop_close);
 	if (!ev)
 		return;
