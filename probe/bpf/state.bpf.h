@@ -94,7 +94,7 @@ struct { /* tid -> epfd: the recorder has found that this is a loop's selector *
 } approved SEC(".maps");
 
 struct known_task {
-	__u64 since_ns; /* the end of its last step; 0: none seen */
+	__u64 since_ns; /* the beginning of its last step; 0: none seen */
 	__u64 named;
 };
 

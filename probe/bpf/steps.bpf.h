@@ -5,7 +5,7 @@
 #include "probe/bpf/turn.bpf.h"
 
 #define NAME_BYTES_MAX 128u
-#define WAIT_SHOWN_NS 1000000u /* through which coroutines a shorter wait went is not looked up */
+#define WAIT_SHOWN_NS 500000u /* through which coroutines a shorter wait went is not looked up */
 
 #define STEP_MASK (SLOT_STEPS - 1)
 #define STATE_FINISHED 2u
@@ -198,16 +198,19 @@ static __always_inline int step_begin(
 {
 	struct open_step step = {task, now_ns, stack_pointer};
 	struct known_task *known = bpf_map_lookup_elem(&tasks, &task);
-	struct known_task new = {.named = 1};
+	struct known_task new = {.since_ns = now_ns, .named = 1};
+	__u64 since_ns;
 
 	step_push(s, &step);
 	if (known && known->named) {
-		if (known->since_ns && now_ns - known->since_ns >= WAIT_SHOWN_NS)
+		since_ns = known->since_ns;
+		known->since_ns = now_ns;
+		if (since_ns && now_ns - since_ns >= WAIT_SHOWN_NS)
 			wakeup_put(s, index, task, now_ns);
 		return 0;
 	}
 	if (known)
-		known->named = 1;
+		*known = new;
 	else if (bpf_map_update_elem(&tasks, &task, &new, BPF_ANY))
 		lose(LOSS_TASKS);
 	task_name_put(s, index, task, now_ns);
@@ -219,28 +222,34 @@ static __always_inline bool ring_is_filling(void)
 	return bpf_ringbuf_query(&ring, BPF_RB_AVAIL_DATA) > RING_SIZE_BYTES / 2;
 }
 
+/*
+ * Of a task, from its exception to its state, in one reading; a power of two. 3.8: 48 to 76, 3.14:
+ * 48 to 108.
+ */
+#define OUTCOME_BYTES 64u
+
 static __always_inline int step_end(struct loop_slot *s, __u64 now_ns)
 {
-	__u32 n = s->steps, state = 0;
-	struct known_task *known;
+	__u32 n = s->steps, state;
+	__u64 outcome[OUTCOME_BYTES / 8];
+	__u32 at;
 	struct ev_kernel_step *ev;
-	__u64 task, begin_ns, future = 0, type_of;
+	__u64 task, begin_ns, future, exception = 0;
 
 	if (!n)
 		return 0;
 	task = s->step[(n - 1) & STEP_MASK].task;
 	begin_ns = s->step[(n - 1) & STEP_MASK].begin_ns;
 	s->steps = n - 1;
-	if (bpf_probe_read_user(&state, sizeof(state), (void *)(task + LAY.future_state)))
+	if (bpf_probe_read_user(outcome, sizeof(outcome), (void *)task + LAY.future_exception))
 		return 0;
-	type_of = future = state ? 0 : read_u64(task + LAY.task_fut_waiter);
+	at = LAY.future_state - LAY.future_exception;
+	state = (__u32)outcome[at >> 3 & (OUTCOME_BYTES / 8 - 1)];
+	future = state ? 0 : read_u64(task + LAY.task_fut_waiter);
 	if (state == STATE_FINISHED) {
-		type_of = read_u64(task + LAY.future_exception);
-		state = type_of ? TASK_FAILED : TASK_FINISHED;
+		exception = outcome[0];
+		state = exception ? TASK_FAILED : TASK_FINISHED;
 	}
-	known = bpf_map_lookup_elem(&tasks, &task);
-	if (known)
-		known->since_ns = state ? 0 : now_ns;
 	if (!state && now_ns - begin_ns < config.min_step_ns && ring_is_filling()) {
 		lose(LOSS_STEPS);
 		return 0;
@@ -252,7 +261,7 @@ static __always_inline int step_end(struct loop_slot *s, __u64 now_ns)
 		.task = task,
 		.begin_ns = begin_ns,
 		.waits_on = future,
-		.type = type_of ? read_u64(type_of + LAY.object_type) : 0,
+		.type = exception ? read_u64(exception + LAY.object_type) : 0,
 		.state = state};
 	RECORD_SUBMIT(ev);
 	return 0;
