@@ -259,6 +259,14 @@ void bpf_feed_hook(struct bpf_feed *f, const char *name, const char *reason, uin
 	record_tail_put(record_tail_put(ev + 1, name, name_len), reason, reason_len);
 }
 
+static bool is_emulated(const struct points *points, enum point_kind kind)
+{
+	for (uint32_t i = 0; i < points->count; i++)
+		if (points->point[i].kind == kind && points->point[i].cost != POINT_EMULATED)
+			return false;
+	return true;
+}
+
 /*
  * The ends of steps before their beginnings; without ends no step is probed at all, and without
  * steps the creation of tasks would tell of tasks whose fate is not seen.
@@ -277,6 +285,8 @@ static void probes_place(struct bpf_feed *f, uint64_t now_ns)
 
 		if (!why && task && !ends)
 			why = "the ends of steps cannot be seen";
+		if (!why && !is_emulated(points, kind))
+			why = "its instruction would have to be stepped, ten times the cost";
 		if (!why && bpf_sensor_probe(f->sensor, kind))
 			why = "the kernel refused the probe";
 		if (kind == POINT_STEP_END)

@@ -312,6 +312,13 @@ uint64_t bpf_sensor_run_once_code(const struct bpf_sensor *s)
 	return s->program->bss->run_once_code;
 }
 
+void bpf_sensor_code_stays(struct bpf_sensor *s, uint64_t code, uint64_t file)
+{
+	const uint64_t value[3] = {file, 0, 1}; /* struct known_code */
+
+	bpf_map_update_elem(bpf_map__fd(s->program->maps.codes), &code, value, BPF_EXIST);
+}
+
 /* ---- records ---------------------------------------------------------------------------- */
 
 int bpf_sensor_fd(const struct bpf_sensor *s)

@@ -58,6 +58,10 @@ int bpf_sensor_approve(struct bpf_sensor *s, uint32_t tid, int32_t epfd);
 void bpf_sensor_run_once(struct bpf_sensor *s, uint64_t code);
 uint64_t bpf_sensor_run_once_code(const struct bpf_sensor *s);
 
+/* The code object there is no cell's: it need not be told of again while its co_filename is that.
+ */
+void bpf_sensor_code_stays(struct bpf_sensor *s, uint64_t code, uint64_t file);
+
 int bpf_sensor_fd(const struct bpf_sensor *s); /* readable when it wants to be consumed at once */
 int bpf_sensor_consume(struct bpf_sensor *s);  /* how many, or what fn returned */
 uint64_t bpf_sensor_loss(const struct bpf_sensor *s, enum kernel_loss what);

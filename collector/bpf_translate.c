@@ -380,6 +380,54 @@ static void wakeup(struct bpf_feed *f, const struct ev_kernel_wakeup *r)
 	ev->by = is_task ? r->future : 0;
 }
 
+/* ---- codes ------------------------------------------------------------------------------- */
+
+/* Of the whole table, if there is less of it than that, only memory can tell. */
+static void table_whole(
+	struct bpf_feed *f, const struct ev_kernel_code *r, struct target_code *code)
+{
+	cleanup(target_code_clear) struct target_code now = {0};
+
+	if (r->table_bytes <= r->table_len)
+		return;
+	code->table_size = 0;
+	if (target_code_read(f->options.target, r->code, &now) || strcmp(now.file, code->file) ||
+		strcmp(now.function, code->function) || now.firstlineno != code->firstlineno)
+		return;
+	free(code->table);
+	code->table = now.table;
+	code->table_size = now.table_size;
+	now.table = NULL;
+}
+
+static void code_given(struct bpf_feed *f, const struct ev_kernel_code *r)
+{
+	cleanup(target_code_clear) struct target_code given = {.firstlineno = r->firstlineno};
+	size_t file_size, function_size, table_size, n;
+	const void *file = record_tail(&r->head, 0, &file_size);
+	const void *function = record_tail(&r->head, 1, &function_size);
+	const void *table = record_tail(&r->head, 2, &table_size);
+
+	if (r->file_bytes > file_size || r->function_bytes > function_size)
+		return;
+	given.file = calloc(1, file_size * UTF8_PER_CHAR + 1);
+	given.function = calloc(1, function_size * UTF8_PER_CHAR + 1);
+	given.table = malloc(table_size + 1);
+	if (!given.file || !given.function || !given.table)
+		return;
+	n = text_of(r->file_state, file, r->file_bytes, given.file, file_size * UTF8_PER_CHAR);
+	given.file[n] = '\0';
+	n = text_of(r->function_state, function, r->function_bytes, given.function,
+		function_size * UTF8_PER_CHAR);
+	given.function[n] = '\0';
+	given.table_size = r->table_bytes < table_size ? r->table_bytes : table_size;
+	memcpy(given.table, table, given.table_size);
+	table_whole(f, r, &given);
+	if (*given.file &&
+		!outside_given(&f->outside, r->code, &given, r->head.tid, r->head.time_ns))
+		bpf_sensor_code_stays(f->sensor, r->code, r->file_object);
+}
+
 /* ---- all --------------------------------------------------------------------------------- */
 
 static void pass(struct bpf_feed *f, const struct ev_head *record)
@@ -419,6 +467,9 @@ void translate(struct bpf_feed *f, const struct ev_head *record)
 		break;
 	case EV_kernel_wakeup:
 		wakeup(f, (const struct ev_kernel_wakeup *)record);
+		break;
+	case EV_kernel_code:
+		code_given(f, (const struct ev_kernel_code *)record);
 		break;
 	case EV_kernel_poll:
 		loops_poll(f, (const struct ev_kernel_poll *)record);

@@ -179,6 +179,7 @@ struct task {
 	const char *coro;
 	const struct code *code; /* of its coroutine; NULL: not native */
 	uint32_t stack;          /* row */
+	struct stack *birth;     /* seen from outside: its cell may be told of later; else NULL */
 	struct site created;
 	uint64_t created_ns, ended_ns;
 	const char *exception; /* type */

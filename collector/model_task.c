@@ -88,6 +88,19 @@ const char *exception_text(const char *type, const char *message, char *buf, siz
 		message ? message : "");
 }
 
+/* From outside a cell's beginning comes by another way than its tasks, and may come after them. */
+static void find_cell(struct model *model, struct task *t)
+{
+	if (t->parent && t->parent->cell)
+		t->cell = t->parent->cell;
+	else
+		t->cell = cell_for_stack(t->process, t->birth);
+	if (!t->cell)
+		return;
+	t->cell->tasks++;
+	model_dirty(model, &t->cell->dirty);
+}
+
 static void put_task(struct model *model, struct dirty *d)
 {
 	struct task *t = TASK_OF(d);
@@ -102,6 +115,8 @@ static void put_task(struct model *model, struct dirty *d)
 		return;
 	}
 	t->kept = true;
+	if (t->birth && !t->cell)
+		find_cell(model, t);
 	if (waits)
 		await_describe(model, t, what, sizeof(what));
 	STORE_PUT(model->store, task, NUMBER(t->id), NUMBER(t->process->id),
@@ -267,6 +282,7 @@ static void born(struct model *model, struct task *t, const struct ev_task_new *
 	t->unheard = p->unheard;
 	t->loop = r->loop ? loop_get(model, p, t->thread, r->loop, t->created_ns) : NULL;
 	t->stack = stack_row(model, s);
+	t->birth = p->outside ? s : NULL;
 	t->created = site_of_birth(s);
 	t->user = s ? s->user != NULL : t->code && t->code->place.owner == PLACE_USER;
 	t->main = !parent && leak_is_main(s);

@@ -17,6 +17,7 @@
 struct known_code { /* by its address, which another code may have later */
 	uint32_t id;
 	bool cell;
+	bool given; /* see outside_given() */
 	struct target_code_key key;
 	uint64_t content;
 	uint64_t era; /* in which its content was last compared */
@@ -137,13 +138,45 @@ static int code_take(struct outside *o, struct known_code *known, uint64_t addre
 	return known->id ? 0 : -ENOBUFS;
 }
 
+int outside_given(struct outside *o, uint64_t address, const struct target_code *code, uint32_t tid,
+	uint64_t now_ns)
+{
+	struct known_code *known = map_get(&o->codes, address);
+	uint64_t content;
+
+	if (!is_cell(code->file)) {
+		if (known)
+			known->given = false;
+		return 0;
+	}
+	if (!known) {
+		known = calloc(1, sizeof(*known));
+		if (!known || map_put(&o->codes, address, known)) {
+			free(known);
+			return 1;
+		}
+	}
+	content = content_of(code);
+	if (!known->id || known->content != content)
+		known->id = code_announce(o, code, tid, now_ns);
+	known->content = content;
+	known->cell = true;
+	known->given = known->id != 0;
+	return 1;
+}
+
 int outside_code(struct outside *o, uint64_t address, uint32_t tid, uint64_t now_ns, uint64_t era,
 	uint32_t *ret_id)
 {
 	struct known_code *known = map_get(&o->codes, address);
 	struct target_code_key key;
-	int rc = target_code_key(o->target, address, &key);
+	int rc;
 
+	if (known && known->given) {
+		*ret_id = known->id;
+		return 0;
+	}
+	rc = target_code_key(o->target, address, &key);
 	if (rc)
 		return rc;
 	if (!known) {

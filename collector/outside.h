@@ -23,6 +23,13 @@ struct outside {
 
 void outside_clear(struct outside *o);
 /*
+ * What the code object at this address is, as it was read when it was in use: believed until the
+ * next call for that address. 1: a cell's; 0: another's, which is to be looked up when it is
+ * needed.
+ */
+int outside_given(struct outside *o, uint64_t address, const struct target_code *code, uint32_t tid,
+	uint64_t now_ns);
+/*
  * The id of this stack. era: texts of codes are compared again whenever it changes, of cells' codes
  * at each use: CPython gives the memory of one cell's code to the next one's. -EFAULT, -EPROTO:
  * what was read cannot be; -ENOBUFS: no room.

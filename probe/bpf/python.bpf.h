@@ -73,6 +73,87 @@ static __always_inline __u64 frame_instr(__u64 frame)
 	return (__u64)(__s64)lasti;
 }
 
+/* ---- codes */
+
+#define FILE_BYTES 192u
+#define FUNCTION_BYTES 96u
+#define TABLE_BYTES 512u
+#define TELL_AGAIN_NS 1000000u /* of a code that may be another one by now */
+
+struct code_record {
+	struct ev_kernel_code ev;
+	unsigned char file[FILE_BYTES], function[FUNCTION_BYTES], table[TABLE_BYTES];
+};
+
+/* A str's state, 0: it is none; its characters to `to`, of at most max bytes. */
+static __always_inline __u32 str_to(__u64 str, void *to, __u32 max, __u32 *ret_bytes)
+{
+	__u64 length, data;
+	__u32 state = 0;
+
+	*ret_bytes = 0;
+	if (!str || read_u64(str + LAY.object_type) != config.target.str_type)
+		return 0;
+	bpf_probe_read_user(&state, sizeof(state), (void *)(str + LAY.str_state));
+	length = read_u64(str + LAY.str_length) * (state >> 2 & 7);
+	if (length > max)
+		length = max;
+	data = str + (state & 0x40 ? LAY.str_ascii_data : LAY.str_compact_data);
+	if (bpf_probe_read_user(to, (__u32)length, (void *)data))
+		return 0;
+	*ret_bytes = (__u32)length;
+	return state;
+}
+
+static __always_inline void code_put(__u64 code, __u64 file, __u64 now_ns)
+{
+	__u16 name = LAY.code_qualname == OFF_ABSENT ? LAY.code_name : LAY.code_qualname;
+	struct code_record *r = bpf_ringbuf_reserve(&ring, sizeof(*r), 0);
+	__u64 table, size;
+
+	if (!r) {
+		lose(LOSS_RING);
+		return;
+	}
+	__builtin_memset(&r->ev, 0, sizeof(r->ev));
+	r->ev.head = (struct ev_head)HEAD(kernel_code, now_ns);
+	r->ev.head.size_words = sizeof(*r) / 8;
+	r->ev.code = code;
+	r->ev.file_object = file;
+	bpf_probe_read_user(&r->ev.firstlineno, sizeof(r->ev.firstlineno),
+		(void *)(code + LAY.code_firstlineno));
+	r->ev.file_state = str_to(file, r->file, FILE_BYTES, &r->ev.file_bytes);
+	r->ev.function_state =
+		str_to(read_u64(code + name), r->function, FUNCTION_BYTES, &r->ev.function_bytes);
+	table = read_u64(code + LAY.code_linetable);
+	size = read_u64(table + LAY.bytes_size);
+	r->ev.table_bytes = (__u32)size;
+	if (size > TABLE_BYTES)
+		size = TABLE_BYTES;
+	if (bpf_probe_read_user(r->table, (__u32)size, (void *)(table + LAY.bytes_data)))
+		r->ev.table_bytes = 0;
+	r->ev.file_len = FILE_BYTES;
+	r->ev.function_len = FUNCTION_BYTES;
+	r->ev.table_len = TABLE_BYTES;
+	RECORD_SUBMIT(r);
+}
+
+/* Before a stack refers to it. */
+static __always_inline void code_tell(__u64 code, __u64 now_ns)
+{
+	struct known_code *known = bpf_map_lookup_elem(&codes, &code);
+	struct known_code new = {.told_ns = now_ns};
+
+	new.file = read_u64(code + LAY.code_filename);
+	if (known && known->file == new.file &&
+		(known->stays || now_ns - known->told_ns < TELL_AGAIN_NS))
+		return;
+	bpf_map_update_elem(&codes, &code, &new, BPF_ANY);
+	code_put(code, new.file, now_ns);
+}
+
+/* ---- frames */
+
 struct walk {
 	struct scratch *to;
 };
@@ -107,6 +188,7 @@ static long walk_one(__u32 i, struct walk *w)
 	at->code = code;
 	at->instr = instr;
 	to->count++;
+	code_tell(code, to->now_ns);
 	return 0;
 }
 
@@ -134,6 +216,7 @@ static __always_inline struct stack stack_walk(struct loop_slot *s, struct scrat
 	struct walk w = {.to = to};
 	__u64 thread = thread_of(s);
 
+	to->now_ns = bpf_ktime_get_ns();
 	to->fixed = fixed;
 	to->count = to->cut = to->run_once = 0;
 	to->frame = thread ? innermost(thread) : 0;
@@ -153,21 +236,7 @@ static __always_inline struct stack stack_walk(struct loop_slot *s, struct scrat
  */
 static __always_inline __u32 str_read(__u64 str, struct scratch *to, __u32 max, __u32 *ret_len)
 {
-	__u64 length, data;
-	__u32 state = 0;
-
-	*ret_len = 0;
-	if (!str || read_u64(str + LAY.object_type) != config.target.str_type)
-		return 0;
-	bpf_probe_read_user(&state, sizeof(state), (void *)(str + LAY.str_state));
-	length = read_u64(str + LAY.str_length) * (state >> 2 & 7);
-	if (length > max)
-		length = max;
-	data = str + (state & 0x40 ? LAY.str_ascii_data : LAY.str_compact_data);
-	if (length > TOUCHED_BYTES || bpf_probe_read_user(to->text, (__u32)length, (void *)data))
-		return 0;
-	*ret_len = (__u32)length;
-	return state;
+	return str_to(str, to->text, max, ret_len);
 }
 
 #endif

@@ -59,6 +59,7 @@ struct scratch {
 	 * that they take.
 	 */
 	__u64 frame; /* the next one */
+	__u64 now_ns;
 	__u32 fixed; /* where frames begin in the record */
 	__u32 count, cut;
 	__u32 run_once; /* the loop's own turn is among the frames */
@@ -92,6 +93,21 @@ struct { /* tid -> epfd: the recorder has found that this is a loop's selector *
 	__type(key, __u32);
 	__type(value, __s32);
 } approved SEC(".maps");
+
+#define CODES_MAX 16384u
+
+struct known_code {
+	__u64 file; /* its co_filename: another one there is another code */
+	__u64 told_ns;
+	__u64 stays; /* the recorder: it is no cell's, and can be looked up later */
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(max_entries, CODES_MAX);
+	__type(key, __u64);
+	__type(value, struct known_code);
+} codes SEC(".maps");
 
 struct known_task {
 	__u64 since_ns; /* the beginning of its last step; 0: none seen */

@@ -228,3 +228,121 @@ def test_without_privileges_the_line_to_run_is_told(tmp_path):
         done = subprocess.run(["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", "--", PROGRAM, "attach", "-o", "a b.db",
                                str(child.pid)], capture_output=True, text=True, cwd="/", timeout=20)
     assert done.returncode == 3 and re.search(rf"run it so: sudo /\S+/awaitscope attach -o 'a b.db' {child.pid}", done.stderr), done
+
+
+KERNEL = """\
+import subprocess, sys
+from jupyter_client import KernelManager
+program, trace = sys.argv[1:]
+manager = KernelManager(kernel_name="python3")
+manager.start_kernel()
+client = manager.client()
+client.start_channels()
+client.wait_for_ready()
+
+def run(source):
+    client.execute_interactive(source, timeout=30)
+
+run("import asyncio, time")
+watch = subprocess.Popen([program, "attach", "-o", trace, str(manager.provisioner.pid)], stdout=subprocess.DEVNULL,
+                         stderr=subprocess.PIPE, text=True)
+while "watching" not in watch.stderr.readline():
+    assert watch.poll() is None
+run("def slow():\\n    time.sleep(0.15)\\n\\nasync def stays():\\n    while True:\\n        await asyncio.sleep(0.05)")
+run("task = asyncio.create_task(stays())\\nawait asyncio.sleep(0.1)")
+run("slow()\\nawait asyncio.sleep(0.1)")
+watch.terminate()
+watch.stderr.read()
+manager.shutdown_kernel(now=True)
+sys.exit(watch.wait())
+"""
+
+
+def test_cells_of_a_kernel(report, tmp_path):
+    done = subprocess.run([DEBIAN, "-c", KERNEL, PROGRAM, "t.db"], cwd=tmp_path, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0, done
+    told = report("t.db")
+    assert told["coverage"]["cells"] == "iopub"
+    cells = {cell["execution_count"]: cell for cell in told["cells"]}
+    assert [cells[n]["source"].split("\n")[0] for n in (2, 3, 4)] == ["def slow():", "task = asyncio.create_task(stays())", "slow()"]
+    assert cells[4]["blocking_ms"] > 140
+    site, = [site for site in told["blocking_sites"] if site["function"] == "slow"]
+    assert (site["execution_count"], site["line"], site["class"]) == (4, 2, "sleep")
+    leaked, = told["leaked_tasks"]
+    assert leaked["coro"] == "stays" and leaked["execution_count"] == 3
+    assert leaked["created_at"]["line"] == 1 and leaked["awaiting"]["what"] == "asyncio.sleep"
+
+
+BETWEEN = """\
+import asyncio, time
+
+async def short():
+    await asyncio.sleep(0.01)
+
+def computes(seconds):
+    end = time.perf_counter() + seconds
+    while time.perf_counter() < end:
+        for _ in range(200):
+            pass
+
+loop = asyncio.new_event_loop()
+print("ready", flush=True)
+while True:
+    loop.run_until_complete(short())
+    time.sleep(0.25)
+    loop.run_until_complete(short())
+    computes(0.25)
+    asyncio.run(short())
+"""
+
+
+def test_what_lies_between_two_runs_of_a_loop_is_not_the_loops(awaitscope, report, tmp_path):
+    with running(BETWEEN, tmp_path) as child:
+        ended = awaitscope("attach", "-o", "t.db", "--duration", "1.5s", str(child.pid))
+        assert ended.status == 0 and ended.out == "", ended
+    told = report("t.db")
+    assert told["stalls"] == [] and told["blocking_sites"] == []
+    assert sum(loop["iterations"] for loop in told["loops"]) > 10
+
+
+def test_two_at_once_and_one_that_is_killed(awaitscope, tmp_path):
+    with running(STEADY, tmp_path) as child:
+        killed = subprocess.Popen([PROGRAM, "attach", "-o", "killed.db", str(child.pid)], cwd=tmp_path, stdout=subprocess.DEVNULL,
+                                  stderr=subprocess.PIPE, text=True)
+        while "watching" not in killed.stderr.readline():
+            assert killed.poll() is None
+        ended = awaitscope("attach", "-o", "other.db", "--duration", "0.5s", str(child.pid))
+        assert ended.status == 0, ended
+        killed.kill()
+        killed.communicate()
+        assert child.poll() is None
+        # what it left behind is whole, and the program can be watched again
+        assert awaitscope("attach", "-o", "again.db", "--duration", "0.3s", str(child.pid)).status == 0
+    for name in "killed", "other", "again":
+        assert rows(tmp_path / f"{name}.db", "SELECT count(*) > 5 FROM task WHERE state = 'done'") == [(1,)], name
+
+
+def test_exec_ends_the_recording(awaitscope, tmp_path):
+    source = "import asyncio, os\nasync def main():\n    print('ready', flush=True)\n    await asyncio.sleep(1)\n" \
+             "    os.execv('/bin/sleep', ['sleep', '5'])\nasyncio.run(main())\n"
+    with running(source, tmp_path) as child:
+        ended = awaitscope("attach", "-o", "t.db", str(child.pid))
+        assert ended.status == 0 and "has become another program" in ended.err, ended
+        assert child.poll() is None
+
+
+def test_trace_belongs_to_the_programs_owner(awaitscope, tmp_path):
+    tmp_path.chmod(0o755)
+    script = tmp_path / "app.py"
+    script.write_text(STEADY)
+    child = subprocess.Popen(["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", "--", DEBIAN, "-c", STEADY],
+                             stdout=subprocess.PIPE, text=True, cwd="/")
+    try:
+        assert child.stdout.readline() == "ready\n"
+        env = {name: value for name, value in os.environ.items() if not name.startswith("SUDO_")}
+        assert awaitscope("attach", "-o", "t.db", "--duration", "0.3s", str(child.pid), env=env).status == 0
+    finally:
+        child.kill()
+        child.communicate()
+    told = (tmp_path / "t.db").stat()
+    assert (told.st_uid, told.st_gid, told.st_mode & 0o777) == (65534, 65534, 0o600)
