@@ -14,7 +14,7 @@
 #include "probe/target/task_functions.h"
 #include "probe/target/usdt.h"
 
-#define ROUNDS 1500u
+#define ROUNDS 300u
 #define BREAKS_MAX 24u /* bytes changed in one round */
 #define HEAD_BYTES 4096u
 
