@@ -306,6 +306,8 @@ static void cells_open(struct bpf_feed *f)
 	if (!f->options.jupyter || rc == -ENOENT)
 		return;
 	bpf_feed_hook(f, "cells of the kernel", rc ? why : "", f->last_ns);
+	if (!rc)
+		iopub_running(f->iopub, f->options.target, f->last_ns, take_cell, f);
 }
 
 static void folder_read(struct bpf_feed *f)

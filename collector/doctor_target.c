@@ -133,7 +133,7 @@ static void task_points_ask(struct doctor *d, const struct points *points)
 	doctor_add(d, DOCTOR_TARGET, "task probes",
 		stepped || !points->ends_whole ? DOCTOR_PARTLY : DOCTOR_YES, false, NULL,
 		"creation, steps and wakeups, by %s%s%s", source,
-		stepped ? "; some cost 2 µs each, not 0.2" : "",
+		stepped ? "; some would cost ten times as much and are left out" : "",
 		points->ends_whole ? "" : "; some steps' ends are not seen");
 }
 

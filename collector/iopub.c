@@ -9,6 +9,7 @@
 #include <zmq.h>
 
 #include "collector/connection_file.h"
+#include "collector/running_cell.h"
 #include "probe/base/cleanup.h"
 
 #define FRAMES_MAX 64u /* of a message: topic, delimiter, signature, four parts, buffers */
@@ -18,6 +19,7 @@
 		       */
 
 struct iopub {
+	uint32_t pid;
 	void *context, *socket;
 	int fd;
 	struct kernel_cells *cells;
@@ -74,6 +76,7 @@ int iopub_open(uint32_t pid, uint32_t tid, struct iopub **ret, const char **ret_
 
 	if (rc)
 		return rc;
+	i->pid = pid;
 	i->cells = kernel_cells_new(pid, tid, file.key);
 	rc = i->cells ? socket_open(i, file.iopub) : -ENOMEM;
 	if (rc) {
@@ -87,6 +90,17 @@ int iopub_open(uint32_t pid, uint32_t tid, struct iopub **ret, const char **ret_
 int iopub_fd(const struct iopub *i)
 {
 	return i->fd;
+}
+
+int iopub_running(
+	struct iopub *i, struct target *target, uint64_t now_ns, record_fn sink, void *ctx)
+{
+	cleanup(freep) char *source = NULL;
+	uint32_t number;
+
+	if (running_cell_find(target, i->pid, &number, &source))
+		return 0;
+	return kernel_cells_running(i->cells, (int32_t)number, source, now_ns, sink, ctx);
 }
 
 struct kernel_cells_counts iopub_counts(const struct iopub *i)

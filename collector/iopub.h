@@ -8,6 +8,7 @@
 #include <stdint.h>
 
 #include "collector/kernel_cells.h"
+#include "probe/target/target.h"
 
 struct iopub;
 
@@ -26,6 +27,12 @@ int iopub_fd(const struct iopub *iopub);
 /* Hands out cell_begin and cell_end records as kernel_cells_take() does. 0, or what sink returned.
  */
 int iopub_drain(struct iopub *iopub, record_fn sink, void *ctx);
+/*
+ * Hands out the beginning of the cell that runs at this moment, at this time, if it can be told for
+ * certain which one that is. 0, or what sink returned.
+ */
+int iopub_running(
+	struct iopub *iopub, struct target *target, uint64_t now_ns, record_fn sink, void *ctx);
 struct kernel_cells_counts iopub_counts(const struct iopub *iopub);
 
 #endif

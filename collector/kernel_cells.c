@@ -19,7 +19,8 @@
 
 #define DELIMITER "<IDS|MSG>"
 #define DIGEST_BYTES 32u
-#define ID_BYTES 64u                  /* of a message id; longer ones are no key here */
+#define ID_BYTES 64u /* of a message id; longer ones are no key here */
+#define UNSEEN "\n"  /* for the id of a request that came before us; no id is that */
 #define SOURCE_BYTES_MAX (256u << 10) /* as the agent */
 #define ERROR_BYTES_MAX 256u
 #define SECOND_NS 1000000000ull
@@ -166,11 +167,9 @@ static void *record_new(
 	return head;
 }
 
-static int begin_put(struct kernel_cells *k, const json_t *source, int32_t execution_count,
+static int begin_put(struct kernel_cells *k, const char *text, size_t size, int32_t execution_count,
 	uint64_t time_ns, record_fn sink, void *ctx)
 {
-	const char *text = json_string_value(source);
-	size_t size = json_string_length(source);
 	size_t kept = text_cut(text, size, SOURCE_BYTES_MAX);
 	cleanup(freep) struct ev_cell_begin *ev =
 		record_new(k, EV_cell_begin, sizeof(*ev), kept, time_ns);
@@ -222,6 +221,28 @@ static struct open_cell *cell_find(struct kernel_cells *k, const char *id)
 	return NULL;
 }
 
+/* The same, or the one whose beginning was not seen. */
+static struct open_cell *cell_of(struct kernel_cells *k, const struct message *m)
+{
+	const char *request = json_string_value(json_object_get(m->part[PART_PARENT], "msg_type"));
+	struct open_cell *cell = cell_find(k, m->parent_id);
+
+	return cell || !request || strcmp(request, "execute_request") ? cell : cell_find(k, UNSEEN);
+}
+
+int kernel_cells_running(struct kernel_cells *k, int32_t execution_count, const char *source,
+	uint64_t now_ns, record_fn sink, void *ctx)
+{
+	struct open_cell *cell = cell_find(k, "");
+
+	if (!cell)
+		return -ENOBUFS;
+	*cell = (struct open_cell){.id = UNSEEN, .execution_count = execution_count};
+	k->counts.cells++;
+	k->last_ns = now_ns > k->last_ns ? now_ns : k->last_ns;
+	return begin_put(k, source, strlen(source), execution_count, now_ns, sink, ctx);
+}
+
 /* A subshell's cells run in threads of their own, which a message does not name (JEP 91). */
 static bool in_subshell(const struct message *m)
 {
@@ -248,13 +269,14 @@ static int input_take(struct kernel_cells *k, const struct message *m, record_fn
 	*cell = (struct open_cell){.execution_count = (int32_t)count};
 	snprintf(cell->id, sizeof(cell->id), "%s", m->parent_id);
 	k->counts.cells++;
-	return begin_put(k, source, (int32_t)count, m->time_ns, sink, ctx);
+	return begin_put(k, json_string_value(source), json_string_length(source), (int32_t)count,
+		m->time_ns, sink, ctx);
 }
 
 static void error_take(struct kernel_cells *k, const struct message *m)
 {
 	const char *name = json_string_value(json_object_get(m->part[PART_CONTENT], "ename"));
-	struct open_cell *cell = cell_find(k, m->parent_id);
+	struct open_cell *cell = cell_of(k, m);
 
 	if (!cell)
 		return;
@@ -268,7 +290,7 @@ static int status_take(struct kernel_cells *k, const struct message *m, record_f
 	const char *state =
 		json_string_value(json_object_get(m->part[PART_CONTENT], "execution_state"));
 	const char *request = json_string_value(json_object_get(m->part[PART_PARENT], "msg_type"));
-	struct open_cell *cell = cell_find(k, m->parent_id);
+	struct open_cell *cell = cell_of(k, m);
 	int rc;
 
 	if (!state || strcmp(state, "idle"))

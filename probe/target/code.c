@@ -36,7 +36,7 @@ int target_code_key(struct target *t, uint64_t code, struct target_code_key *ret
 	return rc;
 }
 
-int target_text_read(struct target *t, uint64_t str, char **ret)
+int target_long_text_read(struct target *t, uint64_t str, size_t max_chars, char **ret)
 {
 	const struct layout *lay = &t->layout;
 	cleanup(freep) void *data = NULL;
@@ -60,7 +60,7 @@ int target_text_read(struct target *t, uint64_t str, char **ret)
 	width = unicode_width(state);
 	if (!width)
 		return -EPROTO;
-	n = length < TEXT_CHARS_MAX ? (size_t)length : TEXT_CHARS_MAX;
+	n = length < max_chars ? (size_t)length : max_chars;
 	at = str + (state & UNICODE_ASCII ? lay->str_ascii_data : lay->str_compact_data);
 	data = malloc(n * width + 1);
 	text = malloc(n * UTF8_PER_CHAR + 1);
@@ -73,6 +73,11 @@ int target_text_read(struct target *t, uint64_t str, char **ret)
 	text[n] = '\0';
 	*ret = TAKE(text);
 	return 0;
+}
+
+int target_text_read(struct target *t, uint64_t str, char **ret)
+{
+	return target_long_text_read(t, str, TEXT_CHARS_MAX, ret);
 }
 
 static int table_read(struct target *t, uint64_t bytes, struct target_code *ret)

@@ -39,6 +39,8 @@ int target_frame_read(struct target *t, uint64_t frame, struct target_frame *ret
 int target_pointer_read(struct target *t, uint64_t address, uint64_t *ret);
 /* A str as UTF-8; the caller frees it. */
 int target_text_read(struct target *t, uint64_t str, char **ret);
+/* The same of one that may be long. */
+int target_long_text_read(struct target *t, uint64_t str, size_t max_chars, char **ret);
 
 /* Kernel id of a thread, as the target's pid namespace sees it; 0: not known. */
 uint32_t target_thread_tid(struct target *t, uint64_t thread, uint64_t thread_id);

@@ -240,12 +240,17 @@ static int peek_cells(uint32_t pid, char **argv)
 {
 	struct pollfd fds[2] = {{.fd = STDIN_FILENO, .events = POLLIN}, {.events = POLLIN}};
 	struct kernel_cells_counts counts;
+	struct target *target;
 	struct iopub *iopub;
 	const char *why = "";
 	int rc = iopub_open(pid, pid, &iopub, &why);
 
 	if (rc)
 		return refused(rc, why);
+	if (!target_open(pid, 0, &target, &why)) {
+		rc = iopub_running(iopub, target, 0, cell_print, NULL);
+		target_free(target);
+	}
 	fds[1].fd = iopub_fd(iopub);
 	while (!fds[0].revents && !rc) {
 		rc = iopub_drain(iopub, cell_print, NULL);

@@ -174,6 +174,29 @@ TEST(cells_that_cannot_be_told_are_missed)
 	kernel_cells_free(b.cells);
 }
 
+TEST(cell_from_before_us_ends_with_the_first_request_that_is_done)
+{
+	struct bench b = bench_of(KEY);
+
+	assert_int_equal(kernel_cells_running(b.cells, 12, "hangs()", NOW_NS - 5, sink, &b), 0);
+	/* what front ends ask meanwhile ends no cell */
+	take(&b, HEADER("status"), "{\"msg_id\": \"m3\", \"msg_type\": \"kernel_info_request\"}",
+		IDLE, NULL);
+	assert_int_equal(b.count, 1);
+	take(&b, HEADER("error"), PARENT, "{\"ename\": \"KeyboardInterrupt\"}", NULL);
+	take(&b, HEADER("status"), PARENT, IDLE, NULL);
+	assert_int_equal(b.count, 2);
+	assert_string_equal(b.told[0].text, "hangs()");
+	assert_int_equal(b.told[0].head.time_ns, NOW_NS - 5);
+	assert_int_equal(b.told[1].count, 12);
+	assert_string_equal(b.told[1].text, "KeyboardInterrupt");
+	assert_true(b.told[1].head.time_ns >= b.told[0].head.time_ns);
+	take(&b, HEADER("status"), PARENT, IDLE, NULL);
+	assert_int_equal(b.count, 2);
+	assert_int_equal(kernel_cells_counts(b.cells).missed, 1);
+	kernel_cells_free(b.cells);
+}
+
 TEST(date_that_cannot_be_true_is_not_believed)
 {
 	static const char *const dates[] = {"2026-11-21T06:55:01Z", "2026-11-21T06:40:00Z",
@@ -257,6 +280,7 @@ int main(void)
 		RUN(forged_message_is_counted_and_not_looked_at),
 		RUN(broken_messages_are_counted),
 		RUN(cells_that_cannot_be_told_are_missed),
+		RUN(cell_from_before_us_ends_with_the_first_request_that_is_done),
 		RUN(date_that_cannot_be_true_is_not_believed),
 		RUN(long_source_is_cut_between_characters),
 		RUN(random_bytes_never_make_a_record),
