@@ -40,7 +40,8 @@ struct kernel_cells {
 	char *key;
 	struct kernel_cells_counts counts;
 	struct open_cell open[KERNEL_CELLS_OPEN_MAX];
-	uint64_t last_ns; /* of the last record: order is kept */
+	char begun[ID_BYTES]; /* the request whose beginning was seen last */
+	uint64_t last_ns;     /* of the last record: order is kept */
 };
 
 struct kernel_cells *kernel_cells_new(uint32_t pid, uint32_t tid, const char *key)
@@ -221,13 +222,20 @@ static struct open_cell *cell_find(struct kernel_cells *k, const char *id)
 	return NULL;
 }
 
+/* Whether a message answers a request to run code that began before we listened. */
+static bool from_before(const struct kernel_cells *k, const struct message *m)
+{
+	const char *request = json_string_value(json_object_get(m->part[PART_PARENT], "msg_type"));
+
+	return request && !strcmp(request, "execute_request") && strcmp(k->begun, m->parent_id);
+}
+
 /* The same, or the one whose beginning was not seen. */
 static struct open_cell *cell_of(struct kernel_cells *k, const struct message *m)
 {
-	const char *request = json_string_value(json_object_get(m->part[PART_PARENT], "msg_type"));
 	struct open_cell *cell = cell_find(k, m->parent_id);
 
-	return cell || !request || strcmp(request, "execute_request") ? cell : cell_find(k, UNSEEN);
+	return cell || !from_before(k, m) ? cell : cell_find(k, UNSEEN);
 }
 
 int kernel_cells_running(struct kernel_cells *k, int32_t execution_count, const char *source,
@@ -285,18 +293,34 @@ static void error_take(struct kernel_cells *k, const struct message *m)
 		(int)text_cut(name, strlen(name), ERROR_BYTES_MAX - 1), name);
 }
 
+/* Requests run one after the other: what was running before us has ended when another begins. */
+static int busy_take(struct kernel_cells *k, const struct message *m, record_fn sink, void *ctx)
+{
+	struct open_cell *before = cell_find(k, UNSEEN);
+	bool another = from_before(k, m) && !in_subshell(m);
+	int rc = 0;
+
+	snprintf(k->begun, sizeof(k->begun), "%s", m->parent_id);
+	if (before && another) {
+		rc = end_put(k, before, m->time_ns, sink, ctx);
+		*before = (struct open_cell){.id = ""};
+	}
+	return rc;
+}
+
 static int status_take(struct kernel_cells *k, const struct message *m, record_fn sink, void *ctx)
 {
 	const char *state =
 		json_string_value(json_object_get(m->part[PART_CONTENT], "execution_state"));
-	const char *request = json_string_value(json_object_get(m->part[PART_PARENT], "msg_type"));
 	struct open_cell *cell = cell_of(k, m);
 	int rc;
 
+	if (state && !strcmp(state, "busy"))
+		return busy_take(k, m, sink, ctx);
 	if (!state || strcmp(state, "idle"))
 		return 0;
-	if (!cell) { /* silent requests have no input; a cell that was running before us has */
-		k->counts.missed += request && !strcmp(request, "execute_request");
+	if (!cell) { /* a silent request, which is no cell, or one that was running before us */
+		k->counts.missed += from_before(k, m);
 		return 0;
 	}
 	rc = end_put(k, cell, m->time_ns, sink, ctx);

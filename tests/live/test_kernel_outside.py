@@ -61,18 +61,19 @@ class Cells:
 
 
 def subscribed(kernel):
-    """A Cells that has seen a cell: its subscription is known to the kernel."""
+    """A Cells that has told a whole cell: its subscription is known to the kernel."""
     cells = Cells(kernel.pid)
     for attempt in range(50):
-        kernel.run("'are you there?'")
-        try:
-            cells.told.get(timeout=0.2)
-        except queue.Empty:
-            continue
-        while True:  # the rest of it, and of those before
+        marker = f"'attempt {attempt}'"
+        kernel.run(marker)
+        end = time.monotonic() + 1
+        while time.monotonic() < end:
             try:
-                cells.told.get(timeout=0.3)
+                told = cells.told.get(timeout=0.2)
             except queue.Empty:
+                continue
+            if told.get("source") == marker and told["begin"]:
+                cells.next()
                 return cells
     raise AssertionError("no cell was told")
 

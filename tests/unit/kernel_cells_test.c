@@ -167,6 +167,11 @@ TEST(cells_that_cannot_be_told_are_missed)
 	take(&b, HEADER("execute_input"), PARENT, INPUT, NULL);
 	assert_int_equal(b.count, 1);
 	assert_int_equal(kernel_cells_counts(b.cells).missed, 3);
+	/* a silent request has no input; it is no cell */
+	take(&b, HEADER("status"), "{\"msg_id\": \"m4\", \"msg_type\": \"execute_request\"}",
+		"{\"execution_state\": \"busy\"}", NULL);
+	take(&b, HEADER("status"), "{\"msg_id\": \"m4\", \"msg_type\": \"execute_request\"}", IDLE,
+		NULL);
 	/* other requests end without a cell */
 	take(&b, HEADER("status"), "{\"msg_id\": \"m3\", \"msg_type\": \"complete_request\"}", IDLE,
 		NULL);
@@ -194,6 +199,22 @@ TEST(cell_from_before_us_ends_with_the_first_request_that_is_done)
 	take(&b, HEADER("status"), PARENT, IDLE, NULL);
 	assert_int_equal(b.count, 2);
 	assert_int_equal(kernel_cells_counts(b.cells).missed, 1);
+	kernel_cells_free(b.cells);
+}
+
+TEST(cell_from_before_us_has_ended_when_another_begins)
+{
+	struct bench b = bench_of(KEY);
+
+	assert_int_equal(kernel_cells_running(b.cells, 12, "short()", NOW_NS - 5, sink, &b), 0);
+	take(&b, HEADER("status"), PARENT, "{\"execution_state\": \"busy\"}", NULL);
+	take(&b, HEADER("execute_input"), PARENT, INPUT, NULL);
+	take(&b, HEADER("status"), PARENT, IDLE, NULL);
+	assert_int_equal(b.count, 4);
+	assert_int_equal(b.told[1].head.kind, EV_cell_end);
+	assert_int_equal(b.told[1].count, 12);
+	assert_int_equal(b.told[2].count, 4);
+	assert_int_equal(b.told[3].count, 4);
 	kernel_cells_free(b.cells);
 }
 
@@ -281,6 +302,7 @@ int main(void)
 		RUN(broken_messages_are_counted),
 		RUN(cells_that_cannot_be_told_are_missed),
 		RUN(cell_from_before_us_ends_with_the_first_request_that_is_done),
+		RUN(cell_from_before_us_has_ended_when_another_begins),
 		RUN(date_that_cannot_be_true_is_not_believed),
 		RUN(long_source_is_cut_between_characters),
 		RUN(random_bytes_never_make_a_record),
