@@ -65,13 +65,26 @@ static void iteration_put(struct bpf_feed *f, const struct loop_slot *s, uint64_
 	ev->ready = (int32_t)s->ready;
 }
 
-/* What its descriptor stands for, or nothing. */
-static size_t fd_text(const struct bpf_feed *f, const struct loop_slot *s, char buf[TARGET_BYTES])
+/* The path it was given; its end may lie on a page that is not there. */
+static size_t path_text(const struct bpf_feed *f, uint64_t address, char buf[TARGET_BYTES])
+{
+	size_t n = TARGET_BYTES;
+
+	while (n > 8 && memory_read(&f->memory, address, buf, n))
+		n /= 2;
+	return n > 8 ? strnlen(buf, n) : 0;
+}
+
+/* What its descriptor or its path stands for, or nothing. */
+static size_t target_text(
+	const struct bpf_feed *f, const struct loop_slot *s, char buf[TARGET_BYTES])
 {
 	struct call_kind kind = call_kind_of(s->syscall);
 	char path[PATH_BYTES];
 	ssize_t n;
 
+	if (kind.how == HOW_PATH || kind.how == HOW_PATH_AT)
+		return path_text(f, s->argument[kind.how == HOW_PATH_AT], buf);
 	if (kind.fd_at < 0)
 		return 0;
 	snprintf(path, sizeof(path), "/proc/%" PRIu32 "/fd/%d", f->options.pid,
@@ -99,7 +112,7 @@ static void block_put(struct bpf_feed *f, const struct loop_slot *s, uint64_t no
 		outside_stack(&f->outside, stack.frame, stack.count, stack.cut, s->tid, now_ns,
 			now_ns, &stack_id))
 		stack_id = 0;
-	text_len = fd_text(f, s, text);
+	text_len = target_text(f, s, text);
 	ev = RECORD_NEW(&f->queue, block, text_len, s->tid, now_ns);
 	if (!ev)
 		return;

@@ -191,7 +191,9 @@ static void peer_text(const struct kernel_peer *peer, char *buf)
 {
 	char host[INET6_ADDRSTRLEN];
 
-	if (peer->family == AF_INET && inet_ntop(AF_INET, peer->address, host, sizeof(host)))
+	if ((peer->family == AF_INET || peer->family == AF_INET6) && !peer->port)
+		snprintf(buf, TARGET_BYTES, "socket:"); /* not connected */
+	else if (peer->family == AF_INET && inet_ntop(AF_INET, peer->address, host, sizeof(host)))
 		snprintf(buf, TARGET_BYTES, "%s:%u", host, ntohs(peer->port));
 	else if (peer->family == AF_INET6 && inet_ntop(AF_INET6, peer->address, host, sizeof(host)))
 		snprintf(buf, TARGET_BYTES, "[%s]:%u", host, ntohs(peer->port));
