@@ -246,6 +246,19 @@ size_t str_read(const void *str, char *buf, size_t size)
 	return length;
 }
 
+const char *str_ascii(const void *str, size_t *ret_size)
+{
+	uint32_t state;
+
+	if (!frames_proven || pointer_at(str, lay.object_type) != str_type)
+		return NULL;
+	state = (uint32_t)int_at(str, lay.str_state);
+	if (!unicode_width(state) || !(state & UNICODE_ASCII))
+		return NULL;
+	*ret_size = size_at(str, lay.str_length);
+	return (const char *)str + lay.str_ascii_data;
+}
+
 const void *bytes_read(const void *bytes, size_t *ret_size)
 {
 	if (!bytes || pointer_at(bytes, lay.object_type) != bytes_type)

@@ -64,6 +64,8 @@ const char *type_name(const void *type);
  * be read. any
  */
 size_t str_read(const void *str, char *buf, size_t size);
+/* The characters of an ASCII str, where they stand in it; NULL: it is none, or not proven. any */
+const char *str_ascii(const void *str, size_t *ret_size);
 /* Contents of a bytes object; NULL where it is none. any */
 const void *bytes_read(const void *bytes, size_t *ret_size);
 /* True if the innermost function on this thread is called `inner`, and its caller `outer`. any */

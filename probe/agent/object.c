@@ -4,6 +4,8 @@
 
 #include <errno.h>
 
+#include "probe/agent/frame.h"
+
 int object_open(void)
 {
 	const char *name = object_at(&PyLong_Type, TYPE_NAME_OFF);
@@ -78,10 +80,20 @@ void text_of(PyObject *o, size_t max, struct text *ret)
 	Py_ssize_t size = 0, chars, beyond;
 	PyObject *head;
 	char *data = NULL;
+	size_t whole;
 
 	*ret = (struct text){.data = ""};
 	if (!o || !PyUnicode_Check(o))
 		return;
+	ret->data = str_ascii(o, &whole);
+	if (ret->data) {
+		Py_IncRef(o);
+		ret->bytes = o;
+		ret->size = whole < max ? whole : max;
+		ret->cut = whole - ret->size;
+		return;
+	}
+	ret->data = "";
 	chars = PyUnicode_GetLength(o);
 	beyond = chars > (Py_ssize_t)max ? chars - (Py_ssize_t)max : 0;
 	head = beyond ? PyUnicode_Substring(o, 0, (Py_ssize_t)max) : o; /* never a copy of it all */

@@ -52,8 +52,8 @@ PyObject *object_get(PyObject *o, PyObject *name);
 PyObject *object_described(PyObject *descriptor, PyObject *o);
 bool object_described_true(PyObject *descriptor, PyObject *o);
 
-struct text { /* UTF-8 of a str; text_free() */
-	PyObject *bytes;
+struct text {            /* UTF-8 of a str; text_free() */
+	PyObject *bytes; /* what holds it: a bytes object, or an ASCII str itself */
 	const char *data;
 	size_t size;
 	size_t cut; /* left out at the end: bytes at least, exactly where it is ASCII */
