@@ -371,6 +371,22 @@ void loop_audit(const char *event, PyObject *args)
 	error_restore(&error);
 }
 
+/*
+ * To 3.11 the C module remembers what holds the last running loop without a reference, and looks at
+ * it again in the interpreter's next life (Modules/_asynciomodule.c, cached_running_holder). That
+ * it was still intact by then was luck that our objects could end, so the last one is kept.
+ */
+static void holder_keep(void)
+{
+	static PyObject *kept;
+	PyObject *names = PyThreadState_GetDict(), *holder;
+
+	holder = names ? PyDict_GetItemString(names, "__asyncio_running_event_loop__") : NULL;
+	Py_IncRef(holder);
+	Py_DecRef(kept);
+	kept = holder;
+}
+
 static PyObject *hook_set_running(PyObject *module, PyObject *loop)
 {
 	PyObject *result = set_running_original(module, loop);
@@ -380,6 +396,8 @@ static PyObject *hook_set_running(PyObject *module, PyObject *loop)
 		return result;
 	error_put_aside(&error);
 	running_is(loop == Py_None ? NULL : loop);
+	if (loop == Py_None && agent.minor < 12)
+		holder_keep();
 	PyErr_Clear();
 	error_restore(&error);
 	return result;
