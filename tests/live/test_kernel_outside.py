@@ -166,3 +166,20 @@ def test_the_list_names_notebook_script_and_loops(kernel, tmp_path):
     assert re.search(r"notebook My analysis\.ipynb +(thread \d+, )*main", rows[kernel.pid]), told
     assert r"server\x1b[31m.py" in rows[plain.pid] and rows[plain.pid].endswith(" main"), told
     assert sleeper.pid not in rows, "no loop, nothing to attach to"
+
+
+def test_a_kernel_that_hangs_is_understood_by_whoever_comes_to_look(kernel, awaitscope, report):
+    can = json.loads(awaitscope("doctor", "--format", "json", str(kernel.pid)).out)
+    if not can["attach"]:
+        pytest.skip(can["verdict"])
+    kernel.run("import time")
+    kernel.client.execute("answer = 6 * 7\ntime.sleep(3)")
+    time.sleep(0.7)
+    ended = awaitscope("attach", "--duration", "3.5s", "-o", "t.db", str(kernel.pid))
+    assert ended.status == 0 and "at line 2 of this cell" in ended.out, ended
+    told = report("t.db")
+    cell, = told["cells"]
+    assert cell["source"] == "answer = 6 * 7\ntime.sleep(3)" and cell["status"] == "ok" and cell["busy_ms"] > 1000
+    site, = told["blocking_sites"]
+    assert (site["line"], site["cell"], site["execution_count"]) == (2, cell["index"], cell["execution_count"])
+    assert told["coverage"]["cells"] == "iopub"
