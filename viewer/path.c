@@ -11,6 +11,7 @@
 #include "viewer/rule.h"
 
 #define PART_SHARE 20 /* a wait of less than --stall/20 is no link of its own */
+#define PATH_SHARE 50 /* nor is one of less than a part in so many of a path */
 #define PATHS_MOST 5
 #define CANDIDATES_MOST 500 /* waits that are looked at for these */
 #define LINKS_MOST 64       /* of a path; more are added to their parent's PATH_ran */
@@ -22,8 +23,11 @@ struct path_wait {
 	int64_t task, on_task, woken_by, stack;
 	uint64_t begin_ns, end_ns, set_ns;
 	bool set_seen;
-	const char *what, *how, *thread;
+	int64_t thread;
+	const char *what, *how;
 };
+
+typedef LIST(struct path_wait) wait_list;
 
 struct child {
 	int64_t parent, task;
@@ -53,9 +57,12 @@ struct task_row {
 
 struct walk {
 	struct report *report;
-	LIST(struct path_wait) waits; /* by task and begin */
-	LIST(struct child) children;  /* by parent and end */
-	LIST(struct timer) timers;    /* by task and when they were seen */
+	wait_list longest;           /* longest first */
+	wait_list waits;             /* by task and begin */
+	uint64_t from_ns, to_ns;     /* from the first begin of the longest to their last end */
+	uint64_t part_ns;            /* shorter waits are no links */
+	LIST(struct child) children; /* by parent and end */
+	LIST(struct timer) timers;   /* by task and when they were seen */
 	LIST(struct window) told;
 	LIST(struct stack_place) places;
 	struct path *path;
@@ -71,36 +78,58 @@ const char *path_kind_name(enum path_kind kind)
 
 /* ---- reading */
 
-static int waits_read(struct walk *walk)
+static int wait_take(struct walk *walk, wait_list *waits, sqlite3_stmt *rows)
+{
+	struct path_wait *w = list_add(waits);
+
+	if (!w)
+		return -ENOMEM;
+	w->task = sqlite3_column_int64(rows, 0);
+	w->begin_ns = column_ns(rows, 1);
+	w->end_ns = w->begin_ns + column_ns(rows, 2);
+	w->what = keep_column(walk->report, rows, 3);
+	w->on_task = sqlite3_column_int64(rows, 4);
+	w->how = keep_column(walk->report, rows, 5);
+	w->woken_by = sqlite3_column_int64(rows, 6);
+	w->thread = sqlite3_column_int64(rows, 7);
+	w->set_seen = sqlite3_column_type(rows, 8) != SQLITE_NULL;
+	w->set_ns = column_ns(rows, 8);
+	w->stack = sqlite3_column_int64(rows, 9);
+	return w->what && w->how ? 0 : -ENOMEM;
+}
+
+static int waits_read(
+	struct walk *walk, enum query query, uint64_t least_ns, int most, wait_list *waits)
 {
 	cleanup(rows_freep) sqlite3_stmt *rows = NULL;
-	struct report *report = walk->report;
-	int rc = trace_rows(report->trace, QUERY_path_wait, &rows);
+	int rc = trace_rows(walk->report->trace, query, &rows);
 
 	if (rc)
 		return rc;
-	sqlite3_bind_int64(rows, 1, (sqlite3_int64)(report->stall_ns / PART_SHARE));
-	sqlite3_bind_int(rows, 2, ROWS_MOST);
-	while ((rc = trace_next(report->trace, rows)) == 1) {
-		struct path_wait *w = list_add(&walk->waits);
-
-		if (!w)
+	sqlite3_bind_int64(rows, 1, (sqlite3_int64)least_ns);
+	sqlite3_bind_int(rows, 2, most);
+	sqlite3_bind_int64(rows, 3, (sqlite3_int64)walk->from_ns); /* the longest ask for none */
+	sqlite3_bind_int64(rows, 4, (sqlite3_int64)walk->to_ns);
+	while ((rc = trace_next(walk->report->trace, rows)) == 1)
+		if (wait_take(walk, waits, rows))
 			return -ENOMEM;
-		w->task = sqlite3_column_int64(rows, 0);
-		w->begin_ns = column_ns(rows, 1);
-		w->end_ns = w->begin_ns + column_ns(rows, 2);
-		w->what = keep_column(report, rows, 3);
-		w->on_task = sqlite3_column_int64(rows, 4);
-		w->how = keep_column(report, rows, 5);
-		w->woken_by = sqlite3_column_int64(rows, 6);
-		w->thread = keep_column(report, rows, 7);
-		w->set_seen = sqlite3_column_type(rows, 8) != SQLITE_NULL;
-		w->set_ns = column_ns(rows, 8);
-		w->stack = sqlite3_column_int64(rows, 9);
-		if (!w->what || !w->how || !w->thread)
-			return -ENOMEM;
-	}
 	return rc;
+}
+
+/* The name of a thread, "" where it is not known. */
+static int thread_name(struct walk *walk, int64_t thread, const char **ret)
+{
+	cleanup(rows_freep) sqlite3_stmt *rows = NULL;
+	int rc = trace_rows(walk->report->trace, QUERY_path_thread, &rows);
+
+	if (rc)
+		return rc;
+	sqlite3_bind_int64(rows, 1, thread);
+	rc = trace_next(walk->report->trace, rows);
+	if (rc < 0)
+		return rc;
+	*ret = string_keep(&walk->report->strings, rc ? column_text(rows, 0) : "");
+	return *ret ? 0 : -ENOMEM;
 }
 
 static int children_read(struct walk *walk)
@@ -111,7 +140,7 @@ static int children_read(struct walk *walk)
 
 	if (rc)
 		return rc;
-	sqlite3_bind_int64(rows, 1, (sqlite3_int64)(report->stall_ns / PART_SHARE));
+	sqlite3_bind_int64(rows, 1, (sqlite3_int64)walk->part_ns);
 	sqlite3_bind_int(rows, 2, ROWS_MOST);
 	while ((rc = trace_next(report->trace, rows)) == 1) {
 		struct child *c = list_add(&walk->children);
@@ -133,7 +162,7 @@ static int late_timers_read(struct walk *walk)
 
 	if (rc)
 		return rc;
-	sqlite3_bind_int64(rows, 1, (sqlite3_int64)(walk->report->stall_ns / PART_SHARE));
+	sqlite3_bind_int64(rows, 1, (sqlite3_int64)walk->part_ns);
 	while ((rc = trace_next(walk->report->trace, rows)) == 1) {
 		struct timer *timer = list_add(&walk->timers);
 
@@ -382,8 +411,8 @@ static int wait_explain(struct walk *walk, size_t parent, const struct path_wait
 		link.kind = PATH_woken;
 		return target_explain(walk, link, w->woken_by, from, set, depth);
 	}
-	if (link.kind == PATH_thread)
-		link.task = w->thread;
+	if (link.kind == PATH_thread && thread_name(walk, w->thread, &link.task))
+		return -ENOMEM;
 	rc = link_charge(walk, link, set - from);
 	return rc < 0 ? rc : 0;
 }
@@ -437,15 +466,6 @@ static int task_explain(struct walk *walk, size_t parent, int64_t task, int loop
 
 /* ---- which waits */
 
-static int by_length(const void *a, const void *b)
-{
-	const struct path_wait *x = *(const struct path_wait *const *)a,
-			       *y = *(const struct path_wait *const *)b;
-	uint64_t xs = x->end_ns - x->begin_ns, ys = y->end_ns - y->begin_ns;
-
-	return xs != ys ? xs < ys ? 1 : -1 : x < y ? -1 : x > y;
-}
-
 static bool is_told(const struct walk *walk, const path_list *paths, const struct path_wait *w,
 	const struct place *place)
 {
@@ -493,7 +513,8 @@ static int path_make(struct walk *walk, path_list *paths, const struct path_wait
 		.what = w->what,
 		.place = place,
 		.begin_ns = w->begin_ns,
-		.ns = w->end_ns - w->begin_ns};
+		.ns = w->end_ns - w->begin_ns,
+		.part_ns = walk->part_ns};
 	walk->path = path;
 	rc = wait_explain(walk, PATH_ROOT, w, row.loop, w->begin_ns, w->end_ns, 0);
 	if (rc || leads_on(path))
@@ -504,21 +525,40 @@ static int path_make(struct walk *walk, path_list *paths, const struct path_wait
 	return 0;
 }
 
-static int longest_tell(struct walk *walk, path_list *paths)
+/* What is read of the rest: the time of the longest waits, and parts that can matter in those. */
+static void walk_bound(struct walk *walk)
 {
-	cleanup(freep) const struct path_wait **longest =
-		calloc(walk->waits.n + 1, sizeof(*longest));
-	size_t n = 0;
-	int rc = 0;
+	const wait_list *longest = &walk->longest;
+	size_t told = longest->n < PATHS_MOST ? longest->n : PATHS_MOST;
+	const struct path_wait *last = &longest->at[told - 1];
 
-	if (!longest)
-		return -ENOMEM;
-	for (size_t i = 0; i < walk->waits.n; i++)
-		if (walk->waits.at[i].end_ns - walk->waits.at[i].begin_ns >= walk->report->stall_ns)
-			longest[n++] = &walk->waits.at[i];
-	qsort(longest, n, sizeof(*longest), by_length);
-	for (size_t i = 0; i < n && i < CANDIDATES_MOST && paths->n < PATHS_MOST && !rc; i++)
-		rc = path_make(walk, paths, longest[i]);
+	walk->part_ns = walk->report->stall_ns / PART_SHARE;
+	if ((last->end_ns - last->begin_ns) / PATH_SHARE > walk->part_ns)
+		walk->part_ns = (last->end_ns - last->begin_ns) / PATH_SHARE;
+	walk->from_ns = UINT64_MAX;
+	for (size_t i = 0; i < longest->n; i++) {
+		const struct path_wait *w = &longest->at[i];
+
+		walk->from_ns = w->begin_ns < walk->from_ns ? w->begin_ns : walk->from_ns;
+		walk->to_ns = w->end_ns > walk->to_ns ? w->end_ns : walk->to_ns;
+	}
+}
+
+static int walk_all(struct walk *walk, path_list *paths)
+{
+	int rc = waits_read(
+		walk, QUERY_path_longest, walk->report->stall_ns, CANDIDATES_MOST, &walk->longest);
+
+	if (rc || !walk->longest.n)
+		return rc;
+	walk_bound(walk);
+	rc = waits_read(walk, QUERY_path_wait, walk->part_ns, ROWS_MOST, &walk->waits);
+	if (!rc)
+		rc = children_read(walk);
+	if (!rc)
+		rc = late_timers_read(walk);
+	for (size_t i = 0; i < walk->longest.n && paths->n < PATHS_MOST && !rc; i++)
+		rc = path_make(walk, paths, &walk->longest.at[i]);
 	return rc;
 }
 
@@ -526,14 +566,9 @@ int paths_find(struct report *report, path_list *ret)
 {
 	struct walk walk = {.report = report};
 	path_list paths = {0};
-	int rc = waits_read(&walk);
+	int rc = walk_all(&walk, &paths);
 
-	if (!rc)
-		rc = children_read(&walk);
-	if (!rc)
-		rc = late_timers_read(&walk);
-	if (!rc)
-		rc = longest_tell(&walk, &paths);
+	free(walk.longest.at);
 	free(walk.waits.at);
 	free(walk.children.at);
 	free(walk.timers.at);

@@ -34,6 +34,7 @@ struct path {
 	const char *name, *coro, *what;
 	struct place place;
 	uint64_t begin_ns, ns;
+	uint64_t part_ns; /* PATH_ran has the waits that are shorter */
 	LIST(struct path_link)
 	links; /* those of one parent sum to its ns, those of the root to the path's */
 };

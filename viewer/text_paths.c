@@ -35,8 +35,9 @@ static bool waits_for_many(const char *what)
 	return false;
 }
 
-static void link_words(const struct path_link *l, FILE *out)
+static void link_words(const struct path *path, const struct path_link *l, FILE *out)
 {
+	char part[NAME_BYTES];
 	bool lock = !strncmp(l->what, "Lock.", 5) || !strncmp(l->what, "asyncio.Lock", 12);
 
 	switch (l->kind) {
@@ -60,7 +61,8 @@ static void link_words(const struct path_link *l, FILE *out)
 		fputs("the loop was busy with something else", out);
 		break;
 	case PATH_ran:
-		fputs("ran, or waited for its turn", out);
+		fprintf(out, "ran, or waited for less than %s at a time",
+			threshold_text(path->part_ns, part));
 		break;
 	case PATH_slept:
 	case PATH_waited:
@@ -80,7 +82,7 @@ static void link_print(
 		t->failed = true;
 		return;
 	}
-	link_words(l, out);
+	link_words(path, l, out);
 	if (l->count > 1)
 		fprintf(out, ", %" PRIu64 " times", l->count);
 	if (l->place.file) {
