@@ -263,6 +263,7 @@ static int run(struct attachment *a, const struct signals *signals)
 	log_note("watching process %" PRIu32 ", %u thread%s with a loop; Ctrl-C ends", a->pid,
 		loops, loops == 1 ? "" : "s");
 	log_detail("ready after %" PRIu64 " ms", (clock_ns() - began_ns) / 1000000);
+	a->end_ns = a->options->duration_ns ? clock_ns() + a->options->duration_ns : UINT64_MAX;
 	watch(a, signals);
 	recording_end(&a->recording);
 	return 0;
@@ -279,7 +280,6 @@ int attach(const struct run_options *options, uint32_t pid, char *const *argv)
 		return STATUS_OURS;
 	}
 	*a = (struct attachment){.options = options, .argv = argv, .pid = pid, .pidfd = -1};
-	a->end_ns = options->duration_ns ? clock_ns() + options->duration_ns : UINT64_MAX;
 	status = process_check(a);
 	if (!status)
 		status = privileges_check(a);

