@@ -28,6 +28,8 @@ def idle(python):
 
 def points(pid, minor, source):
     told = subprocess.run([PEEK, "points", str(pid), str(minor), source], capture_output=True, text=True, timeout=30)
+    if "may not be read" in told.stderr or "maps cannot be read" in told.stderr:
+        pytest.skip(told.stderr.strip())
     assert told.returncode == 0, told.stderr
     lines = [json.loads(line) for line in told.stdout.splitlines()]
     ends_whole = next(line["ends_whole"] for line in lines if "ends_whole" in line)

@@ -90,6 +90,8 @@ def peek(what, pid, layout="any"):
     told = subprocess.run([PEEK, f"--layout={layout}", what, str(pid)], capture_output=True, text=True, timeout=60)
     if told.returncode == 3 and "No data available" in told.stderr:
         return None
+    if "not permitted" in told.stderr:
+        pytest.skip(told.stderr.strip())
     assert told.returncode == 0, told.stderr
     return [json.loads(line) for line in told.stdout.splitlines()]
 
@@ -199,7 +201,9 @@ def test_other_namespaces_are_no_wall(apart, tmp_path):
                                             capture_output=True, text=True, check=True).stdout.strip())
     child = subprocess.Popen(["unshare", "--mount", "--pid", "--fork", "--mount-proc", "--kill-child", "sh", "-c", APART, "sh", folder,
                               apart.path, program], stdout=subprocess.PIPE)
-    child.stdout.readline()
+    if not child.stdout.readline():
+        child.communicate()
+        pytest.skip("namespaces cannot be made here")
     try:
         pid = int(Path(f"/proc/{child.pid}/task/{child.pid}/children").read_text().split()[0])
         assert peek("tasks", pid)[-1]["read"] >= 1003
