@@ -103,6 +103,12 @@ def test_cells_begin_and_end_where_they_did(kernel):
     assert told["missed"] <= 1, "the one in which the subscription came"
 
 
+def needs_memory_of(kernel):
+    told = subprocess.run([PEEK, "target", str(kernel.pid)], capture_output=True, text=True)
+    if "not permitted" in told.stderr:
+        pytest.skip(told.stderr.strip())
+
+
 @pytest.mark.parametrize("source, error", [("import time\ntime.sleep(1.5)", ""), ("import time\nawait asyncio.sleep(0)\ntime.sleep(1.5)\n1 / 0", "ZeroDivisionError")])
 def test_a_cell_that_was_running_before_is_told_from_then_on(kernel, source, error):
     """A kernel that hangs in a cell when somebody comes to look."""
