@@ -94,7 +94,6 @@ static __always_inline void task_name_put(
 
 struct chain_walk {
 	struct scratch *to;
-	__u64 coroutine_type;
 };
 
 /* The innermost value on a suspended frame's stack; 0: there is none. */
@@ -137,9 +136,7 @@ static long chain_walk_one(__u32 i, struct chain_walk *w)
 
 	if (object && !frame) { /* it may stand for one */
 		object = read_u64(object + WRAPPED_OFF);
-		frame = object && read_u64(object + LAY.object_type) == w->coroutine_type
-				? coroutine_frame(object)
-				: 0;
+		frame = object ? coroutine_frame(object) : 0;
 	}
 	if (!frame)
 		return 1;
@@ -163,7 +160,6 @@ static __always_inline __u32 chain_walk(__u64 task, struct scratch *to, __u32 fi
 	to->fixed = fixed;
 	to->count = 0;
 	to->frame = read_u64(task + LAY.task_coro);
-	w.coroutine_type = to->frame ? read_u64(to->frame + LAY.object_type) : 0;
 	bpf_loop(CHAIN_MAX, chain_walk_one, &w, 0);
 	return to->count < CHAIN_MAX ? to->count : CHAIN_MAX;
 }
