@@ -11,7 +11,7 @@
 #include "probe/base/text.h"
 #include "probe/base/units.h"
 
-#define FRAMES_SHOWN 24u
+#define FRAMES_MOST 128u
 #define FRAME_CHARS 200
 #define DURATION_BYTES 32
 
@@ -45,17 +45,38 @@ static void print_frame(const struct model_frame *frame)
 		function ? function : "?");
 }
 
+/* Library code between two frames of the user's is one line: most of it is the import machinery or
+ * the loop. */
+static void print_frames(const struct model_frame *frame, size_t n)
+{
+	for (size_t i = 0, hidden = 0; i < n; i++) {
+		bool last = i + 1 == n || frame[i + 1].user;
+
+		if (frame[i].user || !i) {
+			print_frame(&frame[i]);
+			continue;
+		}
+		hidden++;
+		if (!last)
+			continue;
+		if (hidden == 1)
+			print_frame(&frame[i]);
+		else
+			printf("    %zu library frames hidden\n", hidden);
+		hidden = 0;
+	}
+}
+
 static void print_stall(const struct recorder_held *held, uint64_t ns)
 {
-	struct model_frame frame[FRAMES_SHOWN];
-	size_t n = model_held_frames(&held->at, frame, FRAMES_SHOWN);
+	struct model_frame frame[FRAMES_MOST];
+	size_t n = model_held_frames(&held->at, frame, FRAMES_MOST);
 	char duration[DURATION_BYTES], place[HELD_PLACE_BYTES];
 
 	print_time();
 	printf("the loop has been held for %s, %s\n",
 		duration_format(ns, duration, sizeof(duration)), held_place(&held->at, place));
-	for (size_t i = 0; i < n; i++)
-		print_frame(&frame[i]);
+	print_frames(frame, n);
 	fflush(stdout);
 }
 

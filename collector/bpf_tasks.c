@@ -5,9 +5,11 @@
 #include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "collector/bpf_feed.h"
+#include "collector/procfs.h"
 #include "probe/target/task.h"
 
 struct listing {
@@ -73,6 +75,16 @@ static int list_one(void *ctx, const struct target_task *task)
 	return bpf_feed_hand_out(l->f);
 }
 
+/* A zombie has no arguments any more. */
+static bool has_ended(uint32_t pid)
+{
+	char **argv = NULL;
+	int rc = procfs_argv(pid, &argv);
+
+	free(argv);
+	return rc == -ESRCH || rc == -ENODATA;
+}
+
 int tasks_list(struct bpf_feed *f, uint64_t now_ns, const char *when)
 {
 	struct listing l = {.f = f, .head = {.tid = f->options.pid, .time_ns = now_ns}};
@@ -82,6 +94,8 @@ int tasks_list(struct bpf_feed *f, uint64_t now_ns, const char *when)
 	int rc = target_tasks_read(f->options.target, list_one, &l, &tasks, &why);
 
 	if (rc == -ENOENT) /* asyncio is not imported: there are none */
+		return 0;
+	if (rc && has_ended(f->options.pid)) /* and its tasks with it */
 		return 0;
 	snprintf(name, sizeof(name), "tasks pending at the %s", when);
 	snprintf(missed, sizeof(missed), "%zu changed while they were read%s", tasks.unread,

@@ -67,7 +67,8 @@ static int row_take(struct report *report, struct coverage *whole, sqlite3_stmt 
 	return 0;
 }
 
-/* One note for all hooks that a process refused for the same reason. */
+/* One note for all hooks that a process refused for the same reason; what a watcher from outside
+ * could not see is named itself. */
 static int refused_note(struct report *report)
 {
 	cleanup(rows_freep) sqlite3_stmt *rows = NULL;
@@ -75,11 +76,13 @@ static int refused_note(struct report *report)
 
 	while (!rc && (rc = trace_next(report->trace, rows)) == 1) {
 		int process = process_index(report, sqlite3_column_int64(rows, 0));
+		const struct process *p = process == NONE ? NULL : &report->processes.at[process];
+		const char *tasks = p ? p->coverage.sensor[COVERAGE_tasks] : NULL;
 
-		rc = process == NONE ? 0
-				     : note_add(report, "process %lld: no hook on %s: %s",
-					       report->processes.at[process].pid,
-					       column_text(rows, 1), column_text(rows, 2));
+		rc = !p ? 0
+			: note_add(report, "process %lld: %s%s: %s", p->pid,
+				  tasks && !strcmp(tasks, "uprobe") ? "" : "no hook on ",
+				  column_text(rows, 1), column_text(rows, 2));
 	}
 	return rc;
 }

@@ -189,6 +189,7 @@ def test_a_kernel_that_hangs_is_understood_by_whoever_comes_to_look(kernel, awai
     told = report("t.db")
     cell, = told["cells"]
     assert cell["source"] == "answer = 6 * 7\ntime.sleep(3)" and cell["status"] == "ok" and cell["busy_ms"] > 1000
-    site, = told["blocking_sites"]
+    site = max(told["blocking_sites"], key=lambda site: site["total_ms"])  # on a slow machine others take 1 ms, too
+    assert site["total_ms"] > 1000
     assert (site["line"], site["cell"], site["execution_count"]) == (2, cell["index"], cell["execution_count"])
     assert told["coverage"]["cells"] == "iopub"
