@@ -490,7 +490,7 @@ static int noisy_read(const struct memory *m, uint64_t address, void *buf, size_
 	struct memory real = memory_of_process((uint32_t)getpid());
 	int rc = memory_read(&real, address, buf, n);
 
-	if (!rc && !(unit_random(&noise) & 3))
+	if (!rc && n && !(unit_random(&noise) & 3))
 		((unsigned char *)buf)[unit_random(&noise) % n] =
 			(unsigned char)unit_random(&noise);
 	return rc;
