@@ -269,13 +269,14 @@ static bool is_emulated(const struct points *points, enum point_kind kind)
 }
 
 /*
- * The ends of steps before their beginnings; without ends no step is probed at all, and without
+ * The ends of steps before their beginnings, and those before the creation of tasks, so that of a
+ * task that was seen to be created each step is; without ends no step is probed at all, and without
  * steps the creation of tasks would tell of tasks whose fate is not seen.
  */
 static void probes_place(struct bpf_feed *f, uint64_t now_ns)
 {
 	static const enum point_kind order[] = {
-		POINT_GC_DONE, POINT_GC_START, POINT_STEP_END, POINT_TASK_NEW, POINT_STEP};
+		POINT_GC_DONE, POINT_GC_START, POINT_STEP_END, POINT_STEP, POINT_TASK_NEW};
 	const struct points *points = f->options.points;
 	bool ends = false;
 
