@@ -4,13 +4,13 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <getopt.h>
 #include <stdlib.h>
 #include <sys/stat.h>
 
 #include "probe/base/cleanup.h"
-#include "viewer/complain.h"
+#include "viewer/arguments.h"
 #include "viewer/check.h"
+#include "viewer/complain.h"
 #include "viewer/config.h"
 
 #define EXIT_FAILED 1
@@ -58,7 +58,7 @@ static const char usage[] =
 	"  -v, --verbose       also findings that fail no condition, and those that are "
 	"suppressed\n"
 	"  --no-color          no colours on a terminal either (NO_COLOR does the same)\n"
-	"  --help              this text\n"
+	"  -h, --help          this text\n"
 	"\n"
 	"Measures, each of all loops together or of the worst one; a check fails above the "
 	"limit:\n";
@@ -80,7 +80,7 @@ static const char usage_end[] =
 	"Exit status: 0 passed, 1 failed, 2 wrong usage or no readable trace.\n";
 
 enum {
-	OPTION_config = 256,
+	OPTION_config = ARGUMENTS_LONG,
 	OPTION_fail_on,
 	OPTION_baseline,
 	OPTION_allow_unchecked,
@@ -90,8 +90,7 @@ enum {
 	OPTION_stall,
 	OPTION_min_block,
 	OPTION_await_timeout,
-	OPTION_no_color,
-	OPTION_help
+	OPTION_no_color
 };
 
 static const struct option long_options[] = {
@@ -108,7 +107,7 @@ static const struct option long_options[] = {
 	{"quiet", no_argument, NULL, 'q'},
 	{"verbose", no_argument, NULL, 'v'},
 	{"no-color", no_argument, NULL, OPTION_no_color},
-	{"help", no_argument, NULL, OPTION_help},
+	{"help", no_argument, NULL, 'h'},
 	{NULL, 0, NULL, 0},
 };
 
@@ -177,23 +176,15 @@ static int arguments_parse(int argc, char **argv, struct check_command *command)
 	int option, rc;
 
 	optind = 0; /* glibc: begin anew */
-	opterr = 0;
-	while ((option = getopt_long(argc, argv, ":qv", long_options, NULL)) != -1) {
-		if (option == OPTION_help) {
+	while ((option = arguments_next(COMMAND, argc, argv, "hqv", long_options)) !=
+		ARGUMENTS_END) {
+		if (option == 'h') {
 			fputs(usage, stdout);
 			measures_print(stdout);
 			fputs(usage_end, stdout);
 			return 1;
 		}
-		if (option == ':' || option == '?') {
-			complain(COMMAND, "%s %s; see awaitscope check --help",
-				option == ':' ? "a value is missing after"
-				: optopt      ? "no value belongs to, or unknown:"
-					      : "unknown or ambiguous option",
-				argv[optind - 1]);
-			return EXIT_WRONG + 1;
-		}
-		rc = option_take(command, option);
+		rc = option == ARGUMENTS_WRONG ? EXIT_WRONG : option_take(command, option);
 		if (rc)
 			return rc + 1;
 	}

@@ -6,7 +6,6 @@
 
 #include "probe/base/cleanup.h"
 #include "probe/base/text.h"
-#include "probe/base/units.h"
 
 int complain(const char *command, const char *format, ...)
 {
@@ -22,17 +21,4 @@ int complain(const char *command, const char *format, ...)
 	safe = raw ? text_for_terminal(raw, 0) : NULL;
 	fprintf(stderr, "awaitscope %s: %s\n", command, safe ? safe : "out of memory");
 	return EXIT_WRONG;
-}
-
-int threshold_take(const char *command, const char *option, const char *text, uint64_t *ret_ns)
-{
-	uint64_t ns;
-
-	if (duration_parse(text, 0, &ns) || !ns)
-		return complain(command,
-			"%s %s is no duration: write a number and a unit, as 250ms; see awaitscope "
-			"%s --help",
-			option, text, command);
-	*ret_ns = ns;
-	return 0;
 }

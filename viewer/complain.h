@@ -2,14 +2,10 @@
 #ifndef VIEWER_COMPLAIN_H
 #define VIEWER_COMPLAIN_H
 
-#include <stdint.h>
-
 #define EXIT_WRONG 2 /* wrong usage or input */
 
 /* "awaitscope check: ..."; what a path or an argument holds does not reach the terminal raw.
  * Returns EXIT_WRONG. */
 int complain(const char *command, const char *format, ...) __attribute__((format(printf, 2, 3)));
-/* The value of --stall and the like; EXIT_WRONG, and complained. */
-int threshold_take(const char *command, const char *option, const char *text, uint64_t *ret_ns);
 
 #endif

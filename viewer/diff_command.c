@@ -3,10 +3,10 @@
 #include "viewer/commands.h"
 
 #include <errno.h>
-#include <getopt.h>
 
 #include "probe/base/cleanup.h"
 #include "probe/base/text.h"
+#include "viewer/arguments.h"
 #include "viewer/complain.h"
 #include "viewer/diff.h"
 #include "viewer/screen.h"
@@ -36,7 +36,7 @@ static const char usage[] =
 	"  -q, --quiet        only the verdict\n"
 	"  -v, --verbose      notes and what was set aside, too\n"
 	"  --no-color         no colours on a terminal either (NO_COLOR does the same)\n"
-	"  --help             this text\n"
+	"  -h, --help         this text\n"
 	"\n"
 	"Example:\n"
 	"  awaitscope diff main.db branch.db\n"
@@ -44,12 +44,11 @@ static const char usage[] =
 	"Exit status: 0 nothing is worse, 1 something is, 2 wrong usage or no readable trace.\n";
 
 enum {
-	OPTION_format = 256,
+	OPTION_format = ARGUMENTS_LONG,
 	OPTION_all,
 	OPTION_stall,
 	OPTION_min_block,
-	OPTION_no_color,
-	OPTION_help
+	OPTION_no_color
 };
 
 static const struct option long_options[] = {
@@ -60,7 +59,7 @@ static const struct option long_options[] = {
 	{"quiet", no_argument, NULL, 'q'},
 	{"verbose", no_argument, NULL, 'v'},
 	{"no-color", no_argument, NULL, OPTION_no_color},
-	{"help", no_argument, NULL, OPTION_help},
+	{"help", no_argument, NULL, 'h'},
 	{NULL, 0, NULL, 0},
 };
 
@@ -99,20 +98,13 @@ static int arguments_parse(int argc, char **argv, struct diff_command *command)
 	int option, rc;
 
 	optind = 0; /* glibc: begin anew */
-	opterr = 0;
-	while ((option = getopt_long(argc, argv, ":qv", long_options, NULL)) != -1) {
-		if (option == OPTION_help) {
+	while ((option = arguments_next(COMMAND, argc, argv, "hqv", long_options)) !=
+		ARGUMENTS_END) {
+		if (option == 'h') {
 			fputs(usage, stdout);
 			return 1;
 		}
-		if (option == ':' || option == '?')
-			return complain(COMMAND, "%s %s; see awaitscope diff --help",
-				       option == ':' ? "a value is missing after"
-						     : "unknown or ambiguous option, or a "
-						       "value that does not belong there:",
-				       argv[optind - 1]) +
-			       1;
-		rc = option_take(command, option);
+		rc = option == ARGUMENTS_WRONG ? EXIT_WRONG : option_take(command, option);
 		if (rc)
 			return rc + 1;
 	}

@@ -3,9 +3,9 @@
 #include "viewer/commands.h"
 
 #include <errno.h>
-#include <getopt.h>
 
 #include "probe/base/cleanup.h"
+#include "viewer/arguments.h"
 #include "viewer/complain.h"
 #include "viewer/export.h"
 #include "viewer/output_file.h"
@@ -31,12 +31,12 @@ struct export_command {
 	const char *trace, *output;
 };
 
-enum { OPTION_format = 256, OPTION_help };
+enum { OPTION_format = ARGUMENTS_LONG };
 
 static const struct option long_options[] = {
 	{"format", required_argument, NULL, OPTION_format},
 	{"output", required_argument, NULL, 'o'},
-	{"help", no_argument, NULL, OPTION_help},
+	{"help", no_argument, NULL, 'h'},
 	{NULL, 0, NULL, 0},
 };
 
@@ -48,7 +48,7 @@ static void usage_print(void)
 	for (size_t i = 0; i < FORMS; i++)
 		printf("  %-18s %s\n", forms[i].name, forms[i].doc);
 	fputs("\n  -o, --output FILE  write there instead of to stdout (mode 0600)\n"
-	      "  --help             this text\n"
+	      "  -h, --help         this text\n"
 	      "\n"
 	      "Example:\n"
 	      "  awaitscope export --format perfetto -o trace.json trace.db\n"
@@ -74,19 +74,14 @@ static int arguments_parse(int argc, char **argv, struct export_command *command
 	int option;
 
 	optind = 0; /* glibc: begin anew */
-	opterr = 0;
-	while ((option = getopt_long(argc, argv, ":o:", long_options, NULL)) != -1) {
-		if (option == OPTION_help) {
+	while ((option = arguments_next(COMMAND, argc, argv, "ho:", long_options)) !=
+		ARGUMENTS_END) {
+		if (option == 'h') {
 			usage_print();
 			return 1;
 		}
-		if (option == ':' || option == '?')
-			return complain(COMMAND, "%s %s; see awaitscope export --help",
-				       option == ':' ? "a value is missing after"
-						     : "unknown option, or a value that does "
-						       "not belong there:",
-				       argv[optind - 1]) +
-			       1;
+		if (option == ARGUMENTS_WRONG)
+			return EXIT_WRONG + 1;
 		if (option == 'o')
 			command->output = optarg;
 		else if (form_set(command, optarg))

@@ -3,11 +3,11 @@
 #include "viewer/commands.h"
 
 #include <errno.h>
-#include <getopt.h>
 #include <string.h>
 
 #include "probe/base/cleanup.h"
 #include "probe/base/text.h"
+#include "viewer/arguments.h"
 #include "viewer/complain.h"
 #include "viewer/finding_store.h"
 #include "viewer/output.h"
@@ -55,7 +55,7 @@ static const char usage[] =
 	"  -q, --quiet        only the verdict\n"
 	"  -v, --verbose      every row, each stall, and the stacks of blocking calls\n"
 	"  --no-color         no colours on a terminal either (NO_COLOR does the same)\n"
-	"  --help             this text\n"
+	"  -h, --help         this text\n"
 	"\n"
 	"Example:\n"
 	"  awaitscope report --format json awaitscope-analysis-4711.db | jq .verdict\n"
@@ -64,14 +64,13 @@ static const char usage[] =
 	"Exit status: 0 done, 2 wrong usage or no readable trace.\n";
 
 enum {
-	OPTION_format = 256,
+	OPTION_format = ARGUMENTS_LONG,
 	OPTION_all,
 	OPTION_no_source,
 	OPTION_stall,
 	OPTION_min_block,
 	OPTION_await_timeout,
-	OPTION_no_color,
-	OPTION_help
+	OPTION_no_color
 };
 
 static const struct option long_options[] = {
@@ -85,15 +84,9 @@ static const struct option long_options[] = {
 	{"quiet", no_argument, NULL, 'q'},
 	{"verbose", no_argument, NULL, 'v'},
 	{"no-color", no_argument, NULL, OPTION_no_color},
-	{"help", no_argument, NULL, OPTION_help},
+	{"help", no_argument, NULL, 'h'},
 	{NULL, 0, NULL, 0},
 };
-
-static int usage_wrong(const char *what, const char *value)
-{
-	complain(COMMAND, "%s%s; see awaitscope report --help", what, value);
-	return EXIT_WRONG;
-}
 
 static int format_set(struct report_command *command, const char *name)
 {
@@ -153,29 +146,23 @@ static int arguments_parse(int argc, char **argv, struct report_command *command
 	int option, rc;
 
 	optind = 0; /* glibc: begin anew */
-	opterr = 0;
-	while ((option = getopt_long(argc, argv, ":o:qv", long_options, NULL)) != -1) {
-		if (option == OPTION_help) {
+	while ((option = arguments_next(COMMAND, argc, argv, "ho:qv", long_options)) !=
+		ARGUMENTS_END) {
+		if (option == 'h') {
 			fputs(usage, stdout);
 			return 1;
 		}
-		if (option == ':')
-			return usage_wrong("a value is missing after ", argv[optind - 1]) + 1;
-		if (option == '?' && optopt && optopt < OPTION_format)
-			return usage_wrong("unknown option -", (char[]){(char)optopt, '\0'}) + 1;
-		if (option == '?')
-			return usage_wrong(optopt ? "no value belongs to "
-						  : "unknown or ambiguous option ",
-				       argv[optind - 1]) +
-			       1;
-		rc = option_take(command, option);
+		rc = option == ARGUMENTS_WRONG ? EXIT_WRONG : option_take(command, option);
 		if (rc)
 			return rc + 1;
 	}
 	if (optind == argc)
-		return usage_wrong("name a trace", "") + 1;
+		return complain(COMMAND, "name a trace; see awaitscope report --help") + 1;
 	if (optind + 1 < argc)
-		return usage_wrong("one trace at a time, not also ", argv[optind + 1]) + 1;
+		return complain(COMMAND,
+			       "one trace at a time, not also %s; see awaitscope report --help",
+			       argv[optind + 1]) +
+		       1;
 	command->trace = argv[optind];
 	return 0;
 }

@@ -7,10 +7,11 @@
 
 #include "probe/base/cleanup.h"
 #include "probe/base/text.h"
+#include "viewer/complain.h"
 #include "viewer/rule.h"
 #include "viewer/screen.h"
 
-#define EXIT_WRONG 2
+#define COMMAND "rules"
 #define INDENT_CODE "    "
 
 static const char usage[] = "Usage: awaitscope rules [ID]\n"
@@ -79,8 +80,7 @@ static int told(void)
 {
 	if (!fflush(stdout) && !ferror(stdout))
 		return 0;
-	fprintf(stderr, "awaitscope rules: cannot write: %s\n", strerror(errno));
-	return EXIT_WRONG;
+	return complain(COMMAND, "cannot write: %s", strerror(errno));
 }
 
 int rules_main(int argc, char **argv)
@@ -98,17 +98,12 @@ int rules_main(int argc, char **argv)
 		return told();
 	}
 	rule = argc == 2 ? rule_find(argv[1]) : NULL;
-	if (!rule) {
-		cleanup(freep) char *safe = text_for_terminal(argv[argc > 2 ? 2 : 1], 0);
-
-		fprintf(stderr,
-			argc > 2 ? "awaitscope rules: one rule at a time, not also %s; see "
-				   "awaitscope rules --help\n"
-				 : "awaitscope rules: no rule is called %s; awaitscope rules "
-				   "lists them\n",
-			safe ? safe : "?");
-		return EXIT_WRONG;
-	}
+	if (argc > 2)
+		return complain(COMMAND,
+			"one rule at a time, not also %s; see awaitscope rules --help", argv[2]);
+	if (!rule)
+		return complain(
+			COMMAND, "no rule is called %s; awaitscope rules lists them", argv[1]);
 	rule_print(&screen, rule);
 	return told();
 }
