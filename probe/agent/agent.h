@@ -124,14 +124,14 @@ int frame_open(void); /* choose the layout of this version and prove it on the l
 /* Stack id of the calling thread's Python frames, read raw; 0 = none or not taken. any, on the
  * thread itself */
 uint32_t stack_here(void);
-/* Chain of suspended coroutines from the task's root coroutine down, as a stack id (innermost
- * first). GIL */
-uint32_t stack_of_coroutine(PyObject *coro);
+struct innermost { /* of a chain; borrowed: good until something runs or is freed. NULL: none */
+	const void *coroutine, *code;
+};
 /*
- * The innermost coroutine of the last such chain, borrowed, and its code; NULL: none. Only right
- * after the call. GIL
+ * Chain of suspended coroutines from the task's root coroutine down, as a stack id (innermost
+ * first). *ret may be NULL, and is set in any case. GIL
  */
-const void *chain_innermost(const void **ret_code);
+uint32_t stack_of_coroutine(PyObject *coro, struct innermost *ret);
 /* Stack id of a traceback object, innermost first. GIL */
 uint32_t stack_of_traceback(PyObject *tb);
 uint32_t code_id(PyObject *code); /* GIL */

@@ -49,6 +49,7 @@ int anomaly_open(void)
 	PyObject *module = module_find("warnings"), *function = NULL;
 	int rc = -1;
 
+	Py_IncRef(module);
 	warn_original = module_attr("warnings", "_warn_unawaited_coroutine");
 	if (warn_original && PyCallable_Check(warn_original)) {
 		Py_IncRef(warn_original);
@@ -58,6 +59,7 @@ int anomaly_open(void)
 			      : -1;
 	}
 	Py_DecRef(function);
+	Py_DecRef(module);
 	PyErr_Clear();
 	hook_report("warnings._warn_unawaited_coroutine", rc ? "not there" : NULL);
 	return rc ? -EPROTO : 0;

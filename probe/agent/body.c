@@ -43,7 +43,7 @@ static void opcodes_write(void)
 /* Opcodes above 255 are the compiler's own and in no code object. */
 static void opcode_add(PyObject *name, PyObject *number)
 {
-	long value = PyLong_AsLong(number);
+	long value = PyLong_Check(number) ? PyLong_AsLong(number) : -1;
 	char *at = opcodes.names + opcodes.names_size;
 	size_t n, room = sizeof(opcodes.names) - opcodes.names_size;
 

@@ -9,7 +9,7 @@
 
 #define CFUNCTION_DEF_OFF 16 /* PyCFunctionObject.m_ml */
 #define METHOD_DEF_FUNCTION_OFF 8
-#define OBJECT_HEAD 16 /* ob_refcnt, ob_type */
+#define OBJECT_HEAD 16           /* ob_refcnt, ob_type */
 #define WRAPPER_EXCEPTION_OFF 24 /* of a step wrapper: after its task, and the last */
 
 static PyObject *caught; /* the newest callback the loop was given; owned */
@@ -23,11 +23,12 @@ static PyObject *none_new(void)
 
 static PyObject *loop_call_soon(PyObject *self, PyObject *args, PyObject *kwargs)
 {
-	PyObject *callback = PyTuple_Size(args) > 0 ? PyTuple_GetItem(args, 0) : Py_None;
+	PyObject *callback = PyTuple_Size(args) > 0 ? PyTuple_GetItem(args, 0) : Py_None, *before;
 
+	before = caught;
 	Py_IncRef(callback);
-	Py_DecRef(caught);
 	caught = callback;
+	Py_DecRef(before);
 	return none_new();
 }
 
@@ -175,13 +176,9 @@ static PyObject *wakeup_of(PyObject *waiter)
 }
 
 /* Task 0 runs to its end, task 1 waits for a future: the moment to look at both. */
-static const char *tasks_run(struct probe *p, PyObject *task_type)
+static const char *tasks_run(
+	struct probe *p, PyObject *task_type, PyObject *sleep, PyObject *reader)
 {
-	PyObject *sleep = module_attr("asyncio.tasks", "sleep"),
-		 *reader = module_attr("asyncio.streams", "StreamReader");
-
-	if (!sleep || !reader)
-		return "asyncio lacks sleep() or StreamReader";
 	p->coro[0] = PyObject_CallFunction(sleep, "i", 0);
 	if (!task_make(p, 0, task_type))
 		return "no task could be made on a loop of ours";
@@ -196,6 +193,21 @@ static const char *tasks_run(struct probe *p, PyObject *task_type)
 	p->waiter = PyObject_GetAttrString(p->reader, "_waiter");
 	p->wakeup = p->waiter ? wakeup_of(p->waiter) : NULL;
 	return p->wakeup ? NULL : "the future a task waits for has no wakeup";
+}
+
+static const char *tasks_make(struct probe *p, PyObject *task_type)
+{
+	PyObject *sleep = module_attr("asyncio.tasks", "sleep"),
+		 *reader = module_attr("asyncio.streams", "StreamReader");
+	const char *reason = "asyncio lacks sleep() or StreamReader";
+
+	Py_IncRef(sleep);
+	Py_IncRef(reader);
+	if (sleep && reader)
+		reason = tasks_run(p, task_type, sleep, reader);
+	Py_DecRef(reader);
+	Py_DecRef(sleep);
+	return reason;
 }
 
 static const char *futures_make(struct probe *p)
@@ -294,8 +306,8 @@ static const char *descriptors_find(
 }
 
 /*
- * From 3.14 a task steps only if its loop is the thread's running one (enter_task checks it); before,
- * nothing needs to be swapped.
+ * From 3.14 a task steps only if its loop is the thread's running one (enter_task checks it);
+ * before, nothing needs to be swapped.
  */
 struct running {
 	PyObject *loop, *task;
@@ -304,9 +316,12 @@ struct running {
 
 static PyObject *asyncio_call(const char *name, PyObject *a, PyObject *b)
 {
-	PyObject *function = module_attr("_asyncio", name);
+	PyObject *function = module_attr("_asyncio", name), *result;
 
-	return function ? PyObject_CallFunctionObjArgs(function, a, b, NULL) : NULL;
+	Py_IncRef(function);
+	result = function ? PyObject_CallFunctionObjArgs(function, a, b, NULL) : NULL;
+	Py_DecRef(function);
+	return result;
 }
 
 static int running_set(struct running *r, PyObject *loop)
@@ -347,7 +362,7 @@ static void running_restore(struct running *r)
  */
 static const char *probe_look(struct probe *p, PyObject *task_type, struct task_layout *l)
 {
-	const char *reason = tasks_run(p, task_type);
+	const char *reason = tasks_make(p, task_type);
 
 	if (!reason)
 		reason = futures_make(p);
@@ -396,9 +411,14 @@ int boot_task(struct task_layout *ret, const char **ret_reason)
 		*ret_reason = "asyncio runs without its C module";
 		return -EPROTO;
 	}
+	/* what a heap type holds (its module, and so the types of its callbacks) is held too */
+	Py_IncRef(task_type);
+	Py_IncRef(future_type);
 	reason = probe_run(&probe, task_type, &layout);
 	probe_drop(&probe);
+	Py_DecRef(future_type);
 	if (reason) {
+		Py_DecRef(task_type);
 		Py_DecRef(layout.log_traceback);
 		Py_DecRef(layout.log_destroy_pending);
 		*ret_reason = reason;

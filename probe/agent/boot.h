@@ -8,7 +8,7 @@
 #include "probe/agent/object.h"
 
 struct task_layout {
-	PyTypeObject *task; /* _asyncio.Task */
+	PyTypeObject *task; /* _asyncio.Task; the caller of boot_task() gives it back */
 	PyTypeObject *step; /* TaskStepMethWrapper */
 	PyTypeObject
 		*wakeup; /* TaskWakeupMethWrapper (3.8, 3.9); NULL: a PyCFunction over wakeup_def */

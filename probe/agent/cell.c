@@ -9,7 +9,12 @@
 #define CELL_ID_MAX 256
 #define ERROR_NAME_MAX 256
 
-static enum { CELL_NO_IPYTHON, CELL_NO_SHELL, CELL_PLACED } cell_state;
+static enum {
+	CELL_NO_IPYTHON,
+	CELL_NO_SHELL,
+	CELL_LOOKING, /* traitlets run code of theirs, which may make tasks */
+	CELL_PLACED
+} cell_state;
 static PyObject *shell; /* owned: IPython keeps its one shell as long */
 
 void cell_expect(void)
@@ -123,11 +128,16 @@ static PyMethodDef post_def = {"awaitscope_post_run_cell", on_post_run_cell, MET
 
 static int callback_insert(PyObject *lists, PyMethodDef *def, const char *event, Py_ssize_t at)
 {
-	PyObject *list = PyDict_GetItemString(lists, event);
-	PyObject *function = list && PyList_Check(list) ? PyCFunction_NewEx(def, NULL, NULL) : NULL;
-	int rc = function ? PyList_Insert(list, at < 0 ? PyList_Size(list) : at, function) : -1;
+	PyObject *list = PyDict_GetItemString(lists, event), *function = NULL;
+	int rc = -1;
 
+	Py_IncRef(list);
+	if (list && PyList_Check(list))
+		function = PyCFunction_NewEx(def, NULL, NULL);
+	if (function)
+		rc = PyList_Insert(list, at < 0 ? PyList_Size(list) : at, function);
 	Py_DecRef(function);
+	Py_DecRef(list);
 	return rc;
 }
 
@@ -143,28 +153,31 @@ static void callbacks_place(PyObject *lists)
 	}
 	PyErr_Clear();
 	hook_report("IPython cells", rc ? "its events have no lists" : NULL);
-	cell_state = CELL_PLACED; /* placed or refused: not looked for again */
 }
 
 void cell_try(void)
 {
-	PyObject *type, *events, *lists;
+	PyObject *type, *found, *events, *lists;
 	struct error_aside error;
 
 	if (__builtin_expect(cell_state != CELL_NO_SHELL, 1))
 		return;
+	cell_state = CELL_LOOKING;
 	error_put_aside(&error);
 	type = module_attr("IPython.core.interactiveshell", "InteractiveShell");
-	shell = type && PyType_Check(type) ? attr_get(type, "_instance") : NULL;
-	events = shell && shell != Py_None ? attr_get(shell, "events") : NULL;
+	Py_IncRef(type);
+	found = type && PyType_Check(type) ? attr_get(type, "_instance") : NULL;
+	events = found && found != Py_None ? attr_get(found, "events") : NULL;
 	lists = attr_get(events, "callbacks");
-	if (lists)
-		callbacks_place(lists);
+	if (lists) {
+		Py_IncRef(found);
+		shell = found;
+		callbacks_place(lists); /* placed or refused: not looked for again */
+	}
+	cell_state = lists ? CELL_PLACED : CELL_NO_SHELL;
 	Py_DecRef(lists);
 	Py_DecRef(events);
-	if (cell_state != CELL_PLACED) {
-		Py_DecRef(shell);
-		shell = NULL;
-	}
+	Py_DecRef(found);
+	Py_DecRef(type);
 	error_restore(&error);
 }

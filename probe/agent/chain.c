@@ -148,24 +148,9 @@ static uint32_t chain_intern(const struct chain *chain)
 	return id;
 }
 
-static const void *innermost, *innermost_code;
-
-const void *chain_innermost(const void **ret_code)
+/* From `at` on, whose reference it takes. */
+static void chain_follow(PyObject *at, struct chain *chain, struct innermost *ret)
 {
-	*ret_code = innermost_code;
-	return innermost;
-}
-
-uint32_t stack_of_coroutine(PyObject *coro)
-{
-	struct chain chain;
-	PyObject *at = coro;
-
-	innermost = innermost_code = NULL;
-	if (!frame_of_generator_proven() || !names_ready())
-		return 0;
-	chain.met = 0;
-	Py_IncRef(at);
 	for (unsigned int i = 0; at && i < CHAIN_MAX; i++) {
 		enum awaitable kind = awaitable_of(at);
 		struct frame_ref frame;
@@ -173,14 +158,28 @@ uint32_t stack_of_coroutine(PyObject *coro)
 
 		if (kind != AWAITABLE_UNKNOWN && kind < AWAITABLES_WITH_FRAME &&
 			frame_of_generator(at, &frame)) {
-			chain_add(&chain, &frame);
-			innermost = at;
-			innermost_code = frame.code;
+			chain_add(chain, &frame);
+			*ret = (struct innermost){at, frame.code};
 		}
 		Py_DecRef(at);
 		at = next;
 	}
 	Py_DecRef(at);
+}
+
+uint32_t stack_of_coroutine(PyObject *coro, struct innermost *ret)
+{
+	struct innermost innermost = {0};
+	struct chain chain;
+
+	chain.met = 0;
+	Py_IncRef(coro);
+	if (frame_of_generator_proven() && names_ready())
+		chain_follow(coro, &chain, &innermost);
+	else
+		Py_DecRef(coro);
+	if (ret)
+		*ret = innermost;
 	return chain_intern(&chain);
 }
 
@@ -222,6 +221,7 @@ uint32_t stack_of_traceback(PyObject *tb)
 	PyObject *type, *value, *traceback;
 	struct chain chain;
 	PyObject *at = tb;
+	uint32_t id;
 
 	if (!tb || !names_ready())
 		return 0;
@@ -238,7 +238,8 @@ uint32_t stack_of_traceback(PyObject *tb)
 		at = next;
 	}
 	Py_DecRef(at);
+	id = chain_intern(&chain); /* before anything can be freed that holds its codes */
 	PyErr_Clear();
 	PyErr_Restore(type, value, traceback);
-	return chain_intern(&chain);
+	return id;
 }

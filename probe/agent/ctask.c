@@ -14,6 +14,7 @@ typedef void (*finalize_fn)(PyObject *);
 typedef PyObject *(*fast_fn)(PyObject *, PyObject *const *, Py_ssize_t, PyObject *);
 typedef PyObject *(*class_fn)(PyObject *, PyTypeObject *, PyObject *const *, size_t, PyObject *);
 
+static const char shown[] = "_asyncio.Task.__init__";
 static struct task_layout layout;
 static union original {
 	void *pointer;
@@ -145,11 +146,11 @@ static void step_begin(PyObject *task, PyObject *future, PyObject *exception, st
 
 static PyObject *on_step(PyObject *self, PyObject *args, PyObject *kwargs)
 {
-	PyObject *task = object_at(self, WRAPPER_TASK_OFF), *result;
+	PyObject *task, *result;
 	long off = layout.step_exception;
 	struct task_step step;
 
-	if (!task || !task_due())
+	if (!task_due() || !(task = object_at(self, WRAPPER_TASK_OFF)))
 		return step_call.call(self, args, kwargs);
 	Py_IncRef(task); /* the wrapper may lose it inside the call */
 	step_begin(task, NULL, off ? object_at(self, off) : NULL, &step);
@@ -161,10 +162,10 @@ static PyObject *on_step(PyObject *self, PyObject *args, PyObject *kwargs)
 
 static PyObject *on_wakeup_call(PyObject *self, PyObject *args, PyObject *kwargs)
 {
-	PyObject *task = object_at(self, WRAPPER_TASK_OFF), *result;
+	PyObject *task, *result;
 	struct task_step step;
 
-	if (!task || !task_due())
+	if (!task_due() || !(task = object_at(self, WRAPPER_TASK_OFF)))
 		return wakeup_call.call(self, args, kwargs);
 	Py_IncRef(task);
 	step_begin(task, PyTuple_Size(args) > 0 ? PyTuple_GetItem(args, 0) : NULL, NULL, &step);
@@ -300,24 +301,14 @@ static void set_name_place(void)
 	method_place(def, on_set_name, name);
 }
 
-int task_open(void)
+static int hooks_place(void)
 {
-	static const char init[] = "_asyncio.Task.__init__";
-	const char *reason = NULL;
-	int rc = boot_task(&layout, &reason);
-
-	wakeup_open(rc ? NULL : &layout);
-	if (rc) {
-		hook_report(init, reason);
-		return rc;
-	}
-	str_cr_suspended = PyUnicode_InternFromString("cr_suspended");
-	rc = slot_place(layout.step, SLOT_CALL, "__call__", on_step, &step_call.pointer,
+	int rc = slot_place(layout.step, SLOT_CALL, "__call__", on_step, &step_call.pointer,
 		"_asyncio task step");
 	if (rc)
 		return rc;
 	wakeup_place();
-	rc = slot_place(layout.task, SLOT_INIT, "__init__", on_init, &task_init.pointer, init);
+	rc = slot_place(layout.task, SLOT_INIT, "__init__", on_init, &task_init.pointer, shown);
 	if (rc == 0)
 		slot_inherit(layout.task, SLOT_INIT, task_init.pointer, on_init);
 	rc = slot_place(layout.task, SLOT_FINALIZE, "__del__", on_finalize, &task_finalize.pointer,
@@ -327,4 +318,20 @@ int task_open(void)
 	cancel_place();
 	set_name_place();
 	return 0;
+}
+
+int task_open(void)
+{
+	const char *reason = NULL;
+	int rc = boot_task(&layout, &reason);
+
+	wakeup_open(rc ? NULL : &layout);
+	if (rc) {
+		hook_report(shown, reason);
+		return rc;
+	}
+	str_cr_suspended = PyUnicode_InternFromString("cr_suspended");
+	rc = hooks_place();
+	Py_DecRef((PyObject *)layout.task);
+	return rc;
 }

@@ -100,18 +100,12 @@ static PyObject *descriptor_make(PyTypeObject *type, struct descriptor *d)
 	return wrapped;
 }
 
-const char *descriptors_place(
-	PyObject *type, const char *module, struct descriptor *all, size_t count)
+static const char *originals_exchange(PyObject *type, struct descriptor *all, size_t count)
 {
-	const char *reason = type && PyType_Check(type) ? NULL : "not there";
 	PyObject *descr;
 	int rc = 0;
 	size_t i;
 
-	if (!reason)
-		reason = originals_find(type, module, all, count);
-	if (reason)
-		return reason;
 	for (i = 0; i < count && rc == 0; i++) {
 		descr = descriptor_make((PyTypeObject *)type, &all[i]);
 		rc = descr ? PyObject_SetAttrString(type, all[i].def.ml_name, descr) : -1;
@@ -122,4 +116,19 @@ const char *descriptors_place(
 	descriptors_remove(type, all, i);
 	PyErr_Clear();
 	return "its methods could not be exchanged";
+}
+
+const char *descriptors_place(
+	PyObject *type, const char *module, struct descriptor *all, size_t count)
+{
+	const char *reason;
+
+	if (!type || !PyType_Check(type))
+		return "not there";
+	Py_IncRef(type); /* mostly borrowed of a module that the target may change */
+	reason = originals_find(type, module, all, count);
+	if (!reason)
+		reason = originals_exchange(type, all, count);
+	Py_DecRef(type);
+	return reason;
 }

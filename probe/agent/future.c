@@ -149,9 +149,11 @@ int future_open(void)
 	PyObject *type = module_attr("_asyncio", "Future");
 	const char *reason;
 
+	Py_IncRef(type);
 	for (size_t i = 0; i < sizeof(setters) / sizeof(setters[0]); i++)
 		setter_place(
 			(PyTypeObject *)(type && PyType_Check(type) ? type : NULL), &setters[i]);
+	Py_DecRef(type);
 	reason = descriptors_place(
 		module_attr("asyncio.futures", "_PyFuture"), "asyncio.futures", python, PY_METHODS);
 	hook_report("asyncio.futures._PyFuture", reason);

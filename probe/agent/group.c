@@ -64,10 +64,9 @@ static bool is_set(PyObject *o)
 	return !strcmp(type, "set") || !strcmp(type, "frozenset");
 }
 
-void group_tell(PyObject *task, PyObject *waiter)
+void group_tell(PyObject *task, PyObject *waiter, const struct innermost *innermost)
 {
 	uint64_t members[MEMBERS_MAX];
-	const void *code, *coro = chain_innermost(&code);
 	PyObject *of;
 
 	if (__builtin_expect((const void *)Py_TYPE(waiter) == gathering_type, 0)) {
@@ -75,8 +74,10 @@ void group_tell(PyObject *task, PyObject *waiter)
 		if (of && PyList_CheckExact(of))
 			group_write(task, members, list_read(of, members));
 		Py_DecRef(of);
-	} else if (__builtin_expect(coro && code == wait_call.code && set_next, 0)) {
-		of = variable_of_generator(coro, wait_call.place);
+	} else if (__builtin_expect(
+			   innermost->coroutine && innermost->code == wait_call.code && set_next,
+			   0)) {
+		of = variable_of_generator(innermost->coroutine, wait_call.place);
 		if (is_set(of))
 			group_write(task, members, set_read(of, members));
 	}

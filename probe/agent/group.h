@@ -5,8 +5,11 @@
 
 #include "probe/agent/agent.h"
 
-/* A step ended that waits for this. Right after the step's stack_of_coroutine(). */
-void group_tell(PyObject *task, PyObject *waiter);
+/*
+ * A step ended that waits for this, in that coroutine: as stack_of_coroutine() just said, with
+ * nothing run since.
+ */
+void group_tell(PyObject *task, PyObject *waiter, const struct innermost *innermost);
 void group_open(void);
 
 #endif

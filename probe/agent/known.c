@@ -41,11 +41,15 @@ bool known_find_in(const char *module, const char *class, const char *name, cons
 	struct known *ret)
 {
 	PyObject *owner = class ? module_attr(module, class) : module_find(module);
-	PyObject *function = owner ? PyObject_GetAttrString(owner, name) : NULL;
-	bool found = known_find(function, variable, ret);
+	PyObject *function;
+	bool found;
 
+	Py_IncRef(owner);
+	function = owner ? PyObject_GetAttrString(owner, name) : NULL;
+	found = known_find(function, variable, ret);
 	PyErr_Clear();
 	Py_DecRef(function);
+	Py_DecRef(owner);
 	return found;
 }
 

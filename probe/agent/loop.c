@@ -210,17 +210,20 @@ static void reentry_seen(struct loop_thread *thread, struct loop_run *run)
 static void reentries_tell(struct loop_thread *thread)
 {
 	const struct loop_run *run = loop_innermost(thread);
+	PyObject *loop = loop_alive(run->loop, run->id);
 	char type[TYPE_BYTES];
 
-	for (uint32_t i = 0; i < thread->reentered; i++) {
+	Py_IncRef(loop);
+	for (uint32_t i = 0; loop && i < thread->reentered; i++) {
 		struct reentry *r = &thread->reentries[i];
 
-		if (r->told || r->loop != run->loop)
+		if (r->told || r->loop != loop)
 			continue;
-		loop_describe((PyObject *)run->loop, type, sizeof(type));
+		loop_describe(loop, type, sizeof(type));
 		start_announce(run, type, r->stack);
 		r->told = true;
 	}
+	Py_DecRef(loop);
 }
 
 static void run_pop(struct loop_thread *thread)
@@ -379,12 +382,12 @@ void loop_audit(const char *event, PyObject *args)
 static void holder_keep(void)
 {
 	static PyObject *kept;
-	PyObject *names = PyThreadState_GetDict(), *holder;
+	PyObject *names = PyThreadState_GetDict(), *holder, *before = kept;
 
 	holder = names ? PyDict_GetItemString(names, "__asyncio_running_event_loop__") : NULL;
 	Py_IncRef(holder);
-	Py_DecRef(kept);
 	kept = holder;
+	Py_DecRef(before); /* last: it may free a loop, whose __del__() may come here again */
 }
 
 static PyObject *hook_set_running(PyObject *module, PyObject *loop)
@@ -421,10 +424,12 @@ void loop_seen(PyObject *loop)
 	error_put_aside(&error);
 	/* not kept: it would keep _asyncio, which then ends in another order */
 	get_running = module_attr("_asyncio", "_get_running_loop");
+	Py_IncRef(get_running);
 	running = get_running ? PyObject_CallFunctionObjArgs(get_running, NULL) : NULL;
 	if (running == loop && loop_like(loop))
 		run_push(loop, false);
 	Py_DecRef(running);
+	Py_DecRef(get_running);
 	PyErr_Clear();
 	error_restore(&error);
 }
@@ -442,13 +447,17 @@ static bool selector_is(struct loop_thread *thread, PyObject *epoll)
 {
 	struct loop_run *run = loop_innermost(thread);
 	PyObject *loop;
+	bool polls;
 
 	if (thread->selector == epoll)
 		return true;
 	if (thread->stranger == epoll || run->flags & (LOOP_UVLOOP | LOOP_COARSE))
 		return false;
 	loop = loop_alive(run->loop, run->id);
-	if ((loop && loop_polls(loop, epoll)) || (!thread->selector && called_by_run_once())) {
+	Py_IncRef(loop);
+	polls = loop && loop_polls(loop, epoll);
+	Py_DecRef(loop);
+	if (polls || (!thread->selector && called_by_run_once())) {
 		thread->selector = epoll;
 		thread->polled = false;
 		thread->no_got = false;
@@ -512,8 +521,11 @@ static int poll_open(void)
 {
 	static const char name[] = "select.epoll.poll";
 	PyObject *type = module_attr("select", "epoll");
-	struct method_def *def = type ? method_find((PyTypeObject *)type, "poll") : NULL;
+	struct method_def *def;
 
+	Py_IncRef(type);
+	def = type && PyType_Check(type) ? method_find((PyTypeObject *)type, "poll") : NULL;
+	Py_DecRef(type);
 	if (!def)
 		return refuse(name, "not found");
 	if ((def->flags & FLAG_CALL_MASK) != FLAG_FASTCALL_KEYWORDS)

@@ -140,6 +140,7 @@ static bool asyncio_ready(void)
 
 	if (!spec || spec == Py_None || !module_find("asyncio.tasks"))
 		return false;
+	Py_IncRef(spec); /* it may be an importer's own, with code of its own */
 	initializing = PyObject_GetAttrString(spec, "_initializing");
 	ready = initializing == Py_False;
 	if (!initializing) { /* no longer there once the import is over */
@@ -147,6 +148,7 @@ static bool asyncio_ready(void)
 		ready = true;
 	}
 	Py_DecRef(initializing);
+	Py_DecRef(spec);
 	return ready;
 }
 

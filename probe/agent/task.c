@@ -265,6 +265,7 @@ static void failed_write(PyObject *task, uint32_t name, PyObject *exception)
 	struct ev_task_failed *e;
 	struct text message;
 
+	Py_IncRef(exception);
 	exception_text(exception, &message);
 	e = ring_new(task_failed, message.size, 0);
 	if (e) {
@@ -276,6 +277,7 @@ static void failed_write(PyObject *task, uint32_t name, PyObject *exception)
 		ring_end(e);
 	}
 	text_free(&message);
+	Py_DecRef(exception);
 	Py_DecRef(traceback);
 }
 
@@ -285,7 +287,9 @@ void task_step_write(PyObject *task, const struct task_step *step, uint64_t end_
 	bool failed = after->state == TASK_FINISHED && after->exception &&
 		      PyExceptionInstance_Check(after->exception);
 	uint32_t exception = failed ? name_id(object_type_name(after->exception)) : 0;
-	uint32_t stack = after->waiter && after->coro ? stack_of_coroutine(after->coro) : 0;
+	struct innermost innermost = {0};
+	uint32_t stack =
+		after->waiter && after->coro ? stack_of_coroutine(after->coro, &innermost) : 0;
 	uint32_t type = after->waiter ? name_id(object_type_name(after->waiter)) : 0;
 	struct ev_step *e = ring_new(step, 0, end_ns);
 
@@ -302,7 +306,7 @@ void task_step_write(PyObject *task, const struct task_step *step, uint64_t end_
 	if (failed)
 		failed_write(task, exception, after->exception);
 	if (after->waiter) {
-		group_tell(task, after->waiter);
+		group_tell(task, after->waiter, &innermost);
 		wait_begin(after->waiter, end_ns);
 	} else if (after->state != TASK_PENDING)
 		wait_task_done(task, end_ns);

@@ -13,7 +13,7 @@
 #define THREADS_NS 100000000u /* between two tellings of all threads' names */
 #define THREADS_MAX 64        /* told at one time; further ones stay without a name */
 
-/* threading._active[ident], borrowed; NULL where threading does not know this thread */
+/* threading._active[ident], a new reference; NULL where threading does not know this thread */
 static PyObject *active_thread(unsigned long ident)
 {
 	PyObject *active = module_attr("threading", "_active");
@@ -22,6 +22,7 @@ static PyObject *active_thread(unsigned long ident)
 
 	if (key && active && PyDict_Check(active))
 		thread = PyDict_GetItemWithError(active, key);
+	Py_IncRef(thread);
 	Py_DecRef(key);
 	return thread;
 }
@@ -68,6 +69,7 @@ void thread_announce(void)
 	}
 	text_free(&text);
 	Py_DecRef(name);
+	Py_DecRef(thread);
 	error_restore(&error);
 }
 
@@ -89,23 +91,39 @@ static void thread_write(uint32_t tid, uint64_t ident, PyObject *name)
 	text_free(&text);
 }
 
+static void active_write(PyObject *key, PyObject *thread)
+{
+	PyObject *tid = thread_member(thread, "_native_id");
+	PyObject *name = thread_member(thread, "_name");
+
+	if (tid && PyLong_Check(tid))
+		thread_write((uint32_t)PyLong_AsUnsignedLongMask(tid),
+			PyLong_AsUnsignedLongMask(key), name);
+	Py_DecRef(name);
+	Py_DecRef(tid);
+}
+
+/*
+ * What asks a thread makes objects, so a collection may begin, and code of the target's take any
+ * thread out of the dict: nothing in it is only borrowed meanwhile.
+ */
 static void active_announce(PyObject *active)
 {
-	PyObject *key, *thread, *tid, *name;
+	PyObject *key, *thread;
 	unsigned int told = 0;
 	Py_ssize_t at = 0;
 
+	Py_IncRef(active);
 	while (told++ < THREADS_MAX && PyDict_Next(active, &at, &key, &thread)) {
 		if (!PyLong_Check(key))
 			continue;
-		tid = thread_member(thread, "_native_id");
-		name = thread_member(thread, "_name");
-		if (tid && PyLong_Check(tid))
-			thread_write((uint32_t)PyLong_AsUnsignedLongMask(tid),
-				PyLong_AsUnsignedLongMask(key), name);
-		Py_DecRef(name);
-		Py_DecRef(tid);
+		Py_IncRef(key);
+		Py_IncRef(thread);
+		active_write(key, thread);
+		Py_DecRef(thread);
+		Py_DecRef(key);
 	}
+	Py_DecRef(active);
 }
 
 void threads_announce(void)

@@ -92,7 +92,7 @@ static bool is_failure(PyObject *result)
 static void gathered_write(
 	PyObject *task, PyObject *coro, PyObject *results, Py_ssize_t failures, PyObject *first)
 {
-	uint32_t stack = coro ? stack_of_coroutine(coro) : 0;
+	uint32_t stack = coro ? stack_of_coroutine(coro, NULL) : 0;
 	uint32_t exception = name_id(object_type_name(first));
 	struct ev_gathered *e = ring_new(gathered, 0, 0);
 
@@ -161,7 +161,7 @@ void wakeup_received(PyObject *task, PyObject *coro, PyObject *exception, uint64
 
 	error_put_aside(&error);
 	name = name_id(object_type_name(exception));
-	stack = coro ? stack_of_coroutine(coro) : 0;
+	stack = coro ? stack_of_coroutine(coro, NULL) : 0;
 	exception_text(exception, &message);
 	e = ring_new(received, message.size, begin_ns);
 	if (e) {
