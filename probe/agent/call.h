@@ -26,6 +26,7 @@ void *call_wrapper(enum call_id id, enum call_variant variant);
  * again.
  */
 extern void *call_real[CALLS_END];
+#define REAL(call, type, params) ((type(*) params)call_real[CALL_##call])
 
 /* What the target of a call into sqlite is read with; NULL where not found. */
 struct call_sqlite {
