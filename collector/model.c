@@ -61,6 +61,8 @@ static void first_facts(struct model *model, int exclusive)
 	meta_number(model, "stall_ns", (int64_t)o->stall_ns);
 	meta_number(model, "min_step_ns", (int64_t)o->min_step_ns);
 	meta_number(model, "min_block_ns", (int64_t)o->min_block_ns);
+	if (o->keep_ns)
+		meta_number(model, "keep_ns", (int64_t)o->keep_ns);
 	meta_number(model, "complete", 0);
 	if (exclusive)
 		model_coverage(model, "note", "none",
@@ -291,6 +293,7 @@ int model_commit(struct model *model, uint64_t now_ns)
 	if (checkpoint) {
 		store_checkpoint(model->store);
 		model->checkpointed_at = now_ns;
+		keep_forget(model, now_ns, false);
 	}
 	fold_further(model);
 	return 0;
@@ -435,6 +438,7 @@ int model_close(struct model *model, uint64_t end_ns)
 	task_refresh(model);
 	rc = model_commit(model, now);
 	if (!rc) {
+		keep_forget(model, now, true);
 		meta_number(model, "complete", 1);
 		rc = model_commit(model, now);
 	}

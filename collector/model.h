@@ -17,6 +17,7 @@ struct model_options {
 	uint64_t min_step_ns;  /* shorter steps and iterations are folded; 0 keeps all */
 	uint64_t min_block_ns; /* stored in meta */
 	uint64_t max_bytes;    /* of the trace; folds further when reached; 0: no limit */
+	uint64_t keep_ns;      /* delete what ended longer ago; 0: keep all */
 	const char *mode;      /* run, attach, inline, tape */
 	const char *sensor;    /* auto, agent, bpf */
 };

@@ -301,8 +301,10 @@ static void put_iteration(struct model *model, struct loop *l, const struct cell
 }
 
 static void count_iteration(
-	struct model *model, struct loop *l, uint64_t busy_ns, uint64_t select_ns)
+	struct model *model, struct loop *l, uint64_t end_ns, uint64_t busy_ns, uint64_t select_ns)
 {
+	if (l->window)
+		window_add(l->window, model->options.keep_ns, end_ns, busy_ns, select_ns);
 	l->iterations++;
 	l->busy_ns += busy_ns;
 	l->select_ns += select_ns;
@@ -344,7 +346,7 @@ void iteration_record(struct model *model, struct process *p, const struct ev_it
 	gc_settle(model, t, NULL, begin_ns, end_ns);
 	if (l->span.last_ns && l->span.last_ns <= begin_ns)
 		l->span = (struct span){0}; /* before the loop's first poll */
-	count_iteration(model, l, busy_ns, select_ns);
+	count_iteration(model, l, end_ns, busy_ns, select_ns);
 	cell = p->cells ? cell_for_span(t, begin_ns, end_ns) : NULL;
 	if (busy_ns >= model->fold_ns && !model->full)
 		put_iteration(model, l, cell, r, begin_ns, busy_ns, select_ns);
@@ -365,6 +367,6 @@ void iteration_unfinished(
 	if (!l || last_ns <= begin_ns || model->full)
 		return;
 	cell = t->process->cells ? cell_for_span(t, begin_ns, last_ns) : NULL;
-	count_iteration(model, l, last_ns - begin_ns, 0);
+	count_iteration(model, l, last_ns, last_ns - begin_ns, 0);
 	put_iteration(model, l, cell, &r, begin_ns, last_ns - begin_ns, 0);
 }

@@ -49,7 +49,7 @@ void job_new(struct model *model, struct process *p, const struct ev_job_new *r)
 	if (!t)
 		return;
 	forget(model, p, r->job);
-	if (model->jobs >= JOBS_MAX || p->jobs.count >= JOBS_LIVE_MAX) {
+	if (model->jobs - model->jobs_forgotten >= JOBS_MAX || p->jobs.count >= JOBS_LIVE_MAX) {
 		loss_add(model, p, "executor jobs beyond the limit", 1);
 		return;
 	}

@@ -21,6 +21,29 @@ struct loop *thread_loop(const struct thread *t)
 	return t->depth ? t->loops[t->depth - 1] : NULL;
 }
 
+void loop_free(void *loop, void *ctx)
+{
+	struct loop *l = loop;
+
+	(void)ctx;
+	if (l)
+		free(l->window);
+	free(l);
+}
+
+static struct loop *loop_new(const struct model *model)
+{
+	struct loop *l = calloc(1, sizeof(*l));
+
+	if (!l || !model->options.keep_ns)
+		return l;
+	l->window = calloc(1, sizeof(*l->window));
+	if (l->window)
+		return l;
+	free(l);
+	return NULL;
+}
+
 struct loop *loop_get(
 	struct model *model, struct process *p, struct thread *t, uint64_t id, uint64_t time_ns)
 {
@@ -32,9 +55,9 @@ struct loop *loop_get(
 		loss_add(model, p, "loops beyond the limit", 1);
 		return NULL;
 	}
-	l = calloc(1, sizeof(*l));
+	l = loop_new(model);
 	if (!l || map_put(&p->loops, id, l)) {
-		free(l);
+		loop_free(l, NULL);
 		loss_add(model, p, "records without memory", 1);
 		return NULL;
 	}
@@ -134,9 +157,10 @@ static void expect_step(struct model *model, struct thread *t, struct loop_run *
 static void begin_run(
 	struct model *model, struct thread *t, struct loop *l, struct stack *s, uint64_t time_ns)
 {
-	struct loop_run *run = model->loop_runs < LOOP_RUNS_MAX && !l->runs_cut
-				       ? live_new(model, sizeof(*run), put_run)
-				       : NULL;
+	struct loop_run *run =
+		model->loop_runs - model->loop_runs_forgotten < LOOP_RUNS_MAX && !l->runs_cut
+			? live_new(model, sizeof(*run), put_run)
+			: NULL;
 
 	if (!run) {
 		loss_add(model, l->process, "runs of loops beyond the limit", 1);

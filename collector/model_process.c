@@ -451,7 +451,7 @@ static void free_thread(void *value, void *ctx)
 void process_free(struct process *p)
 {
 	map_each(&p->threads, free_thread, NULL);
-	map_each(&p->loops, free_value, NULL);
+	map_each(&p->loops, loop_free, NULL);
 	map_each(&p->codes, free_value, NULL);
 	map_each(&p->stacks, free_value, NULL);
 	task_free_all(p);

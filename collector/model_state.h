@@ -13,6 +13,7 @@
 #include "collector/place.h"
 #include "collector/pool.h"
 #include "collector/store.h"
+#include "collector/window.h"
 
 /* Bounds of what a trace keeps; what they cut is counted in `lost`. */
 #define TASKS_LIVE_MAX (1u << 20)  /* pending at one time; later ones are not recorded */
@@ -247,6 +248,7 @@ struct loop {
 	uint64_t began_ns, ended_ns, closed_ns;
 	uint32_t stack; /* row */
 	uint64_t iterations, busy_ns, select_ns, max_busy_ns;
+	struct window *window; /* NULL: all is kept */
 	struct span span;
 	unsigned int entries;  /* run_forever() calls that have not returned */
 	struct loop_run *run;  /* the innermost of them */
@@ -360,8 +362,10 @@ struct model {
 	struct fact *facts;
 	struct source_cache *sources;
 	uint64_t tasks, threads, loops, cells, processes_count, losses_count, coverage_count,
-		loop_runs, jobs, queues; /* ids given out */
-	uint64_t discrepancy_ns;         /* the largest */
+		loop_runs, jobs, queues;              /* ids given out */
+	uint64_t jobs_forgotten, loop_runs_forgotten; /* ids up to which --keep has let go */
+	uint64_t window_from_ns;                      /* of --keep; 0: all is there */
+	uint64_t discrepancy_ns;                      /* the largest */
 	uint32_t samples, live_tasks, audits, anomalies, short_waits, refusals, queue_samples;
 };
 
@@ -372,6 +376,10 @@ uint64_t model_time(const struct model *model, uint64_t time_ns);
 /* 1: rows of facts may still be written; else it was counted as lost. */
 bool model_room(struct model *model);
 int model_commit(struct model *model, uint64_t now_ns);
+
+/* ---- model_keep.c */
+/* After a commit. now_ns: CLOCK_MONOTONIC; last: of the recording. */
+void keep_forget(struct model *model, uint64_t now_ns, bool last);
 
 /* ---- model_live.c */
 /* Zeroed but for its struct live, which is put at the next commit; NULL: out of memory. */
@@ -474,6 +482,7 @@ struct cell *cell_for_work(const struct thread *t, const struct task *task, cons
 struct cell *cell_for_span(const struct thread *t, uint64_t begin_ns, uint64_t end_ns);
 
 /* ---- model_loop.c */
+void loop_free(void *loop, void *ctx); /* accepts NULL; ctx is not used */
 struct loop *loop_get(
 	struct model *model, struct process *p, struct thread *t, uint64_t id, uint64_t time_ns);
 void loop_start(struct model *model, struct process *p, const struct ev_loop_start *r);

@@ -66,7 +66,8 @@ static const struct {
 	{BOTH, "max-size", OPT_MAX_SIZE, "SIZE",
 		"of the trace; sums more when reached (default: 512M)"},
 	{BOTH, "sensor", OPT_SENSOR, "auto|agent|bpf", "how to look (default: auto)"},
-	{RUN, "keep", OPT_KEEP, "DURATION", "keep only the last minutes; not in this build"},
+	{BOTH, "keep", OPT_KEEP, "DURATION",
+		"a flight recorder: keep only the last so long (10m), and what still goes on"},
 	{BOTH, "tape", OPT_TAPE, "FILE", "also write every event as a line of text"},
 	{BOTH, "quiet", 'q', NULL, "no progress and no verdict"},
 	{BOTH, "verbose", 'v', NULL, "say more"},
@@ -93,6 +94,13 @@ static int set_duration(const char *option, const char *value, uint64_t bare_ns,
 					   "2m"
 					 : "not a duration such as 100us, 1ms or 2s")
 		       : 0;
+}
+
+static int set_keep(const char *value, uint64_t *ret_ns)
+{
+	int status = set_duration("keep", value, NS_PER_S, ret_ns);
+
+	return status || *ret_ns >= NS_PER_S ? status : wrong("keep", value, "keep at least 1s");
 }
 
 static int set_sensor(struct run_options *o, const char *value)
@@ -159,9 +167,7 @@ static int set(struct run_options *o, struct options_said *c, int id, const char
 			       ? wrong("max-size", value, "not a size such as 512M or 2G")
 			       : 0;
 	case OPT_KEEP:
-		log_error("--keep: this build has no flight recorder yet; --max-size bounds the "
-			  "trace");
-		return STATUS_USAGE;
+		return set_keep(value, &o->keep_ns);
 	default:
 		return STATUS_USAGE;
 	}

@@ -128,6 +128,7 @@ int recording_begin(
 		.min_step_ns = o->min_step_ns,
 		.min_block_ns = o->min_block_ns,
 		.max_bytes = o->max_bytes,
+		.keep_ns = o->keep_ns,
 		.t0_ns = r->t0_ns,
 		.mode = r->session ? "run" : "attach",
 		.sensor = o->sensor,

@@ -3,7 +3,8 @@
 
 CREATE TABLE meta(		-- one row a fact: t0_ns, started_at (ISO 8601, UTC), duration_ns, mode (run, attach,
 	key TEXT PRIMARY KEY,	-- inline), version, stall_ns, min_block_ns, min_step_ns, complete (1: closed in good order),
-	value ANY		-- committed_ns (age of the last commit), notebook, command, sensor
+	value ANY		-- committed_ns (age of the last commit), notebook, command, sensor, keep_ns (--keep), kept_from_ns (what
+				-- ended before is not in the trace), folded_ns (min_step_ns as raised by --max-size)
 ) STRICT, WITHOUT ROWID;
 
 CREATE TABLE process(

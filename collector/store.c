@@ -282,12 +282,44 @@ uint64_t store_bytes(const struct store *store)
 	uint64_t bytes = 0;
 
 	if (!sqlite3_prepare_v2(store->sql,
-		    "SELECT page_count * page_size FROM pragma_page_count, pragma_page_size", -1,
-		    &s, NULL) &&
+		    "SELECT (page_count - freelist_count) * page_size FROM pragma_page_count, "
+		    "pragma_freelist_count, pragma_page_size",
+		    -1, &s, NULL) &&
 		sqlite3_step(s) == SQLITE_ROW)
 		bytes = (uint64_t)sqlite3_column_int64(s, 0);
 	sqlite3_finalize(s);
 	return bytes;
+}
+
+static int forget(struct store *store, const char *sql, uint64_t before_ns)
+{
+	sqlite3_stmt *s = NULL;
+	int rc = sqlite3_prepare_v2(store->sql, sql, -1, &s, NULL);
+
+	if (rc == SQLITE_OK) {
+		sqlite3_bind_int64(s, 1, (sqlite3_int64)before_ns);
+		rc = sqlite3_step(s);
+	}
+	sqlite3_finalize(s);
+	return sql_errno(rc);
+}
+
+int store_forget(struct store *store, uint64_t before_ns)
+{
+	static const char *const list[] = {
+#define FORGET(sql) sql,
+#include "collector/forget.def"
+#undef FORGET
+	};
+	int rc = run(store, "BEGIN IMMEDIATE");
+
+	for (size_t i = 0; i < sizeof(list) / sizeof(*list) && !rc; i++)
+		rc = forget(store, list[i], before_ns);
+	if (!rc)
+		rc = run(store, "COMMIT");
+	if (rc && !sqlite3_get_autocommit(store->sql))
+		run(store, "ROLLBACK");
+	return rc;
 }
 
 int store_checkpoint(struct store *store)

@@ -57,8 +57,11 @@ size_t store_pending(const struct store *store);
  * -EBUSY: another program holds the file, the batch is still pending and can be committed later.
  */
 int store_commit(struct store *store);
-/* Bytes that the file will have once the WAL is gone; 0 where unknown. */
+/* Bytes of the file that hold something, once the WAL is gone; 0 where unknown. */
 uint64_t store_bytes(const struct store *store);
+/* Deletes what ended before then (forget.def); nothing may be pending. 0, or why nothing was
+ * deleted. */
+int store_forget(struct store *store, uint64_t before_ns);
 /* Moves what is committed from the WAL into the file, as far as readers let it. */
 int store_checkpoint(struct store *store);
 /* Indexes, then one file without a WAL. Nothing may be pending. */

@@ -90,6 +90,7 @@ static int meta_read(struct report *report)
 		} numbers[] =
 			{
 				{"duration_ns", offsetof(struct report, duration_ns)},
+				{"kept_from_ns", offsetof(struct report, kept_from_ns)},
 				{"stall_ns", offsetof(struct report, stall_ns)},
 				{"min_block_ns", offsetof(struct report, min_block_ns)},
 				{"committed_ns", offsetof(struct report, committed_ns)},
@@ -167,6 +168,8 @@ static int loops_read(struct report *report)
 			return -ENOMEM;
 		l->coarse = sqlite3_column_int(rows, 5) != 0;
 		l->began_ns = column_ns(rows, 6);
+		if (l->began_ns < report->kept_from_ns)
+			l->began_ns = report->kept_from_ns;
 		l->ended = sqlite3_column_type(rows, 7) != SQLITE_NULL;
 		l->ended_ns = column_ns(rows, 7);
 		if (!l->ended)

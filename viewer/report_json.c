@@ -494,6 +494,8 @@ static json_t *trace_json(struct report *report, const struct output_options *op
 	member(&object, "path", json_text(trace_path(report->trace)));
 	member(&object, "started_at", json_text(report->started_at));
 	member(&object, "duration_ms", json_ms(report->duration_ns));
+	if (report->kept_from_ns)
+		member(&object, "kept_from_ms", json_ms(report->kept_from_ns));
 	member(&object, "mode", json_text(report->mode));
 	member(&object, "processes",
 		array_json(report, options, report->processes.n, process_json));

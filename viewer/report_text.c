@@ -288,16 +288,20 @@ static void trace_line(struct text_report *t)
 	cleanup(freep) char *command =
 		report->processes.n ? command_text(report->processes.at[0].argv) : strdup("");
 	cleanup(freep) char *shown = command ? text_for_terminal(command, COMMAND_MOST) : NULL;
-	char duration[DURATION_BYTES], cells[64] = "";
+	char duration[DURATION_BYTES], kept[sizeof("the last  of ") + DURATION_BYTES] = "",
+								      cells[64] = "";
 
 	if (report->cells.n)
 		snprintf(cells, sizeof(cells), ", %zu cell%s", report->cells.n,
 			report->cells.n == 1 ? "" : "s");
-	print_safe(t, STYLE_dim, 0, "%s%s, %" PRIu64 " task%s, %s%s%s, from %s",
+	if (report->kept_from_ns)
+		snprintf(kept, sizeof(kept), "the last %s of ",
+			duration_text(report->duration_ns - report->kept_from_ns, duration));
+	print_safe(t, STYLE_dim, 0, "%s%s, %" PRIu64 " task%s, %s%s%s%s, from %s",
 		*report->notebook ? slash ? slash + 1 : report->notebook
 		: shown           ? shown
 				  : "?",
-		cells, report->user_tasks, report->user_tasks == 1 ? "" : "s",
+		cells, report->user_tasks, report->user_tasks == 1 ? "" : "s", kept,
 		duration_text(report->duration_ns, duration),
 		report->processes.n ? ", Python " : "",
 		report->processes.n ? report->processes.at[0].python : "", report->started_at);

@@ -234,7 +234,7 @@ def test_missing_agent_is_said(awaitscope, tmp_path):
     (["--cells", "--", "true"], 2, "not for a command"),
     (["--sensor", "bpf", "--", "true"], 3, "awaitscope attach"),
     (["--sensor", "magic", "--", "true"], 2, "one of auto, agent, bpf"),
-    (["--keep", "10m", "--", "true"], 2, "no flight recorder yet"),
+    (["--keep", "10ms", "--", "true"], 2, "at least 1s"),
     (["--stall", "soon", "--", "true"], 2, "not a duration"),
     (["--timeout", "soon", "nb.ipynb"], 2, "not a number of seconds"),
     (["--max-size", "big", "--", "true"], 2, "not a size"),

@@ -42,19 +42,25 @@ static const char *trace(void)
 	return path;
 }
 
-static struct model *new_model(const char *path, uint64_t max_bytes)
+static struct model *new_keeping_model(const char *path, uint64_t max_bytes, uint64_t keep_ns)
 {
 	struct model_options options = {.t0_ns = 1000,
 		.stall_ns = 100 * MS,
 		.min_step_ns = 100000,
 		.min_block_ns = MS,
 		.max_bytes = max_bytes,
+		.keep_ns = keep_ns,
 		.mode = "tape",
 		.sensor = "agent"};
 	struct model *model;
 
 	assert_int_equal(model_open(path, &options, &model), 0);
 	return model;
+}
+
+static struct model *new_model(const char *path, uint64_t max_bytes)
+{
+	return new_keeping_model(path, max_bytes, 0);
 }
 
 static int64_t ask(const char *path, const char *sql)
@@ -130,10 +136,10 @@ static void tame(uint64_t *random, struct ev_head *r, uint64_t *time_ns)
 	}
 }
 
-static void fuzz(const char *path, uint64_t seed, int records, uint64_t max_bytes)
+static void fuzz(const char *path, uint64_t seed, int records, uint64_t max_bytes, uint64_t keep_ns)
 {
 	static uint64_t buf[EV_SIZE_MAX / 8];
-	struct model *model = new_model(path, max_bytes);
+	struct model *model = new_keeping_model(path, max_bytes, keep_ns);
 	struct ev_head *r = (struct ev_head *)buf;
 	uint64_t random = seed | 1, time_ns = 5000;
 
@@ -157,9 +163,10 @@ static void fuzz(const char *path, uint64_t seed, int records, uint64_t max_byte
 
 TEST(model_survives_any_records)
 {
-	fuzz(trace(), FUZZ_SEED, 60000, 0);
-	fuzz(trace(), unit_seed(), 30000, 0);
-	fuzz(trace(), unit_seed(), 60000, 2u << 20); /* its last rows have no room */
+	fuzz(trace(), FUZZ_SEED, 60000, 0, 0);
+	fuzz(trace(), unit_seed(), 30000, 0, 0);
+	fuzz(trace(), unit_seed(), 60000, 2u << 20, 0); /* its last rows have no room */
+	fuzz(trace(), unit_seed(), 30000, 0, 5000 * MS);
 }
 
 static void put_step(struct model *model, uint64_t task, uint64_t begin_ns, uint64_t end_ns)
@@ -181,6 +188,60 @@ static void put_iteration(struct model *model, uint64_t begin_ns, uint64_t end_n
 		.runq_ns = -1};
 
 	assert_int_equal(model_record(model, 1, &r.head), 0);
+}
+
+static void put_task(struct model *model, uint64_t task, uint64_t time_ns)
+{
+	struct ev_task_new r = {.head = {time_ns, 1, EV_task_new, sizeof(r) / 8}, .task = task};
+
+	assert_int_equal(model_record(model, 1, &r.head), 0);
+}
+
+/* 100 s, of which 10 s are to be kept: a long and a short iteration and step every 10 ms, a task
+ * every second that ends with the step after it, and one that never does. */
+TEST(model_keeps_the_last_minutes)
+{
+	const uint64_t t0 = 1000, end = 100000 * MS;
+	const char *path = trace();
+	struct model *model = new_keeping_model(path, 0, 10000 * MS);
+	int64_t from;
+
+	put_task(model, 7, t0 + 1);
+	for (uint64_t ns = 10 * MS; ns <= end; ns += 10 * MS) {
+		struct ev_step last = {.head = {t0 + ns, 1, EV_step, sizeof(last) / 8},
+			.task = 100 + ns / (1000 * MS),
+			.begin_ns = t0 + ns - 2 * MS,
+			.state = TASK_FINISHED};
+
+		put_iteration(model, t0 + ns - 5 * MS, t0 + ns - 3 * MS);
+		put_iteration(model, t0 + ns - 3 * MS, t0 + ns - 3 * MS + 50000);
+		put_step(model, 7, t0 + ns - 5 * MS, t0 + ns - 4 * MS);
+		if (ns % (1000 * MS) == 0) {
+			put_task(model, last.task, t0 + ns - 2 * MS);
+			assert_int_equal(model_record(model, 1, &last.head), 0);
+		}
+		assert_int_equal(model_tick(model, t0 + ns), 0);
+	}
+	assert_int_equal(model_close(model, t0 + end), 0);
+	model_free(model);
+	check_trace(path);
+	from = ask(path, "SELECT value FROM meta WHERE key = 'kept_from_ns'");
+	assert_in_range(from, end - 11000 * MS, end - 10000 * MS);
+	assert_int_equal(
+		ask(path, "SELECT count(*) FROM iteration"), (end - (uint64_t)from) / (10 * MS));
+	assert_int_equal(ask(path, "SELECT sum(count) FROM iteration_total"),
+		(end - (uint64_t)from) / (10 * MS));
+	assert_int_equal(
+		ask(path, "SELECT iterations FROM loop"), 2 * (end - (uint64_t)from) / (10 * MS));
+	assert_int_equal(
+		ask(path, "SELECT busy_ns = (SELECT sum(busy_ns) FROM iteration) + (SELECT "
+			  "sum(busy_ns) FROM iteration_total) FROM loop"),
+		1);
+	assert_int_equal(ask(path, "SELECT max_busy_ns FROM loop"), 2 * MS);
+	assert_int_equal(ask(path, "SELECT count(*) FROM task WHERE state = 'done'"),
+		(end - (uint64_t)from) / (1000 * MS) + 1);
+	assert_int_equal(
+		ask(path, "SELECT steps FROM task WHERE state = 'pending'"), end / (10 * MS));
 }
 
 TEST(model_stays_below_max_bytes)
@@ -451,6 +512,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		RUN(model_survives_any_records),
+		RUN(model_keeps_the_last_minutes),
 		RUN(model_stays_below_max_bytes),
 		RUN(model_folds_exactly),
 		RUN(model_commits_every_quarter_second),
