@@ -1,10 +1,9 @@
 -- The trace: what the collector writes and the viewer reads. Times are ns since the trace's t0 (meta.t0_ns on
 -- CLOCK_MONOTONIC), durations ns. Secondary indexes are made when the trace is closed (schema_close.sql).
 
-CREATE TABLE meta(		-- one row a fact: t0_ns, started_at (ISO 8601, UTC), duration_ns, mode (run, attach,
-	key TEXT PRIMARY KEY,	-- inline), version, stall_ns, min_block_ns, min_step_ns, complete (1: closed in good order),
-	value ANY		-- committed_ns (age of the last commit), notebook, command, sensor, keep_ns (--keep), kept_from_ns (what
-				-- ended before is not in the trace), folded_ns (min_step_ns as raised by --max-size)
+CREATE TABLE meta(		-- one row a fact: t0_ns, started_at (ISO 8601, UTC), duration_ns, mode (run, attach, inline), version,
+	key TEXT PRIMARY KEY,	-- stall_ns, min_block_ns, min_step_ns, complete (1: closed in good order), committed_ns (age of the last
+	value ANY		-- commit), keep_ns, kept_from_ns (--keep: what ended before has been deleted), notebook, command, sensor
 ) STRICT, WITHOUT ROWID;
 
 CREATE TABLE process(

@@ -170,7 +170,8 @@ static int recording_note(struct report *report)
 	if (!rc && report->kept_from_ns) {
 		duration_format(report->duration_ns - report->kept_from_ns, age, sizeof(age));
 		rc = note_add(report,
-			"only the last %s are in the trace, as --keep asked for, and the tasks that "
+			"only the last %s are in the trace, as --keep asked for, and the tasks "
+			"that "
 			"were pending then: numbers of loops, and of cells that began before, are "
 			"of that time",
 			age);

@@ -357,8 +357,8 @@ static int loops_finish(struct report *report)
 	}
 	for (size_t i = 0; i < report->cells.n; i++) {
 		struct cell *c = &report->cells.at[i];
-		uint64_t from_ns = c->began_ns > report->kept_from_ns ? c->began_ns
-								      : report->kept_from_ns;
+		uint64_t from_ns =
+			c->began_ns > report->kept_from_ns ? c->began_ns : report->kept_from_ns;
 
 		c->lag = lag_of(&c->busy, c->ended_ns > from_ns ? c->ended_ns - from_ns : 0);
 	}

@@ -197,8 +197,8 @@ struct report {
 	uint64_t duration_ns, stall_ns, min_block_ns, min_step_ns;
 	uint64_t committed_ns;
 	uint64_t kept_from_ns; /* --keep: what ended before is not there; at most duration_ns */
-	bool complete;      /* the recorder closed it in good order */
-	bool has_cpu_split; /* cpu_user and cpu_kernel instead of cpu */
+	bool complete;         /* the recorder closed it in good order */
+	bool has_cpu_split;    /* cpu_user and cpu_kernel instead of cpu */
 	uint64_t tasks, user_tasks;
 	LIST(struct process) processes;
 	LIST(struct loop) loops;

@@ -298,8 +298,7 @@ static void clean_print(FILE *out, const struct report *report)
 	}
 	fprintf(out, "No stall of %s or more in %s; the loop was held for %s at the longest",
 		threshold_text(report->stall_ns, least),
-		duration(report->duration_ns - report->kept_from_ns),
-		duration(longest));
+		duration(report->duration_ns - report->kept_from_ns), duration(longest));
 	if (cell != NONE)
 		fprintf(out, ", in %s", cell_name(report, cell, name));
 	else if (report->cells.n)
