@@ -11,12 +11,13 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "collector/attach_live.h"
-#include "collector/bpf_feed.h"
+#include "collector/attach_target.h"
+#include "collector/feed_series.h"
+#include "collector/follow.h"
 #include "collector/log.h"
 #include "collector/signals.h"
 #include "collector/trace_path.h"
@@ -25,8 +26,16 @@
 
 #define ARGV_BYTES 32768u
 #define ARGV_MAX 256u
-#define TEXT_CHARS 300
+#define NAME_CHARS 60
+#define HOW_BYTES 256
 #define NS_PER_S 1000000000ull
+#define NS_PER_MS 1000000ull
+/* Every process there is, is looked at: some ms of CPU time. */
+#define LOOK_NS (100 * NS_PER_MS)
+/* Its mappings are read: 0.1 ms. An import of asyncio takes 30. */
+#define ASYNCIO_NS (10 * NS_PER_MS)
+/* So long an interpreter that is starting may make no sense. */
+#define STARTS_NS (10 * NS_PER_S)
 
 /* linux/capability.h: what loading, reading another's memory, and tracing want. */
 #define CAP_SYS_PTRACE 19u
@@ -37,12 +46,16 @@
 struct attachment {
 	const struct run_options *options;
 	char *const *argv;
-	uint32_t pid;
-	int pidfd;
-	char argv_bytes[ARGV_BYTES]; /* of the target */
+	uint32_t pid; /* the first one */
+	struct attach_target target;
+	struct follow *follow;       /* NULL: the first one only */
+	struct feed_series *series;  /* the recorder's */
+	char argv_bytes[ARGV_BYTES]; /* of the first one */
 	size_t argv_len;
-	struct bpf_feed *feed; /* the recorder's */
-	uint64_t end_ns;       /* --duration; UINT64_MAX: none */
+	uint64_t end_ns;   /* --duration; UINT64_MAX: none */
+	uint64_t look_ns;  /* when the next start is looked for again */
+	uint64_t found_ns; /* when it was found */
+	struct attach_live live;
 	struct recording recording;
 };
 
@@ -116,11 +129,11 @@ static int process_check(struct attachment *a)
 {
 	char path[64];
 	FILE *file;
+	int rc = attach_target_find(&a->target, a->pid);
 
-	a->pidfd = (int)syscall(SYS_pidfd_open, (pid_t)a->pid, 0);
-	if (a->pidfd < 0) {
+	if (rc) {
 		log_error("there is no process %" PRIu32 "%s", a->pid,
-			errno == EINVAL ? " (it is a thread of one)" : "");
+			rc == -EINVAL ? " (it is a thread of one)" : "");
 		return STATUS_UNTRACEABLE;
 	}
 	snprintf(path, sizeof(path), "/proc/%" PRIu32 "/cmdline", a->pid);
@@ -132,39 +145,47 @@ static int process_check(struct attachment *a)
 	return 0;
 }
 
-/* ---- the target -------------------------------------------------------------------------- */
+/* ---- beginning to watch ------------------------------------------------------------------ */
 
 static int refuse(const struct attachment *a, int rc, const char *why)
 {
 	if (rc == -ESRCH)
 		log_error("process %" PRIu32 " ended before it could be watched", a->pid);
+	else if (rc == -ENOMEM)
+		log_error("no memory");
 	else
 		log_error("process %" PRIu32 " cannot be watched: %s", a->pid, why);
 	return STATUS_UNTRACEABLE;
 }
 
-static int feed_open(struct attachment *a)
+/* What came of it goes to the recorder. 0, -EAGAIN, or it cannot be watched. */
+static int watch_begin(struct attachment *a, const char **ret_why)
 {
-	struct bpf_feed_options options = {.pid = a->pid,
-		.min_block_ns = a->options->min_block_ns,
-		.min_step_ns = a->options->min_step_ns,
-		.jupyter = !a->options->no_jupyter};
-	const char *why = "";
-	int rc = target_open(a->pid, 0, &options.target, &why);
+	int rc = attach_target_watch(&a->target, a->options, ret_why);
 
 	if (rc)
-		return refuse(a, rc, why);
-	options.points = calloc(1, sizeof(*options.points));
-	rc = options.points ? points_find(a->pid, target_minor(options.target), POINT_ANY,
-				      options.points, &why)
-			    : -ENOMEM;
-	if (rc && rc != -ENOENT) {
-		target_free(options.target);
-		free(options.points);
-		return refuse(a, rc, why);
-	}
-	rc = bpf_feed_open(&options, &a->feed, &why);
-	return rc ? refuse(a, rc, why) : 0;
+		return rc;
+	rc = feed_series_add(a->series, a->target.pid, bpf_feed_base(a->target.feed));
+	if (rc)
+		a->target.feed = NULL;
+	return rc;
+}
+
+static const char *plural(unsigned int n)
+{
+	return n == 1 ? "" : "s";
+}
+
+static void watch_told(const struct attachment *a)
+{
+	unsigned int loops = bpf_feed_loops(a->target.feed);
+
+	if (!a->found_ns)
+		log_note("watching process %" PRIu32 ", %u thread%s with a loop; Ctrl-C ends",
+			a->pid, loops, plural(loops));
+	else
+		attach_live_say("watching process %" PRIu32 ", %u thread%s with a loop",
+			a->target.pid, loops, plural(loops));
 }
 
 /* ---- the recording ----------------------------------------------------------------------- */
@@ -210,7 +231,7 @@ static int begin(struct attachment *a)
 {
 	cleanup(freep) char *name = trace_name(a);
 	cleanup(freep) char *command = command_text(a);
-	int status = recording_feed(&a->recording, bpf_feed_base(a->feed));
+	int status = recording_feed(&a->recording, feed_series_base(a->series));
 
 	if (status)
 		return status;
@@ -221,47 +242,136 @@ static int begin(struct attachment *a)
 	return recording_begin(&a->recording, name, (pid_t)a->pid, "command", command);
 }
 
+/* ---- while it is watched ----------------------------------------------------------------- */
+
+/* The process is not there any more: whether to go on without it. */
+static bool left(struct attachment *a, const char *how)
+{
+	uint32_t pid = a->target.pid;
+	cleanup(freep) char *name = NULL;
+
+	attach_live_end(&a->live);
+	feed_series_end(a->series, pid);
+	attach_target_leave(&a->target);
+	if (!a->follow) {
+		log_note("process %" PRIu32 " %s", pid, how);
+		return false;
+	}
+	name = text_for_terminal(follow_name(a->follow), NAME_CHARS);
+	attach_live_say("process %" PRIu32 " %s; waiting for the next start of %s, Ctrl-C ends",
+		pid, how, name ? name : "it");
+	follow_ended(a->follow);
+	a->look_ns = 0;
+	return true;
+}
+
+/* Looks for its next start. */
+static void seek(struct attachment *a, uint64_t now_ns)
+{
+	uint32_t pid;
+
+	if (now_ns < a->look_ns)
+		return;
+	a->look_ns = now_ns + LOOK_NS;
+	if (follow_find(a->follow, &pid) || attach_target_find(&a->target, pid))
+		return;
+	attach_live_say("it has been started again, as process %" PRIu32, pid);
+	a->found_ns = now_ns;
+	a->look_ns = 0;
+}
+
+/* It is there, but nothing to watch was in it yet. An interpreter that is only just starting cannot
+ * be understood. False: it never will. */
+static bool retry(struct attachment *a, uint64_t now_ns)
+{
+	const char *why = "";
+	char how[HOW_BYTES];
+	int rc;
+
+	if (now_ns < a->look_ns)
+		return true;
+	a->look_ns = now_ns + (a->target.waits ? ASYNCIO_NS : LOOK_NS);
+	rc = watch_begin(a, &why);
+	if (!rc)
+		watch_told(a);
+	if (!rc || rc == -EAGAIN || rc == -ESRCH || now_ns < a->found_ns + STARTS_NS)
+		return true;
+	snprintf(how, sizeof(how), "cannot be watched: %s", why);
+	return left(a, how);
+}
+
+/* One turn; false: the recording ends. */
+static bool turn(struct attachment *a, bool ended)
+{
+	uint64_t now_ns = clock_ns();
+
+	if (a->target.pidfd < 0) {
+		seek(a, now_ns);
+		return true;
+	}
+	if (ended)
+		return left(a, "has ended");
+	if (!a->target.feed)
+		return retry(a, now_ns);
+	return !bpf_feed_execed(a->target.feed) || left(a, "has become another program");
+}
+
 static void watch(struct attachment *a, const struct signals *signals)
 {
-	struct attach_live live = {.stall_ns = a->options->stall_ns};
-	struct pollfd fds[] = {
-		{.fd = signals->fd, .events = POLLIN}, {.fd = a->pidfd, .events = POLLIN}};
 	struct signalfd_siginfo info;
+	bool ended;
 
-	for (;;) {
+	do {
+		struct pollfd fds[] = {{.fd = signals->fd, .events = POLLIN},
+			{.fd = a->target.pidfd, .events = POLLIN}};
+
 		if (recorder_poll(a->recording.recorder, fds, 2) < 0)
 			break; /* no memory */
-		attach_live(&live, a->recording.recorder);
-		if (signals_next(signals, &info) || fds[1].revents || clock_ns() >= a->end_ns)
+		attach_live(&a->live, a->recording.recorder);
+		if (signals_next(signals, &info) || clock_ns() >= a->end_ns)
 			break;
-		if (!bpf_feed_execed(a->feed))
-			continue;
-		log_note("process %" PRIu32 " has become another program: the recording ends",
-			a->pid);
-		break;
-	}
-	if (fds[1].revents)
-		log_note("process %" PRIu32 " has ended", a->pid);
+		ended = fds[1].revents != 0;
+	} while (turn(a, ended));
+}
+
+/* The series is the caller's where it returns 0 or -EAGAIN. */
+static int watch_first(struct attachment *a, const char **ret_why)
+{
+	int rc = a->options->follow ? follow_new(a->pid, &a->follow) : 0;
+
+	if (!rc)
+		rc = feed_series_new(&a->series);
+	if (rc)
+		return rc;
+	rc = watch_begin(a, ret_why);
+	if (rc && rc != -EAGAIN)
+		feed_series_base(a->series)->ops->free(feed_series_base(a->series));
+	return rc;
 }
 
 static int run(struct attachment *a, const struct signals *signals)
 {
 	uint64_t began_ns = clock_ns();
-	unsigned int loops;
-	int status = recording_check(&a->recording, a->options);
+	int status = recording_check(&a->recording, a->options), rc;
+	const char *why = "";
 
-	a->recording.t0_ns = clock_ns();
-	if (!status)
-		status = feed_open(a);
 	if (status)
 		return status;
+	a->recording.t0_ns = clock_ns();
+	rc = watch_first(a, &why);
+	if (rc && rc != -EAGAIN)
+		return refuse(a, rc, why);
 	owner_note(a);
 	status = begin(a);
 	if (status)
 		return status;
-	loops = bpf_feed_loops(a->feed);
-	log_note("watching process %" PRIu32 ", %u thread%s with a loop; Ctrl-C ends", a->pid,
-		loops, loops == 1 ? "" : "s");
+	if (rc)
+		log_note("process %" PRIu32
+			 " has not imported asyncio: it is watched as soon as it "
+			 "has; Ctrl-C ends",
+			a->pid);
+	else
+		watch_told(a);
 	log_detail("ready after %" PRIu64 " ms", (clock_ns() - began_ns) / 1000000);
 	a->end_ns = a->options->duration_ns ? clock_ns() + a->options->duration_ns : UINT64_MAX;
 	watch(a, signals);
@@ -279,7 +389,11 @@ int attach(const struct run_options *options, uint32_t pid, char *const *argv)
 		log_error("no memory");
 		return STATUS_OURS;
 	}
-	*a = (struct attachment){.options = options, .argv = argv, .pid = pid, .pidfd = -1};
+	*a = (struct attachment){.options = options,
+		.argv = argv,
+		.pid = pid,
+		.target = {.pidfd = -1},
+		.live = {.stall_ns = options->stall_ns}};
 	status = process_check(a);
 	if (!status)
 		status = privileges_check(a);
@@ -292,7 +406,8 @@ int attach(const struct run_options *options, uint32_t pid, char *const *argv)
 		status = run(a, &signals);
 	}
 	recording_free(&a->recording);
-	closep(&a->pidfd);
+	follow_free(a->follow);
+	attach_target_leave(&a->target);
 	closep(&signals.fd);
 	return status;
 }

@@ -22,12 +22,19 @@ static void help(void)
 	     "process's end. Needs root.\n"
 	     "Without a PID it lists the Python processes with a running event loop.\n");
 	options_list(OPTIONS_ATTACH);
+	puts("\n--follow: the next start of a kernel is the process with the same connection "
+	     "file, that of another program the one\n"
+	     "with the same user, command line and folder, and the same parent or control group, "
+	     "that begins when it has ended.\n"
+	     "It waits for that as long as it takes, and says so; each start is a process of the "
+	     "one trace.");
 	puts("\nStatus: 0 done, also when the process ended; 2 wrong usage; 3 the process cannot "
 	     "be "
 	     "traced.\n\n"
 	     "Examples:\n"
 	     "  sudo awaitscope attach 4711\n"
-	     "  sudo awaitscope attach -o trace.db --duration 30s 4711");
+	     "  sudo awaitscope attach -o trace.db --duration 30s 4711\n"
+	     "  sudo awaitscope attach --follow 4711");
 }
 
 static int pid_parse(const char *text, uint32_t *ret)

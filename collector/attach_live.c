@@ -2,6 +2,7 @@
 #include "collector/attach_live.h"
 
 #include <inttypes.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 #include <time.h>
@@ -87,6 +88,29 @@ static void print_end(uint64_t ns)
 	print_time();
 	printf("it goes on after %s\n", duration_format(ns, duration, sizeof(duration)));
 	fflush(stdout);
+}
+
+void attach_live_say(const char *format, ...)
+{
+	va_list args;
+
+	print_time();
+	va_start(args, format);
+	vprintf(format, args);
+	va_end(args);
+	putchar('\n');
+	fflush(stdout);
+}
+
+void attach_live_end(struct attach_live *live)
+{
+	char duration[DURATION_BYTES];
+
+	if (live->told_since_ns)
+		attach_live_say("it was held to its end, for %s",
+			duration_format(
+				clock_ns() - live->told_since_ns, duration, sizeof(duration)));
+	live->told_since_ns = 0;
 }
 
 void attach_live(struct attach_live *live, struct recorder *recorder)

@@ -14,5 +14,9 @@ struct attach_live {
 
 /* At each turn. */
 void attach_live(struct attach_live *live, struct recorder *recorder);
+/* A line of its own, with the time before it. */
+void attach_live_say(const char *format, ...) __attribute__((format(printf, 1, 2)));
+/* The process has ended; a loop that was held goes on no more. */
+void attach_live_end(struct attach_live *live);
 
 #endif

@@ -27,7 +27,8 @@ enum option_id {
 	OPT_TAPE,
 	OPT_NO_COLOR,
 	OPT_DURATION,
-	OPT_NO_JUPYTER
+	OPT_NO_JUPYTER,
+	OPT_FOLLOW
 };
 
 #define RUN OPTIONS_RUN
@@ -55,6 +56,8 @@ static const struct {
 	{RUN, "cells", OPT_CELLS, NULL, "the file is a script with cells that begin with '# %%'"},
 	{ATTACH, "duration", OPT_DURATION, "DURATION",
 		"end after so long (90s, 10m); else with Ctrl-C or the process's end"},
+	{ATTACH, "follow", OPT_FOLLOW, NULL,
+		"when it ends, wait for its next start and go on in the same trace"},
 	{ATTACH, "no-jupyter", OPT_NO_JUPYTER, NULL,
 		"do not ask a kernel for its cells on its iopub channel"},
 	{BOTH, "stall", OPT_STALL, "DURATION",
@@ -153,6 +156,9 @@ static int set(struct run_options *o, struct options_said *c, int id, const char
 		return set_duration("timeout", value, NS_PER_S, &o->timeout_ns);
 	case OPT_NO_JUPYTER:
 		o->no_jupyter = true;
+		return 0;
+	case OPT_FOLLOW:
+		o->follow = true;
 		return 0;
 	case OPT_DURATION:
 		return set_duration("duration", value, NS_PER_S, &o->duration_ns);

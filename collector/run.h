@@ -33,7 +33,7 @@ struct run_options {
 	uint64_t duration_ns; /* of an attach; 0: until something ends it */
 	uint64_t stall_ns, min_block_ns, min_step_ns, max_bytes;
 	uint64_t keep_ns; /* 0: all */
-	bool allow_errors, cells, force, no_jupyter;
+	bool allow_errors, cells, force, no_jupyter, follow;
 	trace_done_fn done;
 };
 
