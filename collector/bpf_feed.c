@@ -156,6 +156,7 @@ static int drain(struct feed *feed, int final, record_fn sink, void *ctx)
 		finish(f, clock_ns(CLOCK_MONOTONIC));
 		tasks_list(f, clock_ns(CLOCK_MONOTONIC), "end");
 		gaps_tell(f);
+		bpf_sensor_detach(f->sensor);
 	}
 	rc = record_queue_hand_out(&f->cells, f->options.pid, UINT64_MAX, sink, ctx);
 	losses_tell(f);

@@ -4,6 +4,7 @@
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
 #include <errno.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -30,6 +31,8 @@ struct bpf_sensor {
 	struct bpf_link *link[LINKS_MAX];
 	size_t links;
 	size_t watches; /* the first ones: tracepoints */
+	pthread_t detacher;
+	bool detaching; /* it runs, and has the links */
 };
 
 static int quiet(enum libbpf_print_level level, const char *format, va_list args)
@@ -42,12 +45,32 @@ static void sensor_freep(struct bpf_sensor **s)
 	bpf_sensor_free(*s);
 }
 
+/* The last one first: the steps' beginnings before their ends. */
+static void *links_destroy(void *ctx)
+{
+	struct bpf_sensor *s = ctx;
+
+	while (s->links)
+		bpf_link__destroy(s->link[--s->links]);
+	return NULL;
+}
+
+void bpf_sensor_detach(struct bpf_sensor *s)
+{
+	if (s->detaching)
+		return;
+	s->detaching = !pthread_create(&s->detacher, NULL, links_destroy, s);
+	if (!s->detaching)
+		links_destroy(s);
+}
+
 void bpf_sensor_free(struct bpf_sensor *s)
 {
 	if (!s)
 		return;
-	while (s->links)
-		bpf_link__destroy(s->link[--s->links]);
+	bpf_sensor_detach(s);
+	if (s->detaching)
+		pthread_join(s->detacher, NULL);
 	ring_buffer__free(s->ring);
 	if (s->slots)
 		munmap(s->slots, s->slots_bytes);

@@ -33,6 +33,11 @@ typedef int (*bpf_record_fn)(void *ctx, void *record, size_t size);
 int bpf_sensor_open(const struct bpf_sensor_options *options, bpf_record_fn fn, void *ctx,
 	struct bpf_sensor **ret, const char **ret_why);
 void bpf_sensor_free(struct bpf_sensor *s); /* detaches; accepts NULL */
+/*
+ * Begins to take everything away, and does not wait for it: each uprobe has to see a grace period
+ * of the kernel, 0.1 s (6.18, 2026-11). bpf_sensor_free() waits. No record comes any more.
+ */
+void bpf_sensor_detach(struct bpf_sensor *s);
 /* System calls and scheduling from now on. */
 int bpf_sensor_watch(struct bpf_sensor *s, const char **ret_why);
 /* No more of them; slots stand still. What probes there are stays until the end. */

@@ -5,14 +5,16 @@
 #include <stdbool.h>
 #include <stdlib.h>
 #include <sys/epoll.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "probe/base/cleanup.h"
 
 struct member {
 	uint32_t pid;
-	struct feed *feed; /* NULL: it has ended and is drained */
+	struct feed *feed; /* NULL: freed */
 	bool ending;
+	uint64_t drained_ns; /* to the end; 0: not yet */
 };
 
 struct feed_series {
@@ -21,6 +23,17 @@ struct feed_series {
 	size_t count;
 	int epoll_fd; /* of the members' descriptors */
 };
+
+/* Freeing one waits for the kernel to take its probes away, unless it has had the time to. */
+#define DETACHED_NS 3000000000ull
+
+static uint64_t clock_ns(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
+}
 
 static void series_free(struct feed *feed)
 {
@@ -39,9 +52,13 @@ static void series_free(struct feed *feed)
 /* Records handed out, or what sink returned. */
 static int member_drain(struct member *m, int final, record_fn sink, void *ctx)
 {
-	int rc = m->feed->ops->drain(m->feed, final || m->ending, sink, ctx);
+	int rc = 0;
 
-	if (!m->ending)
+	if (m->feed && !m->drained_ns)
+		rc = m->feed->ops->drain(m->feed, final || m->ending, sink, ctx);
+	if (m->ending && !m->drained_ns)
+		m->drained_ns = clock_ns();
+	if (!m->feed || !m->drained_ns || clock_ns() < m->drained_ns + DETACHED_NS)
 		return rc;
 	m->feed->ops->free(m->feed);
 	m->feed = NULL;
@@ -54,7 +71,7 @@ static int drain(struct feed *feed, int final, record_fn sink, void *ctx)
 	int handed = 0;
 
 	for (size_t i = 0; i < s->count; i++) {
-		int rc = s->member[i].feed ? member_drain(&s->member[i], final, sink, ctx) : 0;
+		int rc = member_drain(&s->member[i], final, sink, ctx);
 
 		if (rc < 0)
 			return rc;

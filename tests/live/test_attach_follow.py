@@ -11,7 +11,7 @@ from test_attach import WHY_NOT, rows
 
 pytestmark = pytest.mark.skipif(WHY_NOT is not None, reason=str(WHY_NOT))
 
-# Comes three times: waits for a line, imports asyncio, runs some tasks, becomes itself, and in the end is told to end.
+# Each step waits for a line: import asyncio, run some tasks, become another process.
 APP = """\
 import os, sys
 step = os.environ.get("STEP", "first")
@@ -24,6 +24,7 @@ async def work():
     await asyncio.sleep(0.01)
 
 async def main():
+    await asyncio.to_thread(sys.stdin.readline)
     for i in range(10):
         await asyncio.create_task(work(), name=f"{step}-{i}")
     print("worked", flush=True)
@@ -67,6 +68,11 @@ def say(child, line):
     child.stdin.flush()
 
 
+def work(child):
+    say(child, "work")
+    assert child.stdout.readline() == "worked\n"
+
+
 def test_a_program_is_followed_from_before_asyncio_through_exec_and_restart(tmp_path):
     (tmp_path / "app.py").write_text(APP)
     with start(tmp_path) as child:
@@ -75,18 +81,18 @@ def test_a_program_is_followed_from_before_asyncio_through_exec_and_restart(tmp_
         watch.until("has not imported asyncio")
         say(child, "import it")
         watch.until("watching process")
-        assert child.stdout.readline() == "worked\n"
+        work(child)
         say(child, "become yourself")
         watch.until(f"process {child.pid} has become another program; waiting for the next start of app.py")
         watch.until(f"it has been started again, as process {child.pid}")
         watch.until("watching process")
-        assert child.stdout.readline() == "worked\n"
+        work(child)
         child.kill()
         watch.until("has ended; waiting for the next start of app.py")
     with start(tmp_path, STEP="third") as child:
         watch.until(f"it has been started again, as process {child.pid}")
         watch.until("watching process")
-        assert child.stdout.readline() == "worked\n"
+        work(child)
         status, out = watch.end()
         child.kill()
     assert status == 0 and "Trace: t.db" in out, out
@@ -101,15 +107,15 @@ import sys
 from jupyter_client import KernelManager
 manager = KernelManager(kernel_name="python3")
 manager.start_kernel()
+client = manager.client()
+client.start_channels()
+client.wait_for_ready()
 for line in sys.stdin:
-    client = manager.client()
-    client.start_channels()
-    client.wait_for_ready()
     if line == "run\\n":
         client.execute_interactive("import asyncio, time\\nawait asyncio.sleep(0.01)\\ntime.sleep(0.15)", timeout=30)
     if line == "restart\\n":
-        client.stop_channels()
         manager.restart_kernel(now=True)
+        client.wait_for_ready()
     print(manager.provisioner.pid, flush=True)
 manager.shutdown_kernel(now=True)
 """
