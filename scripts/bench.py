@@ -2,6 +2,7 @@
 """What recording costs, measured, on a machine that does nothing else.
 
     bench.py overhead [--program build/bin/awaitscope] [--python PY]... [--only NAME] [--pairs 30] [--write docs/overhead.md]
+    bench.py attach [--program ...] [--python PY] [--only NAME] [--pairs 30] [--write docs/attach.md]
     bench.py ingest [--program build/bin/awaitscope] [--bench build-test/tests/ingest_bench] [--write docs/ingest.md]
 
 overhead: each workload runs bare, recorded (`awaitscope run`) and under asyncio's debug mode, one after the other, --pairs
@@ -10,18 +11,23 @@ recorded/bare of one round. The table gives the median ratio with a 95 % bootstr
 interval's upper end is at or under it, missed if the lower end is over it, else undecided. Needs only the standard
 library; workloads that an interpreter cannot run (no uvloop, no aiohttp) are named and left out. About 4 minutes for an interpreter.
 
+attach: the same of programs that are attached to, bare and attached in turns; and how soon it is ready, what the recorder uses,
+how long the trace gets. As root. About 4 minutes.
+
 ingest: what the collector sustains on one core, from the ring to the closed trace, and how long the reports of such a trace take.
 tests/tools/ingest_bench.c makes the records. About a minute."""
 import argparse
 import json
 import os
-import platform
 import random
 import statistics
 import subprocess
 import sys
 import tempfile
 import time
+
+from bench import attach
+from bench.measure import footer, has_module, median_interval, python_version, table, verdict
 
 PRELUDE = """
 import asyncio, json, os, sys, time
@@ -101,7 +107,6 @@ measure(main, run)
 }
 MODES = ("bare", "recorded", "debug")
 DEBUG_PART = 10  # debug mode is slow: it does so much less
-QUIET_LOAD = 0.5
 HERE = os.path.dirname(os.path.abspath(__file__))
 OVERHEAD_INTRO = """# What recording costs
 
@@ -143,35 +148,6 @@ def run_once(mode, python, program, n, awaitscope):
             return json.load(f)["cpu_ns"]
 
 
-def median_interval(values, rounds=4000):
-    rng = random.Random(len(values))
-    medians = sorted(statistics.median(rng.choices(values, k=len(values))) for _ in range(rounds))
-    return statistics.median(values), medians[int(0.025 * rounds)], medians[int(0.975 * rounds) - 1]
-
-
-def verdict(low, high, target):
-    return "met" if high <= target else "missed" if low > target else "undecided"
-
-
-def has_module(python, module):
-    return module is None or subprocess.run([python, "-c", "import " + module], capture_output=True).returncode == 0
-
-
-def python_version(python):
-    return subprocess.run([python, "-c", "import platform; print(platform.python_version())"],
-                          capture_output=True, text=True, check=True).stdout.strip()
-
-
-def machine_line():
-    model = "unknown CPU"
-    try:
-        with open("/proc/cpuinfo", encoding="utf-8") as f:
-            model = next((x.split(":", 1)[1].strip() for x in f if x.startswith("model name")), model)
-    except OSError:
-        pass
-    return "%s, %d CPUs, Linux %s" % (model, os.cpu_count() or 0, platform.release())
-
-
 def rounds_of(args, python, name):
     """The workload's bare CPU time in ns a turn, and its ratios by mode."""
     program, n = WORKLOADS[name][:2]
@@ -190,14 +166,8 @@ def rounds_of(args, python, name):
     return bare, ratios
 
 
-def table(rows):
-    return "\n".join("| " + " | ".join(r) + " |" for r in [rows[0], ("---",) * len(rows[0])] + rows[1:])
-
-
 def finish(args, intro, text, notes, load):
-    if load > QUIET_LOAD:
-        notes = notes + ["**Taken beside other load** (%.2f at the start)." % load]
-    text = "\n\n".join([text] + notes + ["%s; %s." % (machine_line(), args.date)]) + "\n"
+    text += "\n\n" + footer(notes, load, args.date)
     print(text)
     if args.write:
         with open(args.write, "w", encoding="utf-8") as f:
@@ -285,13 +255,19 @@ def main():
     o.add_argument("--only", help="workloads whose name contains this")
     o.add_argument("--pairs", type=int, default=30)
     o.add_argument("--debug-every", type=int, default=5, help="debug mode in every k-th round")
+    a = sub.add_parser("attach", parents=[common], help="CPU time of attached programs against bare ones; time to ready")
+    a.add_argument("--python", action="append", help="interpreter to try (default /usr/bin/python3)")
+    a.add_argument("--only", help="workloads whose name contains this")
+    a.add_argument("--pairs", type=int, default=30)
+    a.add_argument("--folder", default="/var/tmp", help="where the traces go; not a tmpfs")
+    a.set_defaults(progress=sys.stderr)
     i = sub.add_parser("ingest", parents=[common], help="records a second, bytes, memory, time of reports")
     i.add_argument("--bench", default=first_of("build-test/tests/ingest_bench"))
     i.add_argument("--folder", default="/var/tmp", help="where the traces go; not a tmpfs")
     args = p.parse_args()
     if not args.program or (args.what == "ingest" and not args.bench):
         raise SystemExit("bench.py: build it first: scripts/build.sh default; scripts/build.sh test")
-    (overhead if args.what == "overhead" else ingest)(args)
+    {"overhead": overhead, "attach": attach.attach, "ingest": ingest}[args.what](args)
 
 
 if __name__ == "__main__":

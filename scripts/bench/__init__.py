@@ -1,0 +1,1 @@
+"""What bench.py's subcommands share, and those that have grown."""
