@@ -42,6 +42,7 @@ static void feed_free(struct feed *feed)
 	map_free(&f->types);
 	map_free(&f->names);
 	map_free(&f->told);
+	map_free(&f->known);
 	target_free(f->options.target);
 	if (f->options.points)
 		points_clear(f->options.points);

@@ -46,6 +46,8 @@ struct bpf_feed {
 	struct map types;          /* address -> struct known_type */
 	struct map names;          /* hash of a text -> id */
 	struct map told;           /* tid -> its thread record was written */
+	struct map known;          /* a code, the hash of a stack's addresses -> id, since when */
+	uint32_t codes_given;      /* by the kernel, so far */
 	uint32_t name_ids;
 	uint64_t loss_told[LOSSES];
 	uint64_t damaged;

@@ -20,6 +20,7 @@
 #include "probe/target/unicode.h"
 
 #define TYPES_MAX 4096u
+#define KNOWN_MAX 16384u /* stacks and codes; then all are translated anew */
 #define TYPE_NAME_BYTES 80u
 #define TARGET_BYTES 512u
 #define UTF8_PER_CHAR 6u
@@ -27,6 +28,7 @@
 
 struct known_type {
 	uint32_t id;
+	bool is_task;
 	uint64_t era;
 };
 
@@ -80,34 +82,82 @@ static bool type_read(const struct bpf_feed *f, uint64_t type, char name[TYPE_NA
 	return false;
 }
 
-/* The id of a type's name; 0: none, or not to be had. */
-static uint32_t type_id(struct bpf_feed *f, uint64_t type, const struct ev_head *head)
+/* NULL: none, or not to be had. */
+static const struct known_type *type_get(
+	struct bpf_feed *f, uint64_t type, const struct ev_head *head)
 {
 	struct known_type *known = type ? map_get(&f->types, type) : NULL;
 	char name[TYPE_NAME_BYTES];
 
 	if (!type || (known && known->era == era_of(head)))
-		return known ? known->id : 0;
+		return known;
 	if (!known) {
 		if (f->types.count >= TYPES_MAX)
-			return 0;
+			return NULL;
 		known = calloc(1, sizeof(*known));
 		if (!known || map_put(&f->types, type, known)) {
 			free(known);
-			return 0;
+			return NULL;
 		}
 	}
 	known->id = type_read(f, type, name) ? translate_name(f, name, head) : 0;
+	known->is_task = known->id && strstr(name, "Task");
 	known->era = era_of(head);
-	return known->id;
+	return known;
+}
+
+/* The id of a type's name; 0: none, or not to be had. */
+static uint32_t type_id(struct bpf_feed *f, uint64_t type, const struct ev_head *head)
+{
+	const struct known_type *known = type_get(f, type, head);
+
+	return known ? known->id : 0;
+}
+
+static uint64_t hash_frames(const struct kernel_frame *frame, uint32_t count, uint32_t cut)
+{
+	uint64_t h = 0xcbf29ce484222325ull ^ cut;
+
+	for (uint32_t i = 0; i < count; i++) {
+		h = (h ^ frame[i].code) * 0x100000001b3ull;
+		h = (h ^ frame[i].instr ^ h >> 29) * 0x100000001b3ull;
+	}
+	return h;
+}
+
+/*
+ * What was translated in this era, when no code was given since, is the same again: nothing of it
+ * is read anew. A service that makes a task for each request has few of them. 0: not known.
+ */
+static uint32_t known_get(const struct bpf_feed *f, uint64_t key, const struct ev_head *head)
+{
+	uint64_t known = (uintptr_t)map_get(&f->known, key);
+
+	return known >> 32 == (uint32_t)era_of(head) + f->codes_given ? (uint32_t)known : 0;
+}
+
+static void known_put(struct bpf_feed *f, uint64_t key, uint32_t id, const struct ev_head *head)
+{
+	uint64_t since = (uint32_t)era_of(head) + f->codes_given;
+
+	if (f->known.count >= KNOWN_MAX) {
+		map_free(&f->known);
+		f->known = (struct map){0};
+	}
+	if (id)
+		map_put(&f->known, key, (void *)(uintptr_t)((since & UINT32_MAX) << 32 | id));
 }
 
 uint32_t translate_stack(struct bpf_feed *f, const struct kernel_frame *frame, uint32_t count,
 	uint32_t cut, const struct ev_head *head)
 {
 	struct target_frame frames[TARGET_FRAMES_MAX];
-	uint32_t n = count < TARGET_FRAMES_MAX ? count : TARGET_FRAMES_MAX, id = 0;
+	uint32_t n = count < TARGET_FRAMES_MAX ? count : TARGET_FRAMES_MAX;
+	uint64_t key = hash_frames(frame, count, cut);
+	uint32_t id = known_get(f, key, head);
 
+	if (id)
+		return id;
 	for (uint32_t i = 0; i < n; i++)
 		frames[i] = (struct target_frame){.code = frame[i].code,
 			.position = layout_position(
@@ -115,6 +165,20 @@ uint32_t translate_stack(struct bpf_feed *f, const struct kernel_frame *frame, u
 	if (!n || outside_stack(&f->outside, frames, n, cut + count - n, head->tid, head->time_ns,
 			  era_of(head), &id))
 		return 0;
+	known_put(f, key, id, head);
+	return id;
+}
+
+/* The id of a code object by its address; 0: not to be had. */
+static uint32_t code_id(struct bpf_feed *f, uint64_t code, const struct ev_head *head)
+{
+	uint32_t id = code ? known_get(f, code, head) : 0;
+
+	if (!code || id)
+		return id;
+	if (outside_code(&f->outside, code, head->tid, head->time_ns, era_of(head), &id))
+		return 0;
+	known_put(f, code, id, head);
 	return id;
 }
 
@@ -273,7 +337,7 @@ static void block(struct bpf_feed *f, const struct ev_kernel_block *r)
 static void task_new(struct bpf_feed *f, const struct ev_kernel_task_new *r)
 {
 	char coro[TARGET_BYTES], type[TYPE_NAME_BYTES];
-	uint32_t stack = stack_of(f, &r->head, 0, r->cut), code = 0;
+	uint32_t stack = stack_of(f, &r->head, 0, r->cut), code = code_id(f, r->code, &r->head);
 	size_t size, coro_len;
 	const void *name = record_tail(&r->head, 1, &size);
 	struct ev_task_new *ev;
@@ -283,9 +347,6 @@ static void task_new(struct bpf_feed *f, const struct ev_kernel_task_new *r)
 		coro_len = strlen(type);
 		memcpy(coro, type, coro_len);
 	}
-	if (r->code && outside_code(&f->outside, r->code, r->head.tid, r->head.time_ns,
-			       era_of(&r->head), &code))
-		code = 0;
 	ev = RECORD_NEW(&f->queue, task_new, coro_len, r->head.tid, r->head.time_ns);
 	if (!ev)
 		return;
@@ -360,9 +421,9 @@ static uint32_t chain_of(struct bpf_feed *f, const struct ev_head *head, uint32_
 
 static void wakeup(struct bpf_feed *f, const struct ev_kernel_wakeup *r)
 {
-	uint32_t stack = chain_of(f, &r->head, r->cut), type = type_id(f, r->type, &r->head);
-	char name[TYPE_NAME_BYTES];
-	bool is_task = r->type && type_read(f, r->type, name) && strstr(name, "Task");
+	const struct known_type *type = type_get(f, r->type, &r->head);
+	uint32_t stack = chain_of(f, &r->head, r->cut);
+	bool is_task = type && type->is_task;
 	struct ev_await_chain *chain;
 	struct ev_wakeup *ev;
 
@@ -371,7 +432,7 @@ static void wakeup(struct bpf_feed *f, const struct ev_kernel_wakeup *r)
 		chain->task = r->task;
 		chain->future = r->future;
 		chain->stack = stack;
-		chain->type = type;
+		chain->type = type ? type->id : 0;
 	}
 	ev = RECORD_NEW(&f->queue, wakeup, 0, r->head.tid, r->head.time_ns);
 	if (!ev)
@@ -410,6 +471,7 @@ static void code_given(struct bpf_feed *f, const struct ev_kernel_code *r)
 	const void *function = record_tail(&r->head, 1, &function_size);
 	const void *table = record_tail(&r->head, 2, &table_size);
 
+	f->codes_given++;
 	if (r->file_bytes > file_size || r->function_bytes > function_size)
 		return;
 	given.file = calloc(1, file_size * UTF8_PER_CHAR + 1);

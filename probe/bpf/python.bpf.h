@@ -138,18 +138,32 @@ static __always_inline void code_put(__u64 code, __u64 file, __u64 now_ns)
 	RECORD_SUBMIT(r);
 }
 
+/* Those that stay and were seen last: nearly all, found without the table. */
+#define CODES_SEEN 1024u /* a power of two */
+#define CODE_ALIGN_SHIFT 4
+
+__u64 codes_seen[CODES_SEEN][2]; /* code, its co_filename */
+
 /* Before a stack refers to it. */
-static __always_inline void code_tell(__u64 code, __u64 now_ns)
+static __always_inline void code_tell(__u64 code, struct scratch *to)
 {
-	struct known_code *known = bpf_map_lookup_elem(&codes, &code);
-	struct known_code new = {.told_ns = now_ns};
+	__u64 *seen = codes_seen[code >> CODE_ALIGN_SHIFT & (CODES_SEEN - 1)];
+	struct known_code *known, new = {.told_ns = to->now_ns};
 
 	new.file = read_u64(code + LAY.code_filename);
-	if (known && known->file == new.file &&
-		(known->stays || now_ns - known->told_ns < TELL_AGAIN_NS))
+	if (seen[0] == code && seen[1] == new.file)
+		return;
+	known = bpf_map_lookup_elem(&codes, &code);
+	if (known && known->file == new.file && known->stays) {
+		seen[0] = code;
+		seen[1] = new.file;
+		return;
+	}
+	if (known && known->file == new.file && to->now_ns - known->told_ns < TELL_AGAIN_NS)
 		return;
 	bpf_map_update_elem(&codes, &code, &new, BPF_ANY);
-	code_put(code, new.file, now_ns);
+	code_put(code, new.file, to->now_ns);
+	to->told = 1;
 }
 
 /* ---- frames */
@@ -158,23 +172,36 @@ struct walk {
 	struct scratch *to;
 };
 
+/*
+ * What is wanted of a frame, in one reading: each costs the more, the shorter it is. A power of
+ * two; 3.8: 24 to 108, 3.11 and later: 0 or 32 to 75.
+ */
+#define FRAME_BYTES 128u
+#define FRAME_BEGIN                                                                                \
+	((__u32)(LAY.frame_code < LAY.frame_previous ? LAY.frame_code : LAY.frame_previous))
+#define FRAME_END ((__u32)(LAY.frame_owner == OFF_ABSENT ? LAY.frame_instr : LAY.frame_owner) + 4)
+#define FRAME_AT(member) ((__u32)LAY.member - FRAME_BEGIN)
+#define FRAME_WORD(raw, member) ((raw)[FRAME_AT(member) >> 3 & (FRAME_BYTES / 8 - 1)])
+
 static long walk_one(__u32 i, struct walk *w)
 {
 	struct scratch *to = w->to;
-	__u64 frame = to->frame, code, instr;
+	__u64 raw[FRAME_BYTES / 8], frame = to->frame, code, instr;
 	struct kernel_frame *at;
-	__u32 place;
-	__u8 owner = 0;
+	__u32 place, size = (FRAME_END - FRAME_BEGIN + 7) & ~7u;
 
-	if (!frame)
+	if (!frame || size > FRAME_BYTES ||
+		bpf_probe_read_user(raw, size, (void *)(frame + FRAME_BEGIN)))
 		return 1;
-	to->frame = read_u64(frame + LAY.frame_previous);
-	if (LAY.frame_owner != OFF_ABSENT)
-		bpf_probe_read_user(&owner, 1, (void *)(frame + LAY.frame_owner));
-	if (owner >= LAYOUT_OWNER_C)
+	to->frame = FRAME_WORD(raw, frame_previous);
+	if (LAY.frame_owner != OFF_ABSENT &&
+		(__u8)(FRAME_WORD(raw, frame_owner) >> (FRAME_AT(frame_owner) & 7) * 8) >=
+			LAYOUT_OWNER_C)
 		return 0;
-	code = read_u64(frame + LAY.frame_code) & ~(__u64)LAYOUT_CODE_MASK;
-	instr = frame_instr(frame);
+	code = FRAME_WORD(raw, frame_code) & ~(__u64)LAYOUT_CODE_MASK;
+	instr = FRAME_WORD(raw, frame_instr);
+	if (LAY.code_instructions == OFF_ABSENT)
+		instr = (__u64)(__s64)(__s32)instr;
 	if (run_once_code && code == run_once_code)
 		to->run_once = 1;
 	if (to->count >= FRAMES_MAX) {
@@ -188,7 +215,7 @@ static long walk_one(__u32 i, struct walk *w)
 	at->code = code;
 	at->instr = instr;
 	to->count++;
-	code_tell(code, to->now_ns);
+	code_tell(code, to);
 	return 0;
 }
 
@@ -218,7 +245,7 @@ static __always_inline struct stack stack_walk(struct loop_slot *s, struct scrat
 
 	to->now_ns = bpf_ktime_get_ns();
 	to->fixed = fixed;
-	to->count = to->cut = to->run_once = 0;
+	to->count = to->cut = to->run_once = to->told = 0;
 	to->frame = thread ? innermost(thread) : 0;
 	if (!to->frame) {
 		if (s->loop)

@@ -41,6 +41,13 @@ struct { /* tid -> slot */
 	__type(value, __u32);
 } slot_of SEC(".maps");
 
+/*
+ * Where a thread's slot was found last, by the end of its tid: a look into memory instead of a hash
+ * of 30 ns at each event. A hint; the slot itself says whose it is.
+ */
+#define HINTS 1024u /* a power of two */
+__u32 slot_hint[HINTS];
+
 struct { /* free slots */
 	__uint(type, BPF_MAP_TYPE_QUEUE);
 	__uint(max_entries, SLOTS_MAX);
@@ -64,7 +71,7 @@ struct scratch {
 	__u32 count, cut;
 	__u32 run_once; /* the loop's own turn is among the frames */
 	__u32 length;   /* of text */
-	__u32 pad0;
+	__u32 told;     /* a code was: the recorder is to look before it is gone */
 };
 
 struct {
@@ -157,12 +164,19 @@ static __always_inline struct part_account account_now(void)
 
 static __always_inline struct loop_slot *slot_get(__u32 tid, __u32 *ret_index)
 {
-	__u32 *index = bpf_map_lookup_elem(&slot_of, &tid);
+	__u32 *known, index = slot_hint[tid & (HINTS - 1)];
+	struct loop_slot *s = bpf_map_lookup_elem(&slots, &index);
 
-	if (!index)
-		return NULL;
-	*ret_index = *index;
-	return bpf_map_lookup_elem(&slots, index);
+	if (!s || s->tid != tid) {
+		known = bpf_map_lookup_elem(&slot_of, &tid);
+		if (!known)
+			return NULL;
+		index = *known;
+		slot_hint[tid & (HINTS - 1)] = index;
+		s = bpf_map_lookup_elem(&slots, &index);
+	}
+	*ret_index = index;
+	return s;
 }
 
 static __always_inline struct scratch *scratch_get(__u32 index)

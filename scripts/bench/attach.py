@@ -73,7 +73,7 @@ async def main():
     async with aiohttp.ClientSession() as session:
         await serve(work, session, "http://127.0.0.1:%d/" % site._server.sockets[0].getsockname()[1])
 asyncio.run(main())
-""", 1_200, 2, 1.08, "aiohttp"),
+""", 1_200, 5, 1.08, "aiohttp"),
     "20 µs of work": (PRELUDE + """
 async def work(n):
     for _ in range(n):
