@@ -1,14 +1,16 @@
 #!/usr/bin/env python3
 """What awaitscope reports against what was true.
 
-    accuracy.py [--program build/bin/awaitscope] [--python PY] [--only TEXT] [--rounds N] [--write FILE] [-v]
+    accuracy.py [--program build/bin/awaitscope] [--python PY] [--sensor NAME]... [--only TEXT] [--rounds N] [--write FILE] [-v]
+                [--results FILE [--for SECONDS]]
 
-Runs the programs of tests/accuracy under `awaitscope run`. Each holds its loop in a known way, act by act, and writes what its own
-clocks say; every act is compared with the iteration of the trace it lies in, and the JSON report with the sum of those. An act
-that the hypervisor disturbed (steal in /proc/stat) is dropped and counted. Targets, with the agent alone: busy time within 0.5 %;
-each cause within 2 % of the truth or 0.5 ms, the larger; unknown at most 1 % of busy time. Then the same programs run under other
-tools, fetched from PyPI into an environment of their own; what cannot be had is named. Needs only the standard library. On a quiet
-machine: about 6 minutes."""
+Runs the programs of tests/accuracy under `awaitscope run` with the agent alone (agent), the same with the kernel's help (run, as
+root), and beside `awaitscope attach` (attach, as root: the program is started, attached to, then told to begin). Each program holds
+its loop in a known way, act by act, and writes what its own clocks say; every act is compared with the iteration of the trace it
+lies in, and the JSON report with the sum of those. An act that the hypervisor disturbed (steal in /proc/stat) is dropped and counted.
+Then the same programs run under other tools, fetched from PyPI into an environment of their own; what cannot be had is named. Needs
+only the standard library. On a quiet machine: about 12 minutes; with --results it can be done in pieces: what FILE has is not
+measured again, and after --for nothing more is begun (status 75: there is more to do)."""
 import argparse
 import json
 import os
@@ -18,10 +20,13 @@ import statistics
 import subprocess
 import sys
 import tempfile
+import time
 
-BUSY_SHARE, CAUSE_SHARE, CAUSE_MS, UNKNOWN_SHARE = 0.005, 0.02, 0.5, 0.01
 HERE = os.path.dirname(os.path.abspath(__file__))
 ACTS = os.path.join(HERE, "..", "tests", "accuracy")
+sys.path.insert(0, ACTS)
+from beside import TOOLS, Environment, lines_of, said_of  # noqa: E402
+
 RUNS = (  # program, loop, only
     ("waits.py", "asyncio", ""), ("burns.py", "asyncio", ""), ("faults.py", "asyncio", ""),
     ("waits.py", "uvloop", "20 ms"), ("burns.py", "uvloop", "mixture"),
@@ -29,21 +34,40 @@ RUNS = (  # program, loop, only
 )
 CAUSES = ("cpu", "gc", "gil", "runq", "blocked_sleep", "blocked_network", "blocked_file", "blocked_subprocess", "blocked_dns",
           "blocked_database", "blocked_lock", "blocked_fault", "blocked_other")
+PARTS = ("cpu_user", "cpu_kernel")  # of cpu, by the kernel's sensor
 ROWS = """
 SELECT i.begin_ns + (SELECT value FROM meta WHERE key = 't0_ns') AS begin_ns, i.busy_ns, p.pid, t.tid,
-	i.cpu_ns + i.cpu_user_ns + i.cpu_kernel_ns AS cpu, %s, i.unknown_ns AS unknown
+	i.cpu_ns + i.cpu_user_ns + i.cpu_kernel_ns AS cpu, i.cpu_user_ns AS cpu_user, i.cpu_kernel_ns AS cpu_kernel, %s,
+	i.unknown_ns AS unknown
 FROM iteration i JOIN loop l ON l.id = i.loop JOIN thread t ON t.id = l.thread JOIN process p ON p.id = l.process
 """ % ", ".join("i.%s_ns AS %s" % (c, c) for c in CAUSES[1:])
 NS = 1e6
-REASONS = {  # what is known to miss, and why
-    "page fault answered after 20 ms": "userfaultfd's faults count as minor ones; from inside, such a wait cannot be told from a "
+QUIET_LOAD = 0.5
+MORE = 75  # EX_TEMPFAIL
+CLOCKS_MS = 0.02  # what the programs' own clocks may be off by around a turn
+
+
+class Sensor:
+    """A way to look, and how near to the truth it shall come."""
+
+    def __init__(self, name, head, exact, busy_share, cause_share, cause_ms, unknown_share):
+        self.name, self.head, self.exact = name, head, exact
+        self.busy_share, self.cause_share, self.cause_ms, self.unknown_share = busy_share, cause_share, cause_ms, unknown_share
+
+
+SENSORS = (
+    Sensor("agent", "run, agent alone", False, 0.005, 0.02, 0.5, 0.01),
+    Sensor("run", "run as root", True, 0.001, 0.01, 0.2, 0.001),
+    Sensor("attach", "attach", True, 0.001, 0.01, 0.2, 0.001),
+)
+REASONS = {  # (sensor, beginning of the act's name): what is known to miss, and why
+    ("agent", "page fault answered after 20 ms"):
+    "userfaultfd's faults count as minor ones; from inside, such a wait cannot be told from a "
     "call nobody hooked. Samples from outside tell it, and they begin where a turn is 20 ms old: below that it is unknown, not guessed.",
-    "fsync": "So short a turn allows an error of a few microseconds, which the program's own clocks need too.",
 }
 GIL = ("Probably: the thread that lets the loop go on was put off CPU while it held the GIL; the program's own clocks take that for the lock's "
        "wait.")
-REASONS.update(dict.fromkeys(("Future.result()", "lock released", "mixture: sleep, code, collection, lock"), GIL))
-QUIET_LOAD = 0.5
+REASONS.update({("agent", name): GIL for name in ("Future.result()", "lock released", "mixture: sleep, code, collection, lock")})
 BESIDE = """## Beside other tools
 
 The same programs under other tools, each with its threshold as low as it stands, on asyncio's own loop: of how many acts it told
@@ -55,75 +79,102 @@ them tells what the time went to.
 """
 INTRO = """# Reported against true
 
-Made by `scripts/accuracy.py` with the agent alone. Programs under `tests/accuracy` hold their loop in a known way and write what
-their own clocks say; each act is compared with its iteration in the trace. Targets: busy time within 0.5 %; each cause within 2 % of
-the truth or 0.5 ms, the larger; unknown at most 1 % of busy time. N is the acts compared; acts during which the hypervisor took CPU
-time away (steal in /proc/stat) are dropped and counted. On uvloop, whose selector a program cannot wrap, busy time is compared with
-the act alone, and its target is not judged.
+Made by `scripts/accuracy.py`. Programs under `tests/accuracy` hold their loop in a known way and write what their own clocks say; each act
+is compared with its iteration in the trace: under `run` with the agent alone, under `run` as root with the kernel's help, and under
+`attach`, each a run of its own. A cell is median / worst of the errors in ms. Under "causes" stand the act's main cause, and the worst of
+all its causes by name; where an act says so, user and system time are judged apart. N is the acts compared; acts during which the
+hypervisor took CPU time away (steal in /proc/stat) are dropped and counted.
 
-"""
+| | busy time | each cause, the larger of | unknown |
+| --- | --- | --- | --- |
+%s
+
+Below %.0f us the programs' own clocks, which are read in Python around the selector, are no better. On uvloop, whose selector a program cannot
+wrap, busy time is compared with the act alone and not judged.
+
+""" % ("\n".join("| %s | within %g %% | %g %% or %g ms | at most %g %% of busy time |" % (
+    s.head, 100 * s.busy_share, 100 * s.cause_share, s.cause_ms, 100 * s.unknown_share) for s in SENSORS), CLOCKS_MS * 1e3)
 
 
 class Skip(Exception):
     """A run that cannot be made here, and why."""
 
 
-class Tool:
-    """Another tool: the package it comes in (None: asyncio's own), its name in watchers.py (None: from outside), and how its
-    reports of one act become one number."""
-
-    def __init__(self, name, package, watch, of_act, head):
-        self.name, self.package, self.watch, self.of_act, self.head = name, package, watch, of_act, head
-
-
-SPY_HZ = 100
-TOOLS = (
-    Tool("debug mode", None, "debug", max, "asyncio's debug mode, 1 ms"), Tool("pyleak", "pyleak", "pyleak", sum, "pyleak, 10 ms"),
-    Tool("aiocop", "aiocop", "aiocop", max, "aiocop, 1 ms"), Tool("py-spy", "py-spy", None, None, "py-spy at %d Hz" % SPY_HZ),
-)
-
-
-class Line:
-    """One row of the first table, and what the second needs of it."""
-
-    def __init__(self, program, loop, label, acts, dropped):
-        self.program, self.loop, self.label = program, loop, label
-        seen = [a for a in acts if a.row is not None]
-        self.seen = "%d of %d, %.3f" % (len(seen), len(acts), statistics.median(abs(a.busy_error) for a in seen)) if seen else "0 of %d" % len(acts)
-        self.cells, _ = line_of(label, loop, acts, dropped)
-        self.cause = self.cells[5] or "–"
-
-
 class Act:
     """One act: the program's line, and the iteration the trace has for it."""
 
-    def __init__(self, truth, row):
-        self.label = truth["label"]
+    def __init__(self, truth, row, sensor, loop):
+        self.label, self.loop, self.sensor = truth["label"], loop, sensor
         self.true_busy = truth["busy"] / NS
         self.row = row
         if row is None:
             return
         self.busy_error = row["busy_ns"] / NS - self.true_busy
         self.unknown = row["unknown"] / NS
-        self.error = {c: (row[c] - truth["causes"].get(c, 0)) / NS for c in CAUSES}
-        self.allowed = {c: max(CAUSE_MS, CAUSE_SHARE * truth["causes"].get(c, 0) / NS) for c in CAUSES}
-        self.true = {c: truth["causes"].get(c, 0) / NS for c in CAUSES}
-        self.worst = max(CAUSES, key=lambda c: abs(self.error[c]) / self.allowed[c])
+        true = dict(truth["causes"])
+        self.causes = CAUSES
+        if sensor.exact and "kernel" in true:
+            self.causes += PARTS
+            true["cpu_kernel"], true["cpu_user"] = true["kernel"], true["cpu"] - true["kernel"]
+        self.true = {c: true.get(c, 0) / NS for c in self.causes}
+        self.error = {c: row[c] / NS - self.true[c] for c in self.causes}
+        self.allowed = {c: max(sensor.cause_ms, sensor.cause_share * self.true[c]) for c in self.causes}
+        self.worst = max(self.causes, key=lambda c: abs(self.error[c]) / self.allowed[c])
 
-    def misses(self, uvloop):
-        out = []
+    def misses(self):
         if self.row is None:
             return ["no iteration"]
-        if not uvloop and abs(self.busy_error) > BUSY_SHARE * self.true_busy:
-            out.append("busy")
-        out += [c for c in CAUSES if abs(self.error[c]) > self.allowed[c]]
-        return out
+        busy = self.loop != "uvloop" and abs(self.busy_error) > max(CLOCKS_MS, self.sensor.busy_share * self.true_busy)
+        return ["busy"] * busy + [c for c in self.causes if abs(self.error[c]) > self.allowed[c]]
+
+    def tell(self):
+        if self.row is None:
+            return "no iteration"
+        return "busy %.3f %+.3f  %s  unknown %.3f %s" % (self.true_busy, self.busy_error, "  ".join(
+            "%s %.3f %+.3f" % (c, self.true[c], self.error[c]) for c in self.causes if self.true[c] or self.row[c]), self.unknown, self.misses())
 
 
-def lines_of(path):
-    with open(path, encoding="ascii") as f:
-        return [json.loads(line) for line in f]
+class Group:
+    """All acts of one name on one loop by one sensor."""
 
+    def __init__(self, sensor, loop, label, acts, dropped):
+        self.sensor, self.acts, self.dropped = sensor, acts, dropped
+        self.name = label + {"asyncio": "", "uvloop": ", uvloop", "thread": ", loops in threads"}[loop]
+        self.seen = [a for a in acts if a.row is not None]
+        self.true_busy = statistics.median(a.true_busy for a in self.seen) if self.seen else 0
+        self.unknown = sum(a.unknown for a in self.seen) / sum(a.true_busy for a in self.seen) if self.seen else 0
+        self.cause = self.main_cause()
+
+    def main_cause(self):
+        def share(cause):
+            return sum(a.true[cause] for a in self.seen) / sum(a.true_busy for a in self.seen)
+        if not self.seen:
+            return "–"
+        cause = max((c for c in CAUSES if c != "cpu"), key=share)
+        return cause if share(cause) >= 0.2 else "cpu"
+
+    def misses(self):
+        return sorted({m for a in self.acts for m in a.misses()} | ({"unknown"} if self.unknown > self.sensor.unknown_share else set()))
+
+    def cells(self):
+        """busy; causes; unknown and the verdict."""
+        if not self.seen:
+            return ("–", "–", "no iteration of %d" % len(self.acts))
+        worst = max(self.seen, key=lambda a: abs(a.error[a.worst]) / a.allowed[a.worst])
+        out = sum(1 for a in self.acts if a.misses())
+        misses = self.misses()
+        verdict = "met" if not misses else "**missed**: %s%s" % (", ".join(misses).replace("_", ":"), " in %d of %d" % (out, len(self.acts)) if out else "")
+        return (spread(a.busy_error for a in self.seen),
+                "%s; %.3f %s" % (spread(a.error[self.cause] for a in self.seen), abs(worst.error[worst.worst]), worst.worst.replace("_", ":")),
+                "%.3f %% %s" % (100 * self.unknown, verdict))
+
+
+def spread(errors):
+    size = sorted(abs(e) for e in errors)
+    return "%.3f / %.3f" % (statistics.median(size), size[-1])
+
+
+# ---- measuring
 
 def row_of(rows, truth):
     """The iteration that holds most of the act."""
@@ -131,14 +182,18 @@ def row_of(rows, truth):
         return min(r["begin_ns"] + r["busy_ns"], truth["end"]) - max(r["begin_ns"], truth["begin"])
     mine = [r for r in rows if r["pid"] == truth["pid"] and r["tid"] == truth["tid"]]
     best = max(mine, key=overlap, default=None)
-    return best if best is not None and overlap(best) > 0 else None
+    return dict(best) if best is not None and overlap(best) > 0 else None
 
 
-def report_discrepancy(awaitscope, trace, db):
-    """Largest difference in ms between a loop's causes in the JSON report and the sum of its rows; and of their sum from busy_ms."""
+def report_of(awaitscope, trace):
     done = subprocess.run([awaitscope, "report", "--format", "json", trace], capture_output=True, text=True, check=True)
+    return json.loads(done.stdout)
+
+
+def report_difference(report, db):
+    """Largest difference in ms between a loop's causes in the JSON report and the sum of its rows; and of their sum from busy_ms."""
     worst = 0.0
-    for loop in json.loads(done.stdout)["loops"]:
+    for loop in report["loops"]:
         causes = loop["causes_ms"]
         worst = max(worst, abs(sum(causes.values()) - loop["busy_ms"]))
         for name in ("gc", "gil", "runq") + CAUSES[4:]:
@@ -147,142 +202,89 @@ def report_discrepancy(awaitscope, trace, db):
     return worst
 
 
-def run(args, program, loop, only, folder):
-    truth, trace = os.path.join(folder, "truth"), os.path.join(folder, "trace.db")
-    argv = [args.python, os.path.join(ACTS, program), truth, "--loop", loop]
-    argv += ["--only", only] if only else []
-    argv += ["--rounds", str(args.rounds)] if args.rounds else []
-    done = subprocess.run([args.program, "run", "-q", "-o", trace, "--"] + argv, capture_output=True, text=True,
+def failed(argv, err):
+    return SystemExit("accuracy.py: %s failed: %s" % (" ".join(argv), err[-800:]))
+
+
+def under_run(args, sensor, argv, trace):
+    how = "agent" if sensor.name == "agent" else "auto"
+    done = subprocess.run([args.program, "run", "-q", "--sensor", how, "-o", trace, "--"] + argv, capture_output=True, text=True,
                           stdin=subprocess.DEVNULL)
-    if done.returncode == 77:
-        raise Skip(done.stderr.strip())
-    if done.returncode:
-        raise SystemExit("accuracy.py: %s failed: %s" % (" ".join(argv), done.stderr[-800:]))
-    db = sqlite3.connect(trace)
-    db.row_factory = sqlite3.Row
-    lines = lines_of(truth)
-    rows = db.execute(ROWS).fetchall()
-    acts = [Act(t, row_of(rows, t)) for t in lines if not t["disturbed"]]
-    broken = db.execute("SELECT count(*) FROM (" + ROWS + ") WHERE busy_ns != unknown + " + " + ".join(CAUSES)).fetchone()[0]
-    off = report_discrepancy(args.program, trace, db)
-    db.close()
-    return acts, [t["label"] for t in lines if t["disturbed"]], broken, off
+    return done.returncode, done.stderr
 
 
-def tools_install(python, folder, notes):
-    """An environment of its own with what PyPI has of TOOLS: its interpreter, and which are there."""
-    env = os.path.join(folder, "tools")
-    if subprocess.run([python, "-m", "venv", "--system-site-packages", env], capture_output=True, check=False).returncode:
-        notes.append("Other tools are left out: no virtual environment could be made.")
-        return python, {"debug mode"}
-    inside, there = os.path.join(env, "bin", "python"), {"debug mode"}
-    for package in [t.package for t in TOOLS if t.package] + ["blocksnoop"]:
-        done = subprocess.run([inside, "-m", "pip", "install", "-q", "--disable-pip-version-check", package], capture_output=True,
-                              text=True, check=False)
-        if done.returncode:
-            notes.append("Left out: %s: pip has none for this interpreter (%s)." % (package, (done.stderr.strip().splitlines() or ["?"])[-1]))
-        elif package == "blocksnoop":
-            notes.append("Left out: blocksnoop, which needs Austin beside it and privileges.")
-        else:
-            there.add(package)
-    return inside, there
+def under_attach(args, argv, trace):
+    child = subprocess.Popen(argv + ["--wait"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    child.stdout.readline()
+    watch = subprocess.Popen([args.program, "attach", "-o", trace, str(child.pid)], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
+                             text=True, stdin=subprocess.DEVNULL)
+    said = []
+    while not said or (said[-1] and "watching" not in said[-1]):
+        said.append(watch.stderr.readline())
+    out, err = child.communicate("begin\n")
+    said.append(watch.communicate()[1])
+    if watch.returncode:
+        raise failed(watch.args, "".join(said))
+    return child.returncode, err
 
 
-def watched(args, python, program, tool, folder):
-    """label: [(true busy ms, what the tool said in ms or None)] of a run with the tool inside."""
-    truth = os.path.join(folder, "truth")
-    argv = [python, os.path.join(ACTS, program), truth, "--watch", tool.watch] + (["--only", args.only] if args.only else [])
-    argv += ["--rounds", str(args.rounds)] if args.rounds else []
-    if subprocess.run(argv, capture_output=True, stdin=subprocess.DEVNULL, check=False).returncode:
-        return {}
-    out, last = {}, []
-    for line in lines_of(truth):
-        if "log" in line:
-            last.append(line)
-            continue
-        said = [x["log"] * 1e3 for x in last if line["begin"] <= x["time"] <= line["end"] + 5e6]
-        last = []
-        out.setdefault(line["label"], []).append((line["busy"] / NS, tool.of_act(said) if said else None))
-    return out
-
-
-def sampled(args, python, program, labels, folder):
-    """label: what py-spy's samples inside callbacks stand for, as a text; each act is a run of its own, as samples have no time."""
-    out = {}
-    for label in labels:
-        truth, raw = os.path.join(folder, "truth"), os.path.join(folder, "raw")
-        argv = [os.path.join(os.path.dirname(python), "py-spy"), "record", "-r", str(SPY_HZ), "--idle", "-f", "raw", "-o", raw, "--", python,
-                os.path.join(ACTS, program), truth, "--only", label, "--rounds", str(min(10, args.rounds or 10))]
-        if subprocess.run(argv, capture_output=True, stdin=subprocess.DEVNULL, check=False).returncode:
-            continue
-        with open(raw, encoding="utf-8") as f:
-            stacks = [line.rsplit(" ", 1) for line in f]
-        seen = sum(int(n) for stack, n in stacks if "_run (asyncio/events.py" in stack and "(%s:" % program in stack) * 1e3 / SPY_HZ
-        true = sum(line["busy"] for line in lines_of(truth) if line["label"] == label) / NS
-        out[label] = "%.0f of %.0f ms" % (seen, true)
-    return out
-
-
-def tool_says(pairs):
-    errors = [abs(said - true) for true, said in pairs if said is not None]
-    return "%d of %d, %.2f" % (len(errors), len(pairs), statistics.median(errors)) if errors else "0 of %d" % len(pairs) if pairs else "–"
-
-
-def tools_table(args, lines):
-    """The second table: what other tools say of the same acts, on asyncio's own loop."""
-    notes, rows = [], []
+def measure(args, sensor, program, loop, only):
+    """The lines of one program under one sensor, as they go to a file of results."""
+    if sensor.exact and os.geteuid():
+        raise Skip("needs root")
     with tempfile.TemporaryDirectory(prefix="awaitscope-accuracy-") as folder:
-        python, there = tools_install(args.python, folder, notes)
-        for program in dict.fromkeys(r[0] for r in RUNS):
-            mine = [line for line in lines if line.program == program and line.loop == "asyncio"]
-            said = {t.name: watched(args, python, program, t, folder) for t in TOOLS if t.watch and t.name in there}
-            spied = sampled(args, python, program, [line.label for line in mine], folder) if "py-spy" in there else {}
-            for line in mine:
-                rows.append((line.label, line.seen, line.cause) + tuple(
-                    tool_says(said.get(t.name, {}).get(line.label, [])) if t.watch else spied.get(line.label, "–") for t in TOOLS))
-                print("  ".join(rows[-1]), file=sys.stderr)
-    head = ("act", "awaitscope: turns seen, median error in ms", "and what held it") + tuple(t.head for t in TOOLS)
-    return [head] + rows, notes
+        truth, trace = os.path.join(folder, "truth"), os.path.join(folder, "trace.db")
+        argv = [args.python, os.path.join(ACTS, program), truth, "--loop", loop]
+        argv += ["--only", only] if only else []
+        argv += ["--rounds", str(args.rounds)] if args.rounds else []
+        status, err = under_attach(args, argv, trace) if sensor.name == "attach" else under_run(args, sensor, argv, trace)
+        if status == 77:
+            raise Skip(err.strip())
+        if status:
+            raise failed(argv, err)
+        if args.keep:
+            subprocess.run(["cp", trace, args.keep], check=True)
+        report, db = report_of(args.program, trace), sqlite3.connect(trace)
+        coverage = report["coverage"]
+        if sensor.exact and coverage["causes"] != "exact":
+            raise Skip("the kernel did not help: %s" % coverage["causes"])
+        db.row_factory = sqlite3.Row
+        rows = db.execute(ROWS).fetchall()
+        result = {"acts": [(t, None if t["disturbed"] else row_of(rows, t)) for t in lines_of(truth)],
+                  "broken": sum(1 for r in rows if r["busy_ns"] != r["unknown"] + sum(r[c] for c in CAUSES)),
+                  "report": report_difference(report, db), "accounted": coverage["accounted_share"],
+                  "discrepancy_ms": coverage["discrepancy_ms"], "lost": coverage["lost_events"]}
+        db.close()
+    return result
 
 
-def spread(errors):
-    size = sorted(abs(e) for e in errors)
-    return statistics.median(size), size[min(len(size) - 1, int(0.95 * len(size)))], size[-1]
+class Results:
+    """What has been measured, kept in a file between calls."""
+
+    def __init__(self, path, seconds):
+        self.path, self.until, self.of, self.more = path, time.monotonic() + seconds if seconds else None, {}, False
+        if path and os.path.exists(path):
+            with open(path, encoding="utf-8") as f:
+                self.of = json.load(f)
+
+    def get(self, name, take):
+        """The result of that name, measured if there is none; None: not now."""
+        if name not in self.of:
+            if self.until and time.monotonic() > self.until:
+                self.more = True
+                return None
+            print("-- %s" % name, file=sys.stderr)
+            try:
+                self.of[name] = take()
+            except Skip as why:
+                self.of[name] = {"skipped": str(why)}
+            if self.path:
+                with open(self.path, "w", encoding="utf-8") as f:
+                    json.dump(self.of, f)
+        return self.of[name]
 
 
-def show(values, form="%.3f"):
-    return " / ".join(form % v for v in values)
-
-
-def percent(ms, of):
-    return 100 * ms / of if of else 0.0
-
-
-def line_of(label, loop, acts, dropped):
-    seen = [a for a in acts if a.row is not None]
-    name = label if loop == "asyncio" else label + (", uvloop" if loop == "uvloop" else ", loops in threads")
-    if not seen:
-        return (name, "0 (%d)" % dropped) + ("",) * 8 + ("missed",), ["no iteration"] * len(acts)
-    busy = sum(a.true_busy for a in seen)
-    unknown = sum(a.unknown for a in seen) / busy
-    tail = max(seen, key=lambda a: abs(a.error[a.worst]))
-    cause = max((c for c in CAUSES if c != "cpu"), key=lambda c: sum(a.true[c] for a in seen))
-    if sum(a.true[cause] for a in seen) < 0.2 * busy:
-        cause = "cpu"
-    misses = [m for a in acts for m in a.misses(loop == "uvloop")]
-    misses += ["unknown"] if unknown > UNKNOWN_SHARE else []
-    out = sum(1 for a in acts if a.misses(loop == "uvloop"))
-    verdict = "met" if not misses else "missed: %s in %d of %d" % (", ".join(sorted(set(misses))), out, len(acts))
-    return (name, "%d (%d)" % (len(acts), dropped), "%.2f" % statistics.median(a.true_busy for a in seen),
-            show(spread(a.busy_error for a in seen)), "%.2f" % max(percent(abs(a.busy_error), a.true_busy) for a in seen),
-            cause.replace("_", ":"), show(spread(a.error[cause] for a in seen)),
-            "%.2f" % max(percent(abs(a.error[cause]), a.true[cause]) for a in seen),
-            "%.3f %s" % (abs(tail.error[tail.worst]), tail.worst.replace("_", ":")), "%.2f" % (100 * unknown), verdict), misses
-
-
-HEAD = ("act", "N (dropped)", "true busy, ms, median", "busy error, ms: median / p95 / worst", "worst, %", "main cause",
-        "its error, ms: median / p95 / worst", "worst, %", "worst of any cause, ms", "unknown, %", "")
-
+# ---- the page
 
 def table(rows):
     return "\n".join("| " + " | ".join(r) + " |" for r in [rows[0], ("---",) * len(rows[0])] + rows[1:])
@@ -300,62 +302,126 @@ def has_uvloop(python):
     return not subprocess.run([python, "-c", "import uvloop"], capture_output=True, check=False).returncode
 
 
-def tables(args):
-    lines, notes, broken, off = [], [], 0, 0.0
-    for program, loop, only in RUNS:
-        if loop == "uvloop" and not has_uvloop(args.python):
-            notes.append("Left out: %s on uvloop, which this interpreter has not." % program)
-            continue
-        with tempfile.TemporaryDirectory(prefix="awaitscope-accuracy-") as folder:
-            try:
-                acts, dropped, bad, worst = run(args, program, loop, args.only or only, folder)
-            except Skip as why:
-                notes.append("Left out: %s: %s." % (program, why))
+def groups_of(sensor, loop, result):
+    """The groups of one result, by name, in the program's order."""
+    acts = [(Act(t, row, sensor, loop), t["disturbed"]) for t, row in result["acts"]]
+    return [Group(sensor, loop, label, [a for a, disturbed in acts if a.label == label and not disturbed],
+                  sum(1 for a, disturbed in acts if a.label == label and disturbed))
+            for label in dict.fromkeys(a.label for a, _ in acts)]
+
+
+def groups_tell(args, groups):
+    for g in groups:
+        print("  ".join((g.name,) + g.cells()), file=sys.stderr)
+        for a in g.acts if args.verbose else ():
+            print("     ", a.tell(), file=sys.stderr)
+
+
+def measure_all(args, results, sensors, notes):
+    """{(program, loop): {sensor's name: groups}}, and a line for each sensor."""
+    found, tally = {}, {s.name: [0, 0.0, 0.0, 0, 1.0] for s in sensors}
+    for sensor in sensors:
+        for program, loop, only in RUNS:
+            if loop == "uvloop" and not has_uvloop(args.python):
+                notes.append("Left out: %s on uvloop, which this interpreter has not." % program)
                 continue
-        broken, off = broken + bad, max(off, worst)
-        for label in dict.fromkeys([a.label for a in acts] + dropped):
-            mine = [a for a in acts if a.label == label]
-            lines.append(Line(program, loop, label, mine, dropped.count(label)))
-            print("  ".join(lines[-1].cells), file=sys.stderr)
-            for a in mine if args.verbose else ():
-                detail = "" if a.row is None else "busy %.3f %+.3f  %s  unknown %.3f" % (a.true_busy, a.busy_error, "  ".join(
-                    "%s %.3f %+.3f" % (c, a.true[c], a.error[c]) for c in CAUSES if a.true[c] or a.row[c]), a.unknown)
-                print("    ", detail, a.misses(loop == "uvloop"), file=sys.stderr)
-    for label in dict.fromkeys(r.cells[0] for r in lines if r.cells[-1].startswith("missed")):
-        why = next((why for name, why in REASONS.items() if label.startswith(name)), None)
-        notes.append("Missed: %s. %s" % (label, why or "Reason not known."))
-    notes.append("Iterations whose causes do not sum to their length: %d. Largest difference between the JSON report and the rows: %.4f ms."
-                 % (broken, off))
-    return lines, notes
+            fresh = "%s %s %s" % (sensor.name, program, loop) not in results.of
+            result = results.get("%s %s %s" % (sensor.name, program, loop), lambda: measure(args, sensor, program, loop, args.only or only))
+            if not result:
+                continue
+            if "skipped" in result:
+                notes.append("Left out: %s, %s on %s: %s." % (sensor.head, program, loop, result["skipped"]))
+                continue
+            groups = groups_of(sensor, loop, result)
+            if fresh:
+                groups_tell(args, groups)
+            found.setdefault((program, loop), {})[sensor.name] = groups
+            t = tally[sensor.name]
+            t[:] = [t[0] + result["broken"], max(t[1], result["report"]), max(t[2], result["discrepancy_ms"]), t[3] + result["lost"],
+                    min(t[4], result["accounted"])]
+    return found, tally
+
+
+def rows_of(sensors, found):
+    """The first table."""
+    head = ("act", "true busy, ms", "main cause") + sum((("%s: N (dropped)" % s.head, "busy", "causes", "unknown") for s in sensors), ())
+    rows = [head]
+    for by_sensor in found.values():
+        for name in dict.fromkeys(g.name for groups in by_sensor.values() for g in groups):
+            mine = {s: next((g for g in groups if g.name == name), None) for s, groups in by_sensor.items()}
+            one = next(g for g in mine.values() if g and g.seen) if any(g and g.seen for g in mine.values()) else None
+            row = (name, "%.2f" % one.true_busy, one.cause.replace("_", ":")) if one else (name, "–", "–")
+            for s in sensors:
+                g = mine.get(s.name)
+                row += ("%d (%d)" % (len(g.acts), g.dropped),) + g.cells() if g else ("–",) * 4
+            rows.append(row)
+    return rows
+
+
+def misses_of(sensors, found):
+    for sensor in sensors:
+        for by_sensor in found.values():
+            for g in by_sensor.get(sensor.name, ()):
+                if g.misses() or len(g.seen) < len(g.acts):
+                    why = next((why for (s, name), why in REASONS.items() if s == sensor.name and g.name.startswith(name)), "Reason not known.")
+                    yield "Missed by %s: %s. %s" % (sensor.head, g.name, why)
+
+
+def tools_table(args, results, found):
+    """The second table: what other tools say of the same acts, on asyncio's own loop."""
+    rows, environment = [], Environment(args.python)
+    for program in dict.fromkeys(r[0] for r in RUNS):
+        mine = found.get((program, "asyncio"), {}).get("agent", [])
+        said = {t.name: results.get("%s %s" % (t.name, program), lambda: said_of(args, environment, program, t, [g.name for g in mine]))
+                for t in TOOLS}
+        for g in mine:
+            error = ", %.3f" % statistics.median(abs(a.busy_error) for a in g.seen) if g.seen else ""
+            rows.append((g.name, "%d of %d%s" % (len(g.seen), len(g.acts), error), g.cause.replace("_", ":")) + tuple(
+                (said[t.name] or {}).get(g.name, "–") for t in TOOLS))
+    head = ("act", "awaitscope: turns seen, median error in ms", "and what held it") + tuple(t.head for t in TOOLS)
+    return [head] + rows, results.of.setdefault("notes", []) or results.of["notes"].extend(environment.notes) or results.of["notes"]
 
 
 def main():
     p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     p.add_argument("--program", default=os.path.join(HERE, "..", "build", "bin", "awaitscope"))
     p.add_argument("--python", default="/usr/bin/python3")
+    p.add_argument("--sensor", action="append", choices=[s.name for s in SENSORS], help="only this one (can be repeated)")
     p.add_argument("--only", help="acts whose name contains this")
     p.add_argument("--rounds", type=int, help="of each act, at most")
     p.add_argument("--no-tools", action="store_true", help="do not run the programs under other tools")
+    p.add_argument("--results", metavar="FILE", help="keep what is measured there, and measure only what it has not")
+    p.add_argument("--for", dest="seconds", type=float, metavar="SECONDS", help="begin nothing more after so long")
+    p.add_argument("--keep", metavar="TRACE", help="copy the last trace there")
     p.add_argument("--write", metavar="FILE", help="write the page here")
     p.add_argument("-v", "--verbose", action="store_true", help="every act on stderr")
     args = p.parse_args()
     args.program = os.path.abspath(args.program)
-    load = os.getloadavg()[0]
-    lines, notes = tables(args)
-    text = table([HEAD] + [line.cells for line in lines])
+    sensors = [s for s in SENSORS if not args.sensor or s.name in args.sensor]
+    results, notes = Results(args.results, args.seconds), []
+    load = results.of.setdefault("load", os.getloadavg()[0])
+    found, tally = measure_all(args, results, sensors, notes)
+    text = table(rows_of(sensors, found))
+    notes = list(dict.fromkeys(notes)) + list(misses_of(sensors, found))
+    notes += ["%s: accounted %.3f %% of busy time or more; largest discrepancy from the scheduler's accounts in one iteration %.3f ms; events lost %d; "
+              "iterations whose causes do not sum to their length %d; largest difference between the JSON report and the rows %.4f ms." % (
+                  s.head, 100 * tally[s.name][4], tally[s.name][2], tally[s.name][3], tally[s.name][0], tally[s.name][1]) for s in sensors]
     if load > QUIET_LOAD:
         notes.append("**Taken beside other load**: run-queue wait is part of most acts here, and rare misses come from it.")
     text += "\n\n" + "\n\n".join(notes) + "\n"
     if not args.no_tools:
-        rows, beside = tools_table(args, lines)
+        rows, beside = tools_table(args, results, found)
         text += "\n" + BESIDE + "\n\n".join([table(rows)] + beside) + "\n"
+    if results.more:
+        return MORE
     text += "\n%s; Python %s; load at the start %.2f.\n" % (
         machine(), subprocess.run([args.python, "-V"], capture_output=True, text=True, check=True).stdout.split()[-1], load)
     print(text)
     if args.write:
         with open(args.write, "w", encoding="utf-8") as f:
             f.write(INTRO + text)
+    return 0
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

@@ -1,11 +1,12 @@
 """What the programs here have in common: they do one thing at a time in one turn of a loop, and write down by their own clocks
 how long that took and what the loop's thread did meanwhile. One JSON object a line, times in ns of CLOCK_MONOTONIC.
 
-    NAME.py OUT [--loop asyncio|uvloop|thread] [--only TEXT] [--rounds N] [--watch TOOL]
+    NAME.py OUT [--loop asyncio|uvloop|thread] [--only TEXT] [--rounds N] [--watch TOOL] [--wait]
 
 A line's "busy" is the turn: from the return of the loop's selector to its next call (uvloop, whose selector cannot be wrapped:
 only the act itself). "causes" is what the time went to:
   cpu     thread CPU time, outside collections
+  kernel  of that, what was in system calls, where an act says so
   gc      thread CPU time of collections
   runq    the scheduler's own count of run-queue wait; where an act is free of system calls, wall less CPU time
   others  wall time around the act, less CPU time and run-queue wait in it
@@ -125,6 +126,13 @@ class Truth:
         yield
         self.part("gc", time.thread_time_ns() - a)
 
+    @contextlib.contextmanager
+    def calls(self):
+        """CPU time in here is the kernel's, but for what calling it costs."""
+        a = time.thread_time_ns()
+        yield
+        self.part("kernel", time.thread_time_ns() - a)
+
 
 class Answerer:
     """Another process that does something some ms after it was told to."""
@@ -166,8 +174,16 @@ for line in sys.stdin:
         self.process.stdout.close()
 
 
+async def told_to_begin():
+    """Says so when the loop runs, and lets it run until somebody has looked."""
+    print("ready", flush=True)
+    await asyncio.get_running_loop().run_in_executor(None, sys.stdin.readline)
+
+
 async def play(args, out):
     loop = asyncio.get_running_loop()
+    if args.wait:
+        await told_to_begin()
     truth = Truth(loop, out)
     gc.disable()  # collections are acts of their own
     async with watch(args.watch, loop, out):
@@ -208,6 +224,7 @@ def main():
     p.add_argument("--loop", choices=("asyncio", "uvloop", "thread"), default="asyncio")
     p.add_argument("--only")
     p.add_argument("--rounds", type=int)
+    p.add_argument("--wait", action="store_true", help="for a line on the standard input")
     p.add_argument("--watch", choices=WATCHERS, help="another tool, told to report what it sees")
     args = p.parse_args()
     run = {"asyncio": asyncio.run, "uvloop": uvloop_run, "thread": thread_run}[args.loop]
