@@ -18,10 +18,7 @@ static struct loop_slot slot_now(const struct loop_slot *slot, uint64_t now_ns)
 {
 	struct loop_slot s = *slot;
 
-	if (s.part.out_ns)
-		part_in(&s.part, now_ns);
-	else
-		part_charge(&s.part, now_ns);
+	part_close(&s.part, now_ns);
 	return s;
 }
 

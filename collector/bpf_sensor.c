@@ -185,7 +185,6 @@ int bpf_sensor_watch(struct bpf_sensor *s, const char **ret_why)
 		s->program->progs.on_thread_exit,
 		s->program->progs.on_exec,
 		s->program->progs.on_switch,
-		s->program->progs.on_waking,
 		s->program->progs.on_sys_exit,
 		s->program->progs.on_sys_enter,
 	};

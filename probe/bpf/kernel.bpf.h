@@ -15,7 +15,7 @@ struct sched_entity {
 };
 
 struct sched_info {
-	unsigned long long run_delay;
+	unsigned long long run_delay, last_arrival;
 };
 
 struct thread_struct {

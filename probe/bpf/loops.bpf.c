@@ -78,7 +78,8 @@ int BPF_PROG(on_sys_exit, struct pt_regs *regs, long result)
 		turn_begin(s, now_ns, result);
 	} else if (s->loop && class != PART_GIL && class != PART_USER) {
 		blocked_ns = part_sum(&s->part, class) - s->enter_off_ns;
-		if (blocked_ns >= config.min_block_ns)
+		/* what was charged before can have been set right meanwhile */
+		if ((__s64)blocked_ns >= (__s64)config.min_block_ns)
 			block_put(s, index, now_ns, blocked_ns, result);
 	}
 	s->syscall = NO_SYSCALL;
@@ -110,20 +111,6 @@ int BPF_PROG(on_switch, bool preempted, struct task_struct *from, struct task_st
 		if (s)
 			part_in(&s->part, now_ns);
 	}
-	return 0;
-}
-
-SEC("tp_btf/sched_waking")
-int BPF_PROG(on_waking, struct task_struct *task)
-{
-	struct loop_slot *s;
-	__u32 index;
-
-	if (task->tgid != config.tgid)
-		return 0;
-	s = slot_get(task->pid, &index);
-	if (s)
-		part_wake(&s->part, bpf_ktime_get_ns());
 	return 0;
 }
 

@@ -154,7 +154,8 @@ static __always_inline __u32 tid_now(void)
 
 static __always_inline struct part_account account_of(struct task_struct *task)
 {
-	return (struct part_account){task->se.sum_exec_runtime, task->sched_info.run_delay};
+	return (struct part_account){task->se.sum_exec_runtime, task->sched_info.run_delay,
+		task->sched_info.last_arrival};
 }
 
 static __always_inline struct part_account account_now(void)

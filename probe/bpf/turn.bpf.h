@@ -58,6 +58,7 @@ static __always_inline void turn_end(struct loop_slot *s, __u64 now_ns)
 			.ready = (__s32)s->ready};
 		RECORD_SUBMIT(ev);
 	}
+	s->part.discrepancy_ns = 0; /* what is found between turns is of the next one */
 	turn_forget(s);
 }
 
@@ -66,7 +67,7 @@ static __always_inline void turn_begin(struct loop_slot *s, __u64 now_ns, __s64 
 	s->select_ns = now_ns - s->poll_ns;
 	s->poll_ns = 0;
 	s->ready = ready;
-	s->part.discrepancy_ns = 0;
+	part_turn(&s->part);
 	__builtin_memcpy(s->begin_sum_ns, s->part.sum_ns, sizeof(s->begin_sum_ns));
 	s->begin_ns = now_ns;
 	s->busy_since_ns = now_ns;

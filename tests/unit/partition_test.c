@@ -15,6 +15,8 @@ static uint64_t sum(const struct partition *p)
 	return sum;
 }
 
+#define ARRIVED_BEFORE (3 * MS) /* what the scheduler's own clock is behind ours */
+
 struct thread { /* with the scheduler's true account */
 	struct partition part;
 	struct part_account account;
@@ -24,6 +26,7 @@ struct thread { /* with the scheduler's true account */
 static void begin(struct thread *t)
 {
 	*t = (struct thread){.now = 5 * MS};
+	t->account.arrived = t->now - ARRIVED_BEFORE;
 	part_begin(&t->part, t->now, &t->account);
 }
 
@@ -33,15 +36,20 @@ static void run(struct thread *t, uint64_t ns)
 	t->account.ran_ns += ns;
 }
 
+/* On a CPU again. The kernel adds to its account after it has told of the switch. */
+static void arrive(struct thread *t, uint64_t runq)
+{
+	t->account.delayed_ns += runq;
+	t->account.arrived = t->now - ARRIVED_BEFORE;
+}
+
 /* Out for that long, of it `runq` runnable at the end. */
 static void away(struct thread *t, uint64_t off, uint64_t runq)
 {
 	part_out(&t->part, t->now, 0, &t->account);
-	t->now += off;
-	part_wake(&t->part, t->now);
-	t->now += runq;
+	t->now += off + runq;
 	part_in(&t->part, t->now);
-	t->account.delayed_ns += runq; /* the kernel adds it after it has told of the switch */
+	arrive(t, runq);
 }
 
 TEST(partition_gives_each_wait_to_its_class)
@@ -85,31 +93,86 @@ TEST(partition_calls_being_preempted_the_run_queue)
 	run(&t, 1 * MS);
 	part_out(&t.part, t.now, 1, &t.account);
 	t.now += 16 * MS;
-	part_wake(&t.part, t.now - 1 * MS); /* a waker that comes late changes nothing */
 	part_in(&t.part, t.now);
+	arrive(&t, 15 * MS); /* the scheduler's clock began late */
+	run(&t, 1 * MS);
+	part_enter(&t.part, t.now, PART_FILE, &t.account);
 	assert_int_equal(t.part.sum_ns[PART_RUNQ], 16 * MS);
+	assert_int_equal(t.part.sum_ns[PART_USER], 2 * MS);
 	assert_int_equal(sum(&t.part), t.now - 5 * MS);
 }
 
 /* GIVEN a switch in that was never told WHEN the thread makes a system call THEN the scheduler's
- * account splits the time */
+ * account says when it came and how long it had waited for a CPU */
 TEST(partition_heals_a_lost_switch_in)
 {
 	struct thread t;
 
 	begin(&t);
+	part_enter(&t.part, t.now, PART_SLEEP, &t.account);
+	away(&t, 1 * MS, 0); /* from which the scheduler's clock is known */
+	run(&t, 1000);
 	part_out(&t.part, t.now, 0, &t.account);
-	part_wake(&t.part, t.now + 1);
 	t.now += 20 * MS;
-	t.account.delayed_ns += 3 * MS;
-	run(&t, 5 * MS);
-	part_enter(&t.part, t.now, PART_FILE, &t.account);
-	run(&t, 100);
+	arrive(&t, 3 * MS);
+	t.now += 5 * MS; /* it runs, and its account is not brought up to date meanwhile */
 	part_exit(&t.part, t.now, &t.account);
 	assert_int_equal(t.part.sum_ns[PART_RUNQ], 3 * MS);
-	assert_int_equal(t.part.sum_ns[PART_USER], 5 * MS);
-	assert_int_equal(t.part.sum_ns[PART_UNKNOWN], 17 * MS);
+	assert_int_equal(t.part.sum_ns[PART_SLEEP], 18 * MS);
+	assert_int_equal(t.part.sum_ns[PART_KERNEL], 5 * MS + 1000);
+	assert_int_equal(t.part.sum_ns[PART_UNKNOWN], 0);
 	assert_int_equal(t.part.healed, 1);
+	assert_int_equal(sum(&t.part), t.now - 5 * MS);
+}
+
+/* GIVEN it came and went and came, and only the first of these was told THEN what it ran in between
+ * is not called a wait */
+TEST(partition_does_not_guess_at_three_lost_switches)
+{
+	struct thread t;
+
+	begin(&t);
+	away(&t, 1 * MS, 0);
+	part_out(&t.part, t.now, 0, &t.account);
+	t.now += 20 * MS;
+	arrive(&t, 3 * MS);
+	run(&t, 30 * MS);
+	t.now += 10 * MS;
+	arrive(&t, 0);
+	run(&t, 1 * MS);
+	part_enter(&t.part, t.now, PART_FILE, &t.account);
+	assert_int_equal(t.part.sum_ns[PART_RUNQ], 3 * MS);
+	assert_int_equal(t.part.sum_ns[PART_USER], 31 * MS);
+	assert_int_equal(t.part.sum_ns[PART_UNKNOWN], 27 * MS);
+	assert_int_equal(t.part.discrepancy_ns, 27 * MS);
+	assert_int_equal(sum(&t.part), t.now - 5 * MS);
+}
+
+/* GIVEN the scheduler takes the time of a switch before it tells of it THEN its times are believed
+ */
+TEST(partition_believes_the_scheduler_at_the_edges)
+{
+	struct thread t;
+
+	begin(&t);
+	away(&t, 1 * MS, 0);
+	part_enter(&t.part, t.now, PART_SLEEP, &t.account);
+	run(&t, 1 * MS);
+	t.now += 4000; /* switched out, and not told yet */
+	part_out(&t.part, t.now, 0, &t.account);
+	t.now += 20 * MS;
+	t.account.ran_ns += 9000; /* it is back, and not told yet */
+	part_in(&t.part, t.now);
+	arrive(&t, 0);
+	run(&t, 2 * MS);
+	part_exit(&t.part, t.now, &t.account);
+	run(&t, 3 * MS);
+	part_out(&t.part, t.now, 0, &t.account);
+	assert_int_equal(t.part.sum_ns[PART_SLEEP], 20 * MS + 4000 - 9000);
+	assert_int_equal(t.part.sum_ns[PART_KERNEL], 3 * MS);
+	assert_int_equal(t.part.sum_ns[PART_USER], 3 * MS + 9000);
+	assert_int_equal(t.part.discrepancy_ns, 9000);
+	assert_int_equal(t.part.healed, 0);
 	assert_int_equal(sum(&t.part), t.now - 5 * MS);
 }
 
@@ -123,9 +186,11 @@ TEST(partition_gives_up_what_the_scheduler_denies)
 	run(&t, 2 * MS);
 	t.now += 30 * MS; /* away, unseen */
 	away(&t, 1 * MS, 0);
+	part_enter(&t.part, t.now, PART_FILE, &t.account);
 	assert_int_equal(t.part.sum_ns[PART_USER], 2 * MS);
 	assert_int_equal(t.part.sum_ns[PART_UNKNOWN], 30 * MS);
 	assert_int_equal(t.part.sum_ns[PART_FAULT], 2 * MS);
+	assert_int_equal(t.part.discrepancy_ns, 30 * MS);
 	assert_int_equal(sum(&t.part), t.now - 5 * MS);
 }
 
@@ -143,6 +208,7 @@ TEST(partition_sums_exactly_whatever_comes)
 		now -= (uint64_t)(rand() % 20 ? 0 : rand() % 1000);
 		t.account.ran_ns += (uint64_t)(rand() % 60000);
 		t.account.delayed_ns += (uint64_t)(rand() % 60000);
+		t.account.arrived += (uint64_t)(rand() % 100000);
 		switch (rand() % 6) {
 		case 0:
 			part_enter(&t.part, now, (uint32_t)(rand() % PART_CLASSES), &t.account);
@@ -154,7 +220,7 @@ TEST(partition_sums_exactly_whatever_comes)
 			part_out(&t.part, now, (uint32_t)(rand() % 2), &t.account);
 			break;
 		case 3:
-			part_wake(&t.part, now);
+			part_turn(&t.part);
 			break;
 		case 4:
 			part_in(&t.part, now);
@@ -172,6 +238,8 @@ int main(void)
 		RUN(partition_gives_each_wait_to_its_class),
 		RUN(partition_calls_being_preempted_the_run_queue),
 		RUN(partition_heals_a_lost_switch_in),
+		RUN(partition_does_not_guess_at_three_lost_switches),
+		RUN(partition_believes_the_scheduler_at_the_edges),
 		RUN(partition_gives_up_what_the_scheduler_denies),
 		RUN(partition_sums_exactly_whatever_comes),
 	};
