@@ -118,14 +118,21 @@ class Act:
             true["cpu_kernel"], true["cpu_user"] = true["kernel"], true["cpu"] - true["kernel"]
         self.true = {c: true.get(c, 0) / NS for c in self.causes}
         self.error = {c: row[c] / NS - self.true[c] for c in self.causes}
-        self.allowed = {c: max(sensor.cause_ms, sensor.cause_share * self.true[c]) for c in self.causes}
-        self.worst = max(self.causes, key=lambda c: abs(self.error[c]) / self.allowed[c])
+        merged = truth.get("merged")
+        if merged:
+            self.error[merged], self.error["gil"] = self.error[merged] + self.error["gil"], 0.0
+        self.error["cpu + gil"], self.true["cpu + gil"] = self.error["cpu"] + self.error["gil"], self.true["cpu"] + self.true["gil"]
+        of_waits = min(max(0.0, self.error["gil"]), max(0.0, -self.error["cpu"]), truth["gil_cpu"] / NS)
+        self.error["gil"] -= of_waits
+        self.error["cpu"] += of_waits
+        self.allowed = {c: max(sensor.cause_ms, sensor.cause_share * self.true[c]) for c in self.true}
+        self.worst = max(self.error, key=lambda c: abs(self.error[c]) / self.allowed[c])
 
     def misses(self):
         if self.row is None:
             return ["no iteration"]
         busy = self.loop != "uvloop" and abs(self.busy_error) > max(CLOCKS_MS, self.sensor.busy_share * self.true_busy)
-        return ["busy"] * busy + [c for c in self.causes if abs(self.error[c]) > self.allowed[c]]
+        return ["busy"] * busy + [c for c in self.error if abs(self.error[c]) > self.allowed[c]]
 
     def tell(self):
         if self.row is None:

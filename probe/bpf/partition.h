@@ -38,12 +38,13 @@ struct part_account {
 
 struct partition {
 	__u64 sum_ns[PART_ROOM];
-	__u64 last_ns; /* charged up to here */
-	__u64 out_ns;  /* off CPU since then; 0: on a CPU */
-	__u64 in_ns;   /* on a CPU again since then: the scheduler's account of it is awaited; 0 */
-	__u64 on_ns;   /* charged as on a CPU since `at_out` was taken */
-	__u64 off_ns;  /* what the last absence gave to off_class, in this turn */
-	__u64 clock;   /* our clock less the scheduler's, at the last arrival; 0: not known */
+	__u64 last_ns;  /* charged up to here */
+	__u64 out_ns;   /* off CPU since then; 0: on a CPU */
+	__u64 in_ns;    /* on a CPU again since then: the scheduler's account of it is awaited; 0 */
+	__u64 on_ns;    /* charged as on a CPU since `at_out` was taken */
+	__u64 off_ns;   /* what the last absence gave to off_class, in this turn */
+	__u64 doubt_ns; /* what the last switch out gave to PART_UNKNOWN, in this turn */
+	__u64 clock;    /* our clock less the scheduler's, at the last arrival; 0: not known */
 	struct part_account at_out;
 	__u64 healed;         /* lost switches that other evidence gave back */
 	__u64 discrepancy_ns; /* largest difference from the scheduler's account, in this turn */
@@ -106,6 +107,12 @@ static inline void part_absent(struct partition *p, __u64 in_ns, const struct pa
 	__u64 left = in_ns > p->last_ns ? in_ns - p->last_ns : 0;
 	__u64 delayed_ns = account->delayed_ns - p->at_out.delayed_ns;
 	__u64 runq_ns = p->runnable || delayed_ns > left ? left : delayed_ns;
+	/* it was preempted earlier than we were told */
+	__u64 more_ns = p->runnable && delayed_ns > left ? delayed_ns - left : 0;
+
+	more_ns = more_ns < p->doubt_ns ? more_ns : p->doubt_ns;
+	part_add(p, PART_UNKNOWN, -more_ns);
+	part_add(p, PART_RUNQ, more_ns);
 
 	part_add(p, PART_RUNQ, runq_ns);
 	p->off_class = part_off_cpu(p);
@@ -185,6 +192,7 @@ static inline void part_begin(struct partition *p, __u64 now_ns, const struct pa
 static inline void part_turn(struct partition *p)
 {
 	p->off_ns = 0;
+	p->doubt_ns = 0;
 }
 
 static inline void part_enter(
@@ -219,6 +227,7 @@ static inline void part_less(struct partition *p, __u64 span_ns, __u64 over_ns)
 		return;
 	}
 	part_add(p, PART_UNKNOWN, ns);
+	p->doubt_ns = ns;
 	p->healed++;
 }
 
@@ -252,6 +261,7 @@ static inline void part_out(
 	part_seen(p, now_ns, account);
 	span_ns = p->last_ns - before_ns;
 	span_ns = span_ns < p->on_ns ? span_ns : p->on_ns;
+	p->doubt_ns = 0;
 	part_compare(p, span_ns, account);
 	p->out_ns = p->last_ns;
 	p->runnable = runnable;

@@ -42,6 +42,28 @@ for ms, rounds in ((3, 40), (20, 30), (150, 6)):
     act("Python code, %d ms" % ms, rounds)(burner(ms))
 
 
+@act("Python code without a system call, 15 ms", 20)
+async def pure(t, rounds):
+    for _ in range(rounds):
+        await t.ready()
+        with t.act():
+            t.part("kernel", 0)
+            count(750_000)
+        await t.done()
+
+
+@act("system calls that compute, 12 ms", 20)
+async def calls(t, rounds):
+    with open("/dev/zero", "rb", buffering=0) as zero:
+        room = bytearray(1 << 20)
+        for _ in range(rounds):
+            await t.ready()
+            with t.act(), t.calls():
+                for _ in range(200):
+                    zero.readinto(room)
+            await t.done()
+
+
 @act("C code that keeps the GIL", 20)
 async def native(t, rounds):
     numbers = list(range(400_000))

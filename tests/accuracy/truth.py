@@ -10,6 +10,9 @@ only the act itself). "causes" is what the time went to:
   gc      thread CPU time of collections
   runq    the scheduler's own count of run-queue wait; where an act is free of system calls, wall less CPU time
   others  wall time around the act, less CPU time and run-queue wait in it
+A wait in which the thread was switched out more often than once may have been one for the GIL too, and no clock of the program's tells
+them apart: "merged" is that cause, to be judged together with gil. The CPU time of waits for the GIL counts as such, and cannot be told
+from the rest here: "gil_cpu" is twice what so many waits for a lock take.
 Acts during which the hypervisor took CPU time away (steal in /proc/stat) are marked."""
 import argparse
 import asyncio
@@ -18,6 +21,7 @@ import ctypes
 import gc
 import json
 import os
+import resource
 import subprocess
 import sys
 import threading
@@ -44,6 +48,11 @@ def steal():
         return int(f.readline().split()[8])
 
 
+def switches():
+    """How often this thread went off its CPU by itself."""
+    return resource.getrusage(resource.RUSAGE_THREAD).ru_nvcsw
+
+
 class Truth:
     """The clocks of one loop's thread, and the act that is open on it."""
 
@@ -53,6 +62,7 @@ class Truth:
         self.text = ctypes.create_string_buffer(64)
         self.returned = self.open = self.label = None
         self.logged = []
+        self.cost = self.wait_cost()
         selector = getattr(loop, "_selector", None)
         if selector:
             self.select = selector.select
@@ -68,6 +78,22 @@ class Truth:
     def end_clocks(self):
         delay, cpu = self.run_delay(), time.thread_time_ns()
         return time.monotonic_ns(), cpu, delay
+
+    def clocks(self):
+        """All of one moment: the thread was not put off its CPU between them."""
+        while True:
+            now = self.end_clocks()
+            if self.run_delay() == now[2]:
+                return now
+
+    def wait_cost(self):
+        """CPU time of a wait for a lock that is not had."""
+        lock, rounds = threading.Lock(), 40
+        lock.acquire()
+        begin = time.thread_time_ns()
+        for _ in range(rounds):
+            lock.acquire(timeout=0.001)
+        return (time.thread_time_ns() - begin) // rounds
 
     def turn(self, timeout=None):
         if self.open and "end" in self.open and "left" not in self.open:
@@ -99,7 +125,7 @@ class Truth:
         causes = dict(line["parts"])
         causes["cpu"] = left[1] - came[1] - causes.get("gc", 0)
         causes["runq"] = left[0] - came[0] - (left[1] - came[1]) if starved else left[2] - came[2]
-        row = {"label": self.label, "begin": line["begin"][0], "end": line["end"][0], "busy": left[0] - came[0], "causes": causes,
+        row = {"label": self.label, "begin": line["begin"][0], "end": line["end"][0], "busy": left[0] - came[0], "causes": causes, "merged": line.get("merged"), "gil_cpu": line.get("gil_cpu", 0),
                "disturbed": steal() != self.steal, "tid": threading.get_native_id(), "pid": os.getpid()}
         self.out.write(json.dumps(row) + "\n")
 
@@ -115,10 +141,14 @@ class Truth:
     @contextlib.contextmanager
     def waits(self, cause):
         """Off CPU in here is `cause`; of it, what the scheduler calls run-queue wait is that."""
-        a = self.begin_clocks()
+        switched, a = switches(), self.clocks()
         yield
-        b = self.end_clocks()
+        b, switched = self.clocks(), switches() - switched
         self.part(cause, b[0] - a[0] - (b[1] - a[1]) - (b[2] - a[2]))
+        if cause == "gil":
+            self.open["gil_cpu"] = self.open.get("gil_cpu", 0) + 2 * switched * self.cost
+        elif switched > 1:
+            self.open["merged"] = cause
 
     @contextlib.contextmanager
     def collects(self):

@@ -176,6 +176,28 @@ TEST(partition_believes_the_scheduler_at_the_edges)
 	assert_int_equal(sum(&t.part), t.now - 5 * MS);
 }
 
+/* GIVEN it was preempted, and we were told late THEN it is the run queue's all the same */
+TEST(partition_believes_the_run_queue)
+{
+	struct thread t;
+
+	begin(&t);
+	away(&t, 1 * MS, 0);
+	run(&t, 5 * MS);
+	t.now += 3 * MS;
+	part_out(&t.part, t.now, 1, &t.account);
+	assert_int_equal(t.part.sum_ns[PART_UNKNOWN], 3 * MS);
+	t.now += 7 * MS;
+	part_in(&t.part, t.now);
+	arrive(&t, 10 * MS);
+	part_enter(&t.part, t.now, PART_FILE, &t.account);
+	assert_int_equal(t.part.sum_ns[PART_USER], 5 * MS);
+	assert_int_equal(t.part.sum_ns[PART_RUNQ], 10 * MS);
+	assert_int_equal(t.part.sum_ns[PART_UNKNOWN], 0);
+	assert_int_equal(t.part.discrepancy_ns, 3 * MS);
+	assert_int_equal(sum(&t.part), t.now - 5 * MS);
+}
+
 /* GIVEN both switches were never told THEN what the scheduler did not run is not called CPU time */
 TEST(partition_gives_up_what_the_scheduler_denies)
 {
@@ -240,6 +262,7 @@ int main(void)
 		RUN(partition_heals_a_lost_switch_in),
 		RUN(partition_does_not_guess_at_three_lost_switches),
 		RUN(partition_believes_the_scheduler_at_the_edges),
+		RUN(partition_believes_the_run_queue),
 		RUN(partition_gives_up_what_the_scheduler_denies),
 		RUN(partition_sums_exactly_whatever_comes),
 	};
