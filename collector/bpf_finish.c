@@ -62,6 +62,21 @@ static void iteration_put(struct bpf_feed *f, const struct loop_slot *s, uint64_
 	ev->ready = (int32_t)s->ready;
 }
 
+/* Short ones that the kernel has summed and not told yet. */
+static void turns_put(struct bpf_feed *f, const struct loop_slot *s, uint64_t now_ns)
+{
+	struct ev_turns *ev = RECORD_NEW(&f->queue, turns, 0, s->tid, now_ns);
+
+	if (!ev)
+		return;
+	ev->loop = s->loop;
+	ev->begin_ns = s->turns_begin_ns;
+	ev->count = s->turns;
+	ev->busy_ns = s->turns_busy_ns;
+	ev->longest_ns = s->turns_longest_ns;
+	ev->select_ns = s->turns_select_ns;
+}
+
 /* The path it was given; its end may lie on a page that is not there. */
 static size_t path_text(const struct bpf_feed *f, uint64_t address, char buf[TARGET_BYTES])
 {
@@ -132,6 +147,8 @@ void finish(struct bpf_feed *f, uint64_t now_ns)
 	for (uint32_t i = 0; i < SLOTS_MAX; i++) {
 		struct loop_slot s;
 
+		if (slots[i].tid && slots[i].turns)
+			turns_put(f, &slots[i], now_ns);
 		if (!slots[i].tid || !slots[i].begin_ns || !slots[i].busy_since_ns)
 			continue;
 		s = slot_now(&slots[i], now_ns);

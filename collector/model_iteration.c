@@ -5,7 +5,8 @@
  */
 #include "collector/model_state.h"
 
-#define NEARLY_ALL 5 /* but for one part in so many: the rest is between two samples */
+#define TURNS_MAX 1000000u /* of a record that a kernel writes ten times a second */
+#define NEARLY_ALL 5       /* but for one part in so many: the rest is between two samples */
 
 /* ---- what happens inside an iteration that is still open; for every loop that is inside another
  * on this thread */
@@ -355,6 +356,36 @@ void iteration_record(struct model *model, struct process *p, const struct ev_it
 		loss_add(model, p, "records without memory", 1);
 	samples_end(t, begin_ns);
 	l->span = (struct span){0};
+}
+
+/* How long each one was is not known, only of the longest: the others share what is left. */
+void turns_record(struct model *model, struct process *p, const struct ev_turns *r)
+{
+	uint64_t end_ns = model_time(model, r->head.time_ns),
+		 begin_ns = model_time(model, r->begin_ns), left_ns = r->busy_ns;
+	struct thread *t = thread_get(model, p, r->head.tid, end_ns);
+	struct loop *l = t ? loop_get(model, p, t, r->loop, end_ns) : NULL;
+	uint64_t cell;
+
+	if (!l)
+		return;
+	causes_seen(model, p);
+	if (!l->running || l->thread != t)
+		loop_enter(model, t, l);
+	cell = p->cells && cell_for_span(t, begin_ns, end_ns)
+		       ? cell_for_span(t, begin_ns, end_ns)->id
+		       : 0;
+	for (uint64_t left = least(r->count, TURNS_MAX); left; left--) {
+		uint64_t busy_ns =
+			left == r->count ? least(r->longest_ns, left_ns) : left_ns / left;
+		uint64_t select_ns = left == 1 ? r->select_ns : 0;
+
+		left_ns -= busy_ns;
+		t->iterations++;
+		count_iteration(model, l, end_ns, busy_ns, select_ns);
+		if (fold_add(&model->iterations, l->id, cell, begin_ns, busy_ns, select_ns))
+			loss_add(model, p, "records without memory", 1);
+	}
 }
 
 void iteration_unfinished(

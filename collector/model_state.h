@@ -497,6 +497,7 @@ struct loop *thread_loop(const struct thread *t); /* the innermost running one; 
 
 /* ---- model_iteration.c: iterations and their causes */
 void iteration_record(struct model *model, struct process *p, const struct ev_iteration *r);
+void turns_record(struct model *model, struct process *p, const struct ev_turns *r);
 void span_block(struct thread *t, enum block_class class, uint64_t begin_ns, uint64_t end_ns,
 	uint64_t off_ns, struct site site);
 /* What the kernel accounts under one class is another: it knows the system call only. */

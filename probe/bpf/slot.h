@@ -55,6 +55,8 @@ struct loop_slot {
 	__u64 begin_sum_ns[PART_ROOM];
 	__s64 ready;
 	__u64 poll_ns; /* entry of the selector; 0: not in it */
+	/* short iterations that were not told one by one: as in the record `turns` */
+	__u64 turns, turns_begin_ns, turns_busy_ns, turns_longest_ns, turns_select_ns;
 	/* the system call in flight */
 	__u64 enter_ns, enter_off_ns, enter_runq_ns;
 	__u64 argument[3];

@@ -213,11 +213,6 @@ static __always_inline int step_begin(
 	return 0;
 }
 
-static __always_inline bool ring_is_filling(void)
-{
-	return bpf_ringbuf_query(&ring, BPF_RB_AVAIL_DATA) > RING_SIZE_BYTES / 2;
-}
-
 /*
  * Of a task, from its exception to its state and what it waits for, in one reading; a power of two.
  * 3.8: 48 to 112, 3.10: 48 to 160, 3.14: 48 to 128.

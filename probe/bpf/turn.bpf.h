@@ -37,12 +37,61 @@ static __always_inline void causes_put(struct loop_slot *s, __u64 now_ns)
 	RECORD_SUBMIT(ev);
 }
 
+#define TURNS_TOLD_NS 100000000u /* how often, while the ring is filling */
+
+static __always_inline bool ring_is_filling(void)
+{
+	return bpf_ringbuf_query(&ring, BPF_RB_AVAIL_DATA) > RING_SIZE_BYTES / 2;
+}
+
+/* Where records are many, short iterations are summed before any is lost. */
+static __always_inline bool turn_summed(struct loop_slot *s, __u64 now_ns)
+{
+	__u64 busy_ns = now_ns - s->begin_ns;
+
+	if (busy_ns >= config.min_step_ns || !ring_is_filling())
+		return false;
+	if (!s->turns)
+		s->turns_begin_ns = s->begin_ns;
+	s->turns++;
+	s->turns_busy_ns += busy_ns;
+	s->turns_select_ns += s->select_ns;
+	if (busy_ns > s->turns_longest_ns)
+		s->turns_longest_ns = busy_ns;
+	return true;
+}
+
+static __always_inline void turns_put(struct loop_slot *s, __u64 end_ns)
+{
+	struct ev_turns *ev = RECORD_RESERVE(turns);
+
+	if (!ev)
+		return;
+	*ev = (struct ev_turns){.head = HEAD(turns, end_ns),
+		.loop = s->loop,
+		.begin_ns = s->turns_begin_ns,
+		.count = s->turns,
+		.busy_ns = s->turns_busy_ns,
+		.longest_ns = s->turns_longest_ns,
+		.select_ns = s->turns_select_ns};
+	RECORD_SUBMIT(ev);
+	s->turns = s->turns_busy_ns = s->turns_longest_ns = s->turns_select_ns = 0;
+}
+
 static __always_inline void turn_end(struct loop_slot *s, __u64 now_ns)
 {
 	struct ev_iteration *ev;
+	bool summed;
 
 	if (!s->begin_ns)
 		return;
+	summed = turn_summed(s, now_ns);
+	if (s->turns && (!summed || now_ns - s->turns_begin_ns >= TURNS_TOLD_NS))
+		turns_put(s, summed ? now_ns : s->begin_ns);
+	if (summed) {
+		turn_forget(s);
+		return;
+	}
 	if (now_ns - s->begin_ns >= config.min_step_ns)
 		causes_put(s, now_ns);
 	ev = RECORD_RESERVE(iteration);
@@ -182,8 +231,11 @@ static __always_inline bool poll_enter(
 		loop = poll_judge(s, index, epfd, now_ns, stack_pointer);
 	if (!loop)
 		return false;
-	if (s->loop != loop)
+	if (s->loop != loop) {
 		turn_forget(s); /* what came before its first poll is no turn of it */
+		if (s->turns)
+			turns_put(s, now_ns);
+	}
 	s->loop = loop;
 	s->by_stack = loop_by_stack(s, loop);
 	return true;

@@ -345,3 +345,46 @@ def test_trace_belongs_to_the_programs_owner(awaitscope, tmp_path):
         child.communicate()
     told = (tmp_path / "t.db").stat()
     assert (told.st_uid, told.st_gid, told.st_mode & 0o777) == (65534, 65534, 0o600)
+
+
+STORM = """\
+import asyncio, json, sys, time
+
+async def main():
+    print("ready", flush=True)
+    turns, end = 0, time.monotonic() + 3
+    while time.monotonic() < end:
+        await asyncio.sleep(0)
+        turns += 1
+        if turns % 100_000 == 0:
+            time.sleep(0.002)
+    print(turns, flush=True)
+    await asyncio.sleep(60)
+
+asyncio.run(main())
+"""
+
+
+def test_records_thin_out_and_say_so_before_any_is_lost(report, tmp_path):
+    """The recorder does not get to its work while a loop turns as fast as it can: the short is summed or left out, by number, the long stays."""
+    with running(STORM, tmp_path) as child:
+        watch = subprocess.Popen([PROGRAM, "attach", "-o", "t.db", str(child.pid)], cwd=tmp_path, text=True, stdout=subprocess.DEVNULL,
+                                 stderr=subprocess.PIPE, stdin=subprocess.DEVNULL)
+        assert "watching" in watch.stderr.readline()
+        watch.send_signal(signal.SIGSTOP)
+        turns = int(child.stdout.readline())
+        watch.send_signal(signal.SIGCONT)
+        watch.send_signal(signal.SIGINT)
+        watch.communicate(timeout=20)
+    lost = dict(rows(tmp_path / "t.db", "SELECT what, sum(count) FROM lost GROUP BY 1"))
+    left_out = lost.pop("short steps left out: the kernel's ring was more than half full", 0)
+    assert not lost, "nothing but short steps"
+    loop, = report("t.db")["loops"]
+    steps, = rows(tmp_path / "t.db", "SELECT sum(steps) FROM task")[0]
+    assert loop["iterations"] <= turns + 10
+    assert steps + left_out > 0.8 * loop["iterations"], "iterations are seen a moment earlier than steps"
+    assert report("t.db")["coverage"]["lost_events"] == left_out
+    if turns > 200_000:  # 8 MiB of iterations and steps are half of the ring
+        assert left_out and loop["iterations"] > 0.5 * turns
+    slept = rows(tmp_path / "t.db", "SELECT count(*) FROM blocking_call WHERE duration_ns >= 2000000")[0][0]
+    assert slept >= loop["iterations"] // 100_000 - 1, "the long ones are there"
