@@ -19,6 +19,7 @@
 #include "collector/feed_series.h"
 #include "collector/follow.h"
 #include "collector/log.h"
+#include "collector/named_cells.h"
 #include "collector/signals.h"
 #include "collector/trace_path.h"
 #include "probe/base/cleanup.h"
@@ -56,6 +57,7 @@ struct attachment {
 	uint64_t look_ns;  /* when the next start is looked for again */
 	uint64_t found_ns; /* when it was found */
 	struct attach_live live;
+	struct named_cells *cells;
 	struct recording recording;
 };
 
@@ -143,6 +145,25 @@ static int process_check(struct attachment *a)
 		fclose(file);
 	}
 	return 0;
+}
+
+static int notebook_read(struct attachment *a)
+{
+	const char *path = a->options->notebook;
+	struct notebook_cells *notebook = NULL;
+	int rc = path ? notebook_cells_read(path, &notebook) : 0;
+
+	if (rc && rc != -ENOMEM) {
+		log_error("--notebook %s %s", path,
+			rc == -EPROTO ? "is no notebook (JSON with a list of cells)"
+				      : strerror(-rc));
+		return STATUS_USAGE;
+	}
+	if (!rc)
+		rc = named_cells_new(notebook, &a->cells);
+	if (rc)
+		log_error("no memory");
+	return rc ? STATUS_OURS : 0;
 }
 
 /* ---- beginning to watch ------------------------------------------------------------------ */
@@ -239,6 +260,7 @@ static int begin(struct attachment *a)
 		log_error("cannot record: no memory");
 		return STATUS_OURS;
 	}
+	recorder_look(a->recording.recorder, named_cells_look, a->cells);
 	return recording_begin(&a->recording, name, (pid_t)a->pid, "command", command);
 }
 
@@ -394,7 +416,9 @@ int attach(const struct run_options *options, uint32_t pid, char *const *argv)
 		.pid = pid,
 		.target = {.pidfd = -1},
 		.live = {.stall_ns = options->stall_ns}};
-	status = process_check(a);
+	status = notebook_read(a);
+	if (!status)
+		status = process_check(a);
 	if (!status)
 		status = privileges_check(a);
 	if (!status && signals_catch(&signals)) {
@@ -406,6 +430,7 @@ int attach(const struct run_options *options, uint32_t pid, char *const *argv)
 		status = run(a, &signals);
 	}
 	recording_free(&a->recording);
+	named_cells_free(a->cells);
 	follow_free(a->follow);
 	attach_target_leave(&a->target);
 	closep(&signals.fd);

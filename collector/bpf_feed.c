@@ -126,7 +126,8 @@ static void gaps_tell(struct bpf_feed *f)
 	if (!stacks && !f->outside.gone)
 		return;
 	snprintf(text, sizeof(text),
-		"%" PRIu64 " could not be read, the code of %" PRIu64 " frame%s of others was gone",
+		"%" PRIu64 " of them could not be read, and the code of %" PRIu64
+		" frame%s was gone by then",
 		stacks, f->outside.gone, f->outside.gone == 1 ? "" : "s");
 	bpf_feed_hook(f, "Python stacks", text, f->last_ns);
 }

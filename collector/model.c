@@ -339,6 +339,7 @@ static void dispatch(struct model *model, struct process *p, const struct ev_hea
 		RECORD(never_awaited, never_awaited_record)
 		RECORD(cell_begin, cell_begin)
 		RECORD(cell_end, cell_end)
+		RECORD(cell_known, cell_known)
 		RECORD(loop_start, loop_start)
 		RECORD(loop_stop, loop_stop)
 		RECORD(loop_close, loop_close)

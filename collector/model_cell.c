@@ -9,6 +9,8 @@
 
 static const char *status_text(const struct cell *c)
 {
+	if (c->known_only)
+		return "unknown";
 	if (!c->ended)
 		return "running";
 	if (c->end_lost)
@@ -24,9 +26,11 @@ static void put_cell(struct model *model, struct dirty *d)
 	STORE_PUT(model->store, cell, NUMBER(c->id), NUMBER(c->process->id), NUMBER(c->thread->id),
 		ID(c->loop ? c->loop->id : 0), NUMBER(c->index),
 		NUMBER_IF(c->execution_count >= 0, c->execution_count), TEXT_OF(c->source),
-		TEXT_OF(c->file), NUMBER(c->began_ns), NUMBER_IF(c->ended, c->ended_ns),
+		TEXT_OF(c->file), NUMBER(c->began_ns),
+		NUMBER_IF(c->ended || c->known_only, c->known_only ? c->began_ns : c->ended_ns),
 		TEXT_OF(status_text(c)), TEXT_OF(c->error), NUMBER(c->synchronous),
-		NUMBER(c->tasks), NUMBER(c->steps));
+		NUMBER(c->tasks), NUMBER(c->steps),
+		NUMBER_IF(c->notebook_index >= 0, c->notebook_index));
 }
 
 /* ---- which cell a file is */
@@ -68,6 +72,16 @@ void cell_code(struct model *model, struct process *p, const char *file)
 	}
 }
 
+/* Of cells whose runs were not seen only the kernel's count tells; they began before the others. */
+static bool is_newer(const struct cell *a, const struct cell *b)
+{
+	if (a->known_only != b->known_only)
+		return b->known_only;
+	if (a->known_only && a->execution_count != b->execution_count)
+		return a->execution_count > b->execution_count;
+	return a->index > b->index;
+}
+
 /* The newest: a cell calls helpers of the cells before it. */
 struct cell *cell_for_stack(const struct process *p, const struct stack *s)
 {
@@ -80,7 +94,7 @@ struct cell *cell_for_stack(const struct process *p, const struct stack *s)
 					 ? cell_for_file(p, s->at[i].frame->file)
 					 : NULL;
 
-		if (c && (!newest || c->index > newest->index))
+		if (c && (!newest || is_newer(c, newest)))
 			newest = c;
 	}
 	return newest;
@@ -230,6 +244,7 @@ static struct cell *cell_new(struct model *model, struct process *p)
 	c->dirty.put = put_cell;
 	c->id = ++model->cells;
 	c->index = p->cells;
+	c->notebook_index = -1;
 	c->process = p;
 	p->cell[p->cells++] = c;
 	return c;
@@ -258,6 +273,18 @@ static void label_runner(struct model *model, struct cell *c, struct task *runne
 	task_dirty(model, runner);
 }
 
+/* What its code was known for already, if that is this very run. */
+static struct cell *cell_adopt(struct process *p, uint32_t hash, int64_t execution_count)
+{
+	struct cell *c = map_get(&p->cell_by_file, hash);
+
+	if (!c || !c->known_only ||
+		(c->execution_count >= 0 && c->execution_count != execution_count))
+		return NULL;
+	c->known_only = false;
+	return c;
+}
+
 static void kernel_seen(struct model *model, struct process *p)
 {
 	if (p->is_kernel)
@@ -273,6 +300,7 @@ void cell_begin(struct model *model, struct process *p, const struct ev_cell_beg
 	struct thread *t = thread_get(model, p, r->head.tid, time_ns);
 	struct cell *c, *open;
 	unsigned int depth = 0;
+	uint32_t hash;
 	size_t size;
 	const char *source = record_tail(&r->head, 0, &size);
 
@@ -288,7 +316,10 @@ void cell_begin(struct model *model, struct process *p, const struct ev_cell_beg
 		leave(model, t, time_ns);
 		depth--;
 	}
-	c = cell_new(model, p);
+	hash = murmur2(source, size, MURMUR_CELL_SEED);
+	c = cell_adopt(p, hash, r->execution_count);
+	if (!c)
+		c = cell_new(model, p);
 	if (!c)
 		return;
 	c->thread = t;
@@ -296,7 +327,7 @@ void cell_begin(struct model *model, struct process *p, const struct ev_cell_beg
 	c->outer = t->cell;
 	c->execution_count = r->execution_count;
 	c->source = tail_text(model, &r->head, 0);
-	c->hash = murmur2(source, size, MURMUR_CELL_SEED);
+	c->hash = hash;
 	c->began_ns = time_ns;
 	c->iterations_before = t->iterations;
 	c->lost_before = p->lost;
@@ -325,4 +356,27 @@ void cell_end(struct model *model, struct process *p, const struct ev_cell_end *
 	c->synchronous = t->iterations == c->iterations_before &&
 			 (!c->runner || c->runner->steps == c->runner_steps);
 	leave(model, t, time_ns);
+}
+
+/* Its thread is not known; kernels run cells on the main one, but for subshells. */
+void cell_known(struct model *model, struct process *p, const struct ev_cell_known *r)
+{
+	uint64_t time_ns = model_time(model, r->head.time_ns);
+	struct thread *t = thread_get(model, p, p->pid, time_ns);
+	size_t size;
+	const char *source = record_tail(&r->head, 0, &size);
+	uint32_t hash = murmur2(source, size, MURMUR_CELL_SEED);
+	struct cell *c = t && !map_get(&p->cell_by_file, hash) ? cell_new(model, p) : NULL;
+
+	if (!c)
+		return;
+	c->known_only = true;
+	c->thread = t;
+	c->execution_count = r->execution_count;
+	c->notebook_index = r->notebook_index;
+	c->source = tail_text(model, &r->head, 0);
+	c->hash = hash;
+	c->began_ns = time_ns;
+	name_file(model, p, c);
+	model_dirty(model, &c->dirty);
 }

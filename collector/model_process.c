@@ -396,7 +396,10 @@ static void close_coverage(struct model *model, struct process *p)
 		coverage_add(model, p, "syscalls", "none", "no call could be timed");
 	if (!p->saw_iterations)
 		coverage_add(model, p, "causes", "none", "no loop iteration was seen");
-	if (!p->is_kernel)
+	if (!p->is_kernel && p->cells)
+		coverage_add(model, p, "cells", "filename",
+			"cells are known by the names of their code; when they ran is not");
+	else if (!p->is_kernel)
 		coverage_add(model, p, "cells", "none", "it ran no notebook cell");
 }
 

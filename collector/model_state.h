@@ -135,6 +135,8 @@ struct cell {
 	uint32_t hash;    /* murmur2 of the source */
 	uint64_t began_ns, ended_ns;
 	bool ended, failed, synchronous, end_lost;
+	bool known_only;        /* nothing was seen of its run */
+	int64_t notebook_index; /* < 0: none */
 	const char *error;
 	uint64_t iterations_before; /* of its thread: whether the loop turned meanwhile */
 	uint64_t runner_steps;      /* of its runner, likewise */
@@ -469,6 +471,7 @@ const char *leak_reason(const struct task *t);
 /* ---- model_cell.c */
 void cell_begin(struct model *model, struct process *p, const struct ev_cell_begin *r);
 void cell_end(struct model *model, struct process *p, const struct ev_cell_end *r);
+void cell_known(struct model *model, struct process *p, const struct ev_cell_known *r);
 void cell_code(struct model *model, struct process *p,
 	const char *file); /* a code object of this file exists */
 struct cell *cell_for_file(const struct process *p, const char *file);

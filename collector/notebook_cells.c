@@ -94,11 +94,16 @@ static int cell_add(struct notebook_cells *cells, const json_t *cell, size_t ind
 int notebook_cells_read(const char *path, struct notebook_cells **ret)
 {
 	cleanup(notebook_cells_freep) struct notebook_cells *cells = calloc(1, sizeof(*cells));
-	cleanup(json_freep) json_t *json = json_load_file(path, JSON_ALLOW_NUL, NULL);
-	const json_t *list = json_object_get(json, "cells"), *cell;
+	cleanup(json_freep) json_t *json = NULL;
+	cleanup(fclosep) FILE *file = fopen(path, "re");
+	const json_t *list, *cell;
 	size_t i;
 	int rc = cells ? 0 : -ENOMEM;
 
+	if (!file)
+		return -errno;
+	json = json_loadf(file, JSON_ALLOW_NUL, NULL);
+	list = json_object_get(json, "cells");
 	if (!list) /* format 3 */
 		list = json_object_get(
 			json_array_get(json_object_get(json, "worksheets"), 0), "cells");

@@ -16,7 +16,7 @@ struct notebook_cell {
 	size_t alike; /* other code cells with the same source, whose code has the same name */
 };
 
-/* -EPROTO: not a notebook. The caller owns *ret: notebook_cells_free(). */
+/* -EPROTO: not a notebook; -errno of fopen(3). The caller owns *ret: notebook_cells_free(). */
 int notebook_cells_read(const char *path, struct notebook_cells **ret);
 void notebook_cells_free(struct notebook_cells *cells); /* accepts NULL */
 /* The first code cell whose code is named by this hash (place_cell_hash()). -ENOENT: none. */

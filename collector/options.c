@@ -28,7 +28,8 @@ enum option_id {
 	OPT_NO_COLOR,
 	OPT_DURATION,
 	OPT_NO_JUPYTER,
-	OPT_FOLLOW
+	OPT_FOLLOW,
+	OPT_NOTEBOOK
 };
 
 #define RUN OPTIONS_RUN
@@ -58,6 +59,9 @@ static const struct {
 		"end after so long (90s, 10m); else with Ctrl-C or the process's end"},
 	{ATTACH, "follow", OPT_FOLLOW, NULL,
 		"when it ends, wait for its next start and go on in the same trace"},
+	{ATTACH, "notebook", OPT_NOTEBOOK, "NB",
+		"the kernel's notebook: cells are found in it by their code where the kernel does "
+		"not tell them"},
 	{ATTACH, "no-jupyter", OPT_NO_JUPYTER, NULL,
 		"do not ask a kernel for its cells on its iopub channel"},
 	{BOTH, "stall", OPT_STALL, "DURATION",
@@ -156,6 +160,9 @@ static int set(struct run_options *o, struct options_said *c, int id, const char
 		return set_duration("timeout", value, NS_PER_S, &o->timeout_ns);
 	case OPT_NO_JUPYTER:
 		o->no_jupyter = true;
+		return 0;
+	case OPT_NOTEBOOK:
+		o->notebook = value;
 		return 0;
 	case OPT_FOLLOW:
 		o->follow = true;

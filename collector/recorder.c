@@ -47,6 +47,8 @@ struct recorder {
 	int error;        /* the first error */
 	bool busy;        /* the last turn brought records */
 	bool tape_failed;
+	recorder_look_fn look; /* NULL: nobody looks */
+	void *look_ctx;
 };
 
 static uint64_t now_ns(void)
@@ -106,7 +108,7 @@ static void disk_failed(struct recorder *r, int rc)
 }
 
 /* A record_fn. Never stops the source: what cannot be kept is counted. */
-static int keep(void *ctx, uint32_t pid, const struct ev_head *record)
+static int put(void *ctx, uint32_t pid, const struct ev_head *record)
 {
 	struct recorder *r = ctx;
 	int rc;
@@ -121,6 +123,16 @@ static int keep(void *ctx, uint32_t pid, const struct ev_head *record)
 		disk_failed(r, rc);
 	}
 	return 0;
+}
+
+/* A record_fn: the same, after what whoever looks at it has to say before. */
+static int keep(void *ctx, uint32_t pid, const struct ev_head *record)
+{
+	struct recorder *r = ctx;
+
+	if (r->look)
+		r->look(r->look_ctx, pid, record, put, r);
+	return put(ctx, pid, record);
 }
 
 /* A record_fn for what targets wrote; samples taken before it go first. */
@@ -173,6 +185,12 @@ static void ends_tell(struct recorder *r, uint64_t before_ns)
 		if (r->feed->ops->release)
 			r->feed->ops->release(r->feed, w->pid);
 	}
+}
+
+void recorder_look(struct recorder *r, recorder_look_fn fn, void *ctx)
+{
+	r->look = fn;
+	r->look_ctx = ctx;
 }
 
 void recorder_take(struct recorder *r)

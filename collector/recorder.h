@@ -28,6 +28,14 @@ int recorder_begin(
 /* For facts about the recording; NULL before recorder_begin(). */
 struct model *recorder_model(struct recorder *recorder);
 
+/*
+ * Called with each record before it is kept; what it hands to sink is kept first. For sources that
+ * a record alone does not tell.
+ */
+typedef void (*recorder_look_fn)(
+	void *ctx, uint32_t pid, const struct ev_head *record, record_fn sink, void *sink_ctx);
+void recorder_look(struct recorder *recorder, recorder_look_fn fn, void *ctx);
+
 /* Take what the targets have written by now. recorder_poll() does so at every turn. */
 void recorder_take(struct recorder *recorder);
 /*

@@ -24,10 +24,11 @@ enum {
 };
 
 struct run_options {
-	const char *trace;  /* NULL: the default name */
-	const char *kernel; /* NULL: the notebook's */
-	const char *output; /* the executed notebook; NULL: not saved */
-	const char *tape;   /* NULL: none */
+	const char *trace;    /* NULL: the default name */
+	const char *kernel;   /* NULL: the notebook's */
+	const char *output;   /* the executed notebook; NULL: not saved */
+	const char *tape;     /* NULL: none */
+	const char *notebook; /* of an attach: where cells are looked up; NULL: none */
 	const char *sensor;
 	uint64_t timeout_ns;  /* of each cell; 0: none */
 	uint64_t duration_ns; /* of an attach; 0: until something ends it */

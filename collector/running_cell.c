@@ -53,40 +53,80 @@ static bool frame_ask(
 }
 
 /* The code that the shell called: a cell that runs now, and no task that one left behind. */
-static int hash_find(struct target *target, uint64_t thread, unsigned long *ret)
+static int hash_find(
+	struct target *target, const struct target_frame *frame, uint32_t count, unsigned long *ret)
 {
-	cleanup(freep) struct target_stack *stack = malloc(sizeof(*stack));
 	bool inside = false;
-	int rc = stack ? target_stack_read(target, thread, stack) : -ENOMEM;
 
-	for (uint32_t i = rc ? 0 : stack->count; i; i--) { /* from the outermost */
+	for (uint32_t i = count; i; i--) { /* from the outermost */
 		bool is_shell = false;
-		bool is_cell = frame_ask(target, stack->frame[i - 1].code, ret, &is_shell);
+		bool is_cell = frame_ask(target, frame[i - 1].code, ret, &is_shell);
 
 		if (is_cell)
 			return inside ? 0 : -ENOENT;
 		inside = is_shell;
 	}
-	return rc ? rc : -ENOENT;
+	return -ENOENT;
+}
+
+/* On the main thread's stack. */
+static int hash_of_thread(struct target *target, uint32_t pid, unsigned long *ret)
+{
+	cleanup(freep) struct target_stack *stack = malloc(sizeof(*stack));
+	uint64_t thread;
+	int rc = stack ? main_thread(target, pid, &thread) : -ENOMEM;
+
+	if (!rc)
+		rc = target_stack_read(target, thread, stack);
+	return rc ? rc : hash_find(target, stack->frame, stack->count, ret);
+}
+
+static bool is_hash(void *ctx, const char *source)
+{
+	return murmur2(source, strlen(source), MURMUR_CELL_SEED) == *(const unsigned long *)ctx;
+}
+
+/* The newest input, if that is its hash: each cell that runs is the newest. */
+static int input_of(
+	struct target *target, unsigned long hash, uint32_t *ret_number, char **ret_source)
+{
+	return target_input_find(target, 1, is_hash, &hash, ret_number, ret_source);
+}
+
+struct awaiting {
+	struct target *target;
+	uint32_t number;
+	char *source; /* NULL: not found yet */
+};
+
+/* Whether it is the task of a cell that awaits: the shell awaits its code. */
+static int cell_of_task(void *ctx, const struct target_task *task)
+{
+	struct awaiting *a = ctx;
+	unsigned long hash;
+
+	if (a->source || hash_find(a->target, task->frame, task->frames, &hash))
+		return 0;
+	input_of(a->target, hash, &a->number, &a->source);
+	return 0;
 }
 
 int running_cell_find(struct target *target, uint32_t pid, uint32_t *ret_number, char **ret_source)
 {
-	cleanup(freep) char *source = NULL;
-	unsigned long hash = 0;
-	uint32_t number;
-	uint64_t thread;
-	int rc = main_thread(target, pid, &thread);
+	struct awaiting awaiting = {.target = target};
+	struct target_tasks told;
+	unsigned long hash;
+	const char *why;
+	int rc = hash_of_thread(target, pid, &hash);
 
 	if (!rc)
-		rc = hash_find(target, thread, &hash);
-	if (!rc)
-		rc = target_input_read(target, &number, &source);
-	if (rc)
+		rc = input_of(target, hash, ret_number, ret_source);
+	if (!rc || rc == -ESRCH)
 		return rc;
-	if (murmur2(source, strlen(source), MURMUR_CELL_SEED) != hash)
-		return -ENOENT;
-	*ret_number = number;
-	*ret_source = TAKE(source);
+	rc = target_tasks_read(target, cell_of_task, &awaiting, &told, &why);
+	if (!awaiting.source)
+		return rc ? rc : -ENOENT;
+	*ret_number = awaiting.number;
+	*ret_source = awaiting.source;
 	return 0;
 }

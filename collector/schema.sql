@@ -55,11 +55,12 @@ CREATE TABLE cell(			-- one execution of one notebook cell
 	filename TEXT,			-- of its code objects: /tmp/ipykernel_PID/HASH.py
 	began_ns INTEGER NOT NULL,
 	ended_ns INTEGER,		-- null: it was still running
-	status TEXT NOT NULL,		-- running, ok, error; unknown: its end was not recorded
+	status TEXT NOT NULL,		-- running, ok, error; unknown: its end, or (began = ended) its run, was not recorded
 	error TEXT,			-- type of the exception
 	synchronous INTEGER NOT NULL DEFAULT 0,	-- 1: it ran inside one step, without giving the loop back
 	tasks INTEGER NOT NULL DEFAULT 0,	-- tasks its code created, directly or through tasks
-	steps INTEGER NOT NULL DEFAULT 0	-- steps of those
+	steps INTEGER NOT NULL DEFAULT 0,	-- steps of those
+	notebook_index INTEGER		-- its place in the notebook of attach --notebook, from 0; null: not known
 ) STRICT;
 
 CREATE TABLE task(

@@ -62,14 +62,16 @@ static bool any_refused(const struct report *report, const char *hooks)
 	return false;
 }
 
+/* Where they are known by the names of their code, when they ran is not. */
 static bool cells_missed(const struct report *report)
 {
+	const char *sensor = report->coverage.sensor[COVERAGE_cells];
 	bool kernels = false;
 
 	for (size_t i = 0; i < report->processes.n; i++)
 		kernels |= report->processes.at[i].is_kernel ||
 			   strstr(report->processes.at[i].argv, "ipykernel");
-	return kernels && !is_seen(report, COVERAGE_cells);
+	return kernels && (!strcmp(sensor, "none") || !strcmp(sensor, "filename"));
 }
 
 bool rule_checked(const struct report *report, const struct rule *rule)

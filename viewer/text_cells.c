@@ -42,21 +42,30 @@ static bool is_quiet(const struct cell *c)
 	return c->stalls && !c->felt_ns;
 }
 
+/* A cell that is known by its code only has no times. */
+static void time_add(struct table *table, const struct cell *c, uint64_t ns)
+{
+	char text[DURATION_BYTES];
+
+	table_add(table, STYLE_plain, "%s",
+		c->ended_ns == c->began_ns ? "-" : duration_text(ns, text));
+}
+
 /* True if its bar shows anything. */
 static bool cell_row(
 	struct text_report *t, struct table *table, const struct ranked *r, uint64_t longest_ns)
 {
 	const struct cell *c = r->cell;
 	cleanup(freep) char *line = t->options->no_source ? strdup("") : first_line(c->source);
-	char name[NAME_BYTES], text[DURATION_BYTES], bar[BAR_BYTES], words[WORDS_BYTES];
+	char name[NAME_BYTES], bar[BAR_BYTES], words[WORDS_BYTES];
 
 	pid_cell(t, table, c->process);
 	table_add(table, c->felt_ns ? STYLE_red : STYLE_plain, "%s",
 		cell_name(t->report, r->index, name));
 	table_add(table, STYLE_plain, "%s", strcmp(c->status, "ok") ? c->status : "");
-	table_add(table, STYLE_plain, "%s", duration_text(c->ended_ns - c->began_ns, text));
-	table_add(table, STYLE_plain, "%s", duration_text(c->busy_ns, text));
-	table_add(table, STYLE_plain, "%s", duration_text(c->longest_ns, text));
+	time_add(table, c, c->ended_ns - c->began_ns);
+	time_add(table, c, c->busy_ns);
+	time_add(table, c, c->longest_ns);
 	if (is_quiet(c))
 		table_add(table, STYLE_plain, "sync");
 	else

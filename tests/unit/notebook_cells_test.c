@@ -71,7 +71,7 @@ TEST(what_is_no_notebook_is_refused)
 		     "{\"worksheets\": []}", NULL};
 		*text; text++)
 		assert_int_equal(read_text(*text, &cells), -EPROTO);
-	assert_int_equal(notebook_cells_read("/nonexistent.ipynb", &cells), -EPROTO);
+	assert_int_equal(notebook_cells_read("/nonexistent.ipynb", &cells), -ENOENT);
 }
 
 int main(void)
