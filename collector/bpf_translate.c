@@ -3,26 +3,23 @@
  * names, descriptors what they stand for. What cannot be looked up any more is left out. See
  * bpf_feed.h.
  */
-#include <arpa/inet.h>
 #include <asm/unistd.h>
 #include <errno.h>
-#include <fcntl.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
-#include <unistd.h>
 
 #include "collector/bpf_feed.h"
+#include "collector/bpf_touched.h"
 #include "probe/base/cleanup.h"
 #include "probe/target/task.h"
 #include "probe/target/unicode.h"
 
 #define TYPES_MAX 4096u
 #define KNOWN_MAX 16384u /* stacks and codes; then all are translated anew */
+#define NAME_BYTES 512u
 #define TYPE_NAME_BYTES 80u
-#define TARGET_BYTES 512u
 #define UTF8_PER_CHAR 6u
 #define ERA_NS 1000000000ull /* texts of codes and types are believed for so long */
 
@@ -228,94 +225,15 @@ uint32_t translate_call(uint32_t number)
 	}
 }
 
-/* "/a/b/c" of "c\0b\0a\0"; of what is in no file system, its name: "pipe:", "socket:". */
-static void path_text(const char *names, size_t size, char *buf)
-{
-	size_t begin = size, at = 0;
-
-	if (size && !memchr(names, '/', size) && strchr(names, ':')) {
-		snprintf(buf, TARGET_BYTES, "%.*s", (int)size, names);
-		return;
-	}
-	while (begin) {
-		size_t end = begin - 1; /* of this name: its NUL */
-
-		for (begin = end; begin && names[begin - 1]; begin--)
-			;
-		if (at + (end - begin) + 2 > TARGET_BYTES)
-			break;
-		buf[at++] = '/';
-		memcpy(buf + at, names + begin, end - begin);
-		at += end - begin;
-	}
-	buf[at] = '\0';
-}
-
-static void peer_text(const struct kernel_peer *peer, char *buf)
-{
-	char host[INET6_ADDRSTRLEN];
-
-	if ((peer->family == AF_INET || peer->family == AF_INET6) && !peer->port)
-		snprintf(buf, TARGET_BYTES, "socket:"); /* not connected */
-	else if (peer->family == AF_INET && inet_ntop(AF_INET, peer->address, host, sizeof(host)))
-		snprintf(buf, TARGET_BYTES, "%s:%u", host, ntohs(peer->port));
-	else if (peer->family == AF_INET6 && inet_ntop(AF_INET6, peer->address, host, sizeof(host)))
-		snprintf(buf, TARGET_BYTES, "[%s]:%u", host, ntohs(peer->port));
-	else if (peer->family == AF_UNIX)
-		snprintf(buf, TARGET_BYTES, "%.*s", (int)sizeof(peer->address) - 1,
-			peer->address[0] ? (const char *)peer->address : "unix");
-	else
-		snprintf(buf, TARGET_BYTES, "socket:");
-}
-
-/* A child's command line, while it is there. */
-static void child_text(uint32_t pid, char *buf)
-{
-	char path[64];
-	cleanup(closep) int fd = -1;
-	ssize_t n;
-
-	snprintf(path, sizeof(path), "/proc/%" PRIu32 "/cmdline", pid);
-	fd = open(path, O_RDONLY | O_CLOEXEC);
-	n = fd < 0 ? 0 : read(fd, buf, TARGET_BYTES - 1);
-	if (n <= 0) {
-		snprintf(buf, TARGET_BYTES, "pid %" PRIu32, pid);
-		return;
-	}
-	buf[n] = '\0';
-	for (ssize_t i = 0; i < n - 1; i++)
-		if (!buf[i])
-			buf[i] = ' ';
-}
-
-static void touched_text(const struct ev_kernel_block *r, char buf[TARGET_BYTES])
-{
-	size_t size;
-	const char *bytes = record_tail(&r->head, 1, &size);
-	struct kernel_peer peer;
-	uint32_t pid;
-
-	buf[0] = '\0';
-	if (r->touches == TOUCHES_PATH && size && !bytes[size - 1]) {
-		path_text(bytes, size, buf);
-	} else if (r->touches == TOUCHES_NAME) {
-		snprintf(buf, TARGET_BYTES, "%.*s", (int)size, bytes);
-	} else if (r->touches == TOUCHES_PEER && size == sizeof(peer)) {
-		memcpy(&peer, bytes, sizeof(peer));
-		peer_text(&peer, buf);
-	} else if (r->touches == TOUCHES_CHILD && size == sizeof(pid)) {
-		memcpy(&pid, bytes, sizeof(pid));
-		child_text(pid, buf);
-	}
-}
-
 static void block(struct bpf_feed *f, const struct ev_kernel_block *r)
 {
 	uint32_t stack = stack_of(f, &r->head, 0, r->cut);
-	char target[TARGET_BYTES];
+	size_t size;
+	const void *touched = record_tail(&r->head, 1, &size);
+	char target[TOUCHED_TEXT_BYTES];
 	struct ev_block *ev;
 
-	touched_text(r, target);
+	touched_text(r->touches, touched, size, target);
 	ev = RECORD_NEW(&f->queue, block, strlen(target), r->head.tid, r->head.time_ns);
 	if (!ev)
 		return;
@@ -336,7 +254,7 @@ static void block(struct bpf_feed *f, const struct ev_kernel_block *r)
 
 static void task_new(struct bpf_feed *f, const struct ev_kernel_task_new *r)
 {
-	char coro[TARGET_BYTES], type[TYPE_NAME_BYTES];
+	char coro[NAME_BYTES], type[TYPE_NAME_BYTES];
 	uint32_t stack = stack_of(f, &r->head, 0, r->cut), code = code_id(f, r->code, &r->head);
 	size_t size, coro_len;
 	const void *name = record_tail(&r->head, 1, &size);
@@ -361,7 +279,7 @@ static void task_new(struct bpf_feed *f, const struct ev_kernel_task_new *r)
 
 static void task_name(struct bpf_feed *f, const struct ev_kernel_task_name *r)
 {
-	char name[TARGET_BYTES];
+	char name[NAME_BYTES];
 	size_t size, len;
 	const void *data = record_tail(&r->head, 0, &size);
 	struct ev_task_name *ev;

@@ -11,6 +11,9 @@
 
 struct model;
 
+/* Of what the kernel said beside agents; their own records are all there. */
+#define MODEL_LOST_BESIDE "waits and causes by the kernel: its ring was full"
+
 struct model_options {
 	uint64_t t0_ns;    /* the trace's zero, CLOCK_MONOTONIC; 0: the time of the first record */
 	uint64_t stall_ns; /* only stored in meta; the viewer applies it */

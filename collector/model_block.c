@@ -4,49 +4,144 @@
 #include <stdio.h>
 
 #define CALL_MAX 100 /* bytes of a call's name */
+#define NUMBER_MAX 24
+
+struct call { /* one row */
+	uint64_t begin_ns, end_ns, off_ns, runq_ns, cpu_ns;
+	uint64_t loop, task; /* as the record has them */
+	uint32_t id;         /* what was called */
+	uint32_t syscall;    /* what it waited in, or the same */
+	int32_t fd;
+	const char *target;
+	struct stack *stack;
+};
+
+/* The C call's name, or the system call's; of a newer sensor its number. */
+static const char *name_of(uint32_t id, char buf[NUMBER_MAX])
+{
+	const char *name = callsite_syscall(id);
+
+	snprintf(buf, NUMBER_MAX, "call %u", id);
+	return name ? name : buf;
+}
+
+static void put(struct model *model, struct process *p, struct thread *t, const struct call *c,
+	enum block_class class)
+{
+	struct task *task = task_get(p, c->task);
+	struct site site = stack_site(c->stack);
+	char call[CALL_MAX], number[NUMBER_MAX];
+	struct loop *loop;
+	struct cell *cell;
+
+	if (!model_room(model))
+		return;
+	loop = c->loop ? loop_get(model, p, t, c->loop, c->end_ns) : thread_loop(t);
+	cell = cell_for_work(t, task, c->stack, c->begin_ns, c->end_ns);
+	callsite_name(model, p, c->stack, name_of(c->id, number), call, sizeof(call));
+	STORE_PUT(model->store, block, NUMBER(p->id), NUMBER(t->id), ID(loop ? loop->id : 0),
+		ID(task_row(task)), ID(cell ? cell->id : 0), NUMBER(c->begin_ns),
+		NUMBER(c->off_ns + c->runq_ns), NUMBER(c->cpu_ns), TEXT_OF(call),
+		TEXT_OF(name_of(c->syscall, number)), TEXT_OF(callsite_class_name(class)),
+		TEXT_OF(c->target), ID(stack_row(model, c->stack)), TEXT_OF(site.file),
+		NUMBER_IF(site.line, site.line), TEXT_OF(site.function));
+}
+
+/* The one wait that the kernel saw in a call is what the call was; of several, the longest. */
+static void refine(struct call *c, const struct call_waits *waits)
+{
+	const struct call_wait *longest = &waits->at[0];
+
+	for (uint32_t i = 1; i < waits->count; i++)
+		if (waits->at[i].off_ns > longest->off_ns)
+			longest = &waits->at[i];
+	if (!waits->count)
+		return;
+	c->syscall = longest->call;
+	if (waits->count > 1)
+		return;
+	c->off_ns = longest->off_ns;
+	c->runq_ns = longest->runq_ns;
+	c->cpu_ns = longest->cpu_ns;
+}
 
 void block_record(struct model *model, struct process *p, const struct ev_block *r)
 {
-	uint64_t end_ns = model_time(model, r->head.time_ns),
-		 begin_ns = model_time(model, r->begin_ns), wall_ns;
-	struct thread *t = thread_get(model, p, r->head.tid, end_ns);
-	struct stack *s = stack_get(model, p, r->stack);
-	struct task *task = task_get(p, r->task);
-	const char *target = tail_text(model, &r->head, 0), *syscall = callsite_syscall(r->call);
-	char call[CALL_MAX], number[24];
-	struct site site = stack_site(s);
+	struct call c = {.begin_ns = model_time(model, r->begin_ns),
+		.end_ns = model_time(model, r->head.time_ns),
+		.loop = r->loop,
+		.task = r->task,
+		.id = r->call,
+		.syscall = r->call,
+		.fd = r->fd,
+		.target = tail_text(model, &r->head, 0),
+		.stack = stack_get(model, p, r->stack)};
+	struct thread *t = thread_get(model, p, r->head.tid, c.end_ns);
 	enum block_class class;
-	struct loop *loop;
-	struct cell *cell;
-	uint64_t cpu_ns, off_ns;
+	uint64_t wall_ns;
 
 	if (!t)
 		return;
-	if (begin_ns > end_ns)
-		begin_ns = end_ns;
-	wall_ns = end_ns - begin_ns;
-	cpu_ns = r->cpu_ns < wall_ns ? r->cpu_ns : wall_ns;
+	if (c.begin_ns > c.end_ns)
+		c.begin_ns = c.end_ns;
+	wall_ns = c.end_ns - c.begin_ns;
+	c.cpu_ns = r->cpu_ns < wall_ns ? r->cpu_ns : wall_ns;
+	c.runq_ns = r->runq_ns < wall_ns - c.cpu_ns ? r->runq_ns : wall_ns - c.cpu_ns;
+	c.off_ns = wall_ns - c.cpu_ns - c.runq_ns;
+	refine(&c, &t->waits);
 	process_calls_seen(model, p);
-	if (!syscall) {
-		snprintf(number, sizeof(number), "call %u", r->call); /* of a newer sensor */
-		syscall = number;
-	}
-	class = callsite_class(r->call, s, r->fd, target);
-	off_ns = wall_ns - cpu_ns;
-	off_ns = off_ns > r->runq_ns ? off_ns - r->runq_ns : 0;
-	span_block(t, class, begin_ns, end_ns, off_ns, site);
+	class = callsite_class(r->call, c.stack, r->fd, c.target);
+	span_block(t, class, c.begin_ns, c.end_ns, c.off_ns, stack_site(c.stack));
 	if (p->outside)
-		span_raw(t, callsite_raw_class(r->call, r->fd), off_ns);
-	if (!model_room(model))
+		span_wait(t, callsite_raw_class(r->call, r->fd), class, c.off_ns);
+	for (uint32_t i = 0; i < t->waits.count; i++)
+		span_wait(t, t->waits.at[i].raw, class, t->waits.at[i].off_ns);
+	t->waits.count = 0;
+	put(model, p, t, &c, class);
+}
+
+/* Its call's record comes next. */
+static void keep(struct call_waits *waits, const struct ev_call_wait *r)
+{
+	struct call_wait w = {.off_ns = r->off_ns,
+		.runq_ns = r->runq_ns,
+		.cpu_ns = r->cpu_ns,
+		.raw = callsite_raw_class(r->call, r->fd),
+		.call = r->call};
+
+	if (waits->count < CALL_WAITS_MAX)
+		waits->at[waits->count++] = w;
+	else if (waits->at[CALL_WAITS_MAX - 1].raw == w.raw)
+		waits->at[CALL_WAITS_MAX - 1].off_ns += w.off_ns;
+}
+
+void call_wait_record(struct model *model, struct process *p, const struct ev_call_wait *r)
+{
+	uint64_t begin_ns = model_time(model, r->begin_ns),
+		 end_ns = begin_ns + r->off_ns + r->cpu_ns + r->runq_ns;
+	struct thread *t = thread_get(model, p, r->head.tid, end_ns);
+	struct call c = {.begin_ns = begin_ns,
+		.end_ns = end_ns,
+		.off_ns = r->off_ns,
+		.runq_ns = r->runq_ns,
+		.cpu_ns = r->cpu_ns,
+		.id = r->call,
+		.syscall = r->call,
+		.fd = r->fd};
+	enum block_class class;
+
+	if (!t)
 		return;
-	loop = r->loop ? loop_get(model, p, t, r->loop, end_ns) : thread_loop(t);
-	cell = cell_for_work(t, task, s, begin_ns, end_ns);
-	callsite_name(model, p, s, syscall, call, sizeof(call));
-	STORE_PUT(model->store, block, NUMBER(p->id), NUMBER(t->id), ID(loop ? loop->id : 0),
-		ID(task_row(task)), ID(cell ? cell->id : 0), NUMBER(begin_ns),
-		NUMBER(wall_ns - cpu_ns), NUMBER(cpu_ns), TEXT_OF(call), TEXT_OF(syscall),
-		TEXT_OF(callsite_class_name(class)), TEXT_OF(target), ID(stack_row(model, s)),
-		TEXT_OF(site.file), NUMBER_IF(site.line, site.line), TEXT_OF(site.function));
+	if (r->inside) {
+		keep(&t->waits, r);
+		return;
+	}
+	c.target = tail_text(model, &r->head, 0);
+	c.stack = samples_stack(t, begin_ns, end_ns, &c.task);
+	class = callsite_class(r->call, c.stack, r->fd, c.target);
+	span_block(t, class, begin_ns, end_ns, r->off_ns, stack_site(c.stack));
+	span_wait(t, callsite_raw_class(r->call, r->fd), class, r->off_ns);
+	put(model, p, t, &c, class);
 }
 
 void short_calls_record(struct model *model, struct process *p, const struct ev_short_calls *r)

@@ -54,10 +54,12 @@ void span_gc(struct thread *t, uint64_t begin_ns, uint64_t end_ns, uint64_t cpu_
 	}
 }
 
-void span_raw(struct thread *t, enum block_class raw, uint64_t off_ns)
+void span_wait(struct thread *t, enum block_class raw, enum block_class class, uint64_t off_ns)
 {
-	for (unsigned int i = 0; i < t->depth; i++)
+	for (unsigned int i = 0; i < t->depth; i++) {
 		t->loops[i]->span.raw_ns[raw] += off_ns;
+		t->loops[i]->span.known_ns[class] += off_ns;
+	}
 }
 
 void causes_record(struct model *model, struct process *p, const struct ev_causes *r)
@@ -240,7 +242,7 @@ static void partition_exact(struct causes *c, const struct span *s)
 			return; /* calls that began before this iteration: they stay what they
 				   seemed */
 	for (int i = 0; i < CLASSES; i++)
-		c->blocked_ns[i] = c->blocked_ns[i] - s->raw_ns[i] + s->blocked_ns[i];
+		c->blocked_ns[i] = c->blocked_ns[i] - s->raw_ns[i] + s->known_ns[i];
 }
 
 static uint64_t exact_sum(const struct ev_causes *e)
@@ -248,6 +250,23 @@ static uint64_t exact_sum(const struct ev_causes *e)
 	return e->user_ns + e->kernel_ns + e->gc_ns + e->gil_ns + e->runq_ns + e->sleep_ns +
 	       e->network_ns + e->file_ns + e->subprocess_ns + e->lock_ns + e->fault_ns +
 	       e->other_ns + e->unknown_ns;
+}
+
+/*
+ * Whether the kernel's account is of this iteration. Its length then: an agent's iteration is the
+ * kernel's, but for the moments between the two's looking at the clock.
+ */
+static bool is_exact(const struct ev_causes *e, const struct ev_iteration *r, uint64_t *ret_busy_ns)
+{
+	uint64_t sum_ns = exact_sum(e), wall_ns = r->head.time_ns - r->begin_ns;
+
+	if (!e->head.time_ns)
+		return false;
+	if (e->begin_ns ? e->loop != r->loop || e->head.time_ns != r->head.time_ns
+			: sum_ns != wall_ns)
+		return false;
+	*ret_busy_ns = sum_ns;
+	return true;
 }
 
 /* The longest thing seen; a call inside the longest step is the better answer unless the step is
@@ -278,9 +297,9 @@ static void put_iteration(struct model *model, struct loop *l, const struct cell
 	const struct ev_causes *exact = &l->span.exact;
 	struct causes c;
 	struct site site;
-	uint64_t off = exact->discrepancy_ns;
+	uint64_t off = exact->discrepancy_ns, sum_ns;
 
-	if (exact->head.time_ns && exact_sum(exact) == busy_ns)
+	if (is_exact(exact, r, &sum_ns) && sum_ns == busy_ns)
 		partition_exact(&c, &l->span);
 	else
 		off = partition(&c, &l->span, r, busy_ns, samples_fault(l->thread, begin_ns));
@@ -314,12 +333,21 @@ static void count_iteration(
 	model_dirty(model, &l->dirty);
 }
 
+static void count_source(struct process *p, bool exact, uint64_t busy_ns)
+{
+	p->coarse += !exact;
+	if (exact)
+		p->exact_ns += busy_ns;
+	else
+		p->coarse_ns += busy_ns;
+}
+
 static void causes_seen(struct model *model, struct process *p)
 {
 	if (p->saw_iterations)
 		return;
 	p->saw_iterations = true;
-	if (p->outside)
+	if (p->outside || p->watched)
 		coverage_add(model, p, "causes", "exact", "by the kernel's accounts");
 	else
 		coverage_add(model, p, "causes", "coarse",
@@ -333,12 +361,14 @@ void iteration_record(struct model *model, struct process *p, const struct ev_it
 	struct thread *t = thread_get(model, p, r->head.tid, end_ns);
 	struct loop *l = t ? loop_get(model, p, t, r->loop, end_ns) : NULL;
 	const struct cell *cell;
+	bool exact;
 
 	if (!l)
 		return;
 	if (begin_ns > end_ns)
 		begin_ns = end_ns;
 	busy_ns = end_ns - begin_ns;
+	exact = is_exact(&l->span.exact, r, &busy_ns);
 	select_ns = least(r->select_ns, begin_ns); /* not before the trace began */
 	causes_seen(model, p);
 	if (!l->running || l->thread != t)
@@ -346,9 +376,11 @@ void iteration_record(struct model *model, struct process *p, const struct ev_it
 	t->iterations++;
 	gc_settle(model, t, NULL, begin_ns, end_ns);
 	if (l->span.last_ns && l->span.last_ns <= begin_ns)
-		l->span = (struct span){0}; /* before the loop's first poll */
+		l->span = (struct span){.exact = l->span.exact}; /* before the loop's first poll */
 	count_iteration(model, l, end_ns, busy_ns, select_ns);
 	cell = p->cells ? cell_for_span(t, begin_ns, end_ns) : NULL;
+	if (busy_ns >= model->fold_ns)
+		count_source(p, exact, busy_ns);
 	if (busy_ns >= model->fold_ns && !model->full)
 		put_iteration(model, l, cell, r, begin_ns, busy_ns, select_ns);
 	else if (fold_add(&model->iterations, l->id, cell ? cell->id : 0, begin_ns, busy_ns,

@@ -3,6 +3,7 @@
 #include "collector/model_state.h"
 
 #include <errno.h>
+#include <inttypes.h>
 #include <jansson.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -144,6 +145,22 @@ void coverage_add(struct model *model, struct process *p, const char *what, cons
 	model_dirty(model, &f->dirty);
 }
 
+void coverage_set(struct model *model, struct process *p, const char *what, const char *sensor,
+	const char *detail)
+{
+	struct fact *f = model->facts;
+
+	while (f && (f->dirty.put != put_coverage || f->process != p || strcmp(f->key, what)))
+		f = f->next;
+	if (!f) {
+		coverage_add(model, p, what, sensor, detail);
+		return;
+	}
+	f->value = pool_text(&model->pool, sensor, strlen(sensor));
+	f->detail = pool_text(&model->pool, detail, strlen(detail));
+	model_dirty(model, &f->dirty);
+}
+
 /* ---- processes */
 
 static void put_process(struct model *model, struct dirty *d)
@@ -266,6 +283,14 @@ void process_calls_seen(struct model *model, struct process *p)
 	coverage_add(model, p, "syscalls", p->outside ? "bpf" : "agent", "");
 }
 
+void watched_record(struct model *model, struct process *p, const struct ev_watched *r)
+{
+	if (p->watched)
+		return;
+	p->watched = p->saw_calls = true;
+	coverage_set(model, p, "syscalls", "bpf", "beside the agent");
+}
+
 void process_hook(struct model *model, struct process *p, const struct ev_hook *r)
 {
 	char what[160];
@@ -278,10 +303,11 @@ void process_hook(struct model *model, struct process *p, const struct ev_hook *
 		model, p, what, r->placed ? "placed" : "refused", tail_text(model, &r->head, 1));
 }
 
-/* A bound of the agent's: all records are here. */
+/* A bound of the agent's, or a loss beside it: all its records are here. */
 static bool lost_by_bound(const char *what)
 {
-	static const char *const bounds[] = {LOST_WAITS, LOST_QUEUES, LOST_LOOPS};
+	static const char *const bounds[] = {
+		LOST_WAITS, LOST_QUEUES, LOST_LOOPS, MODEL_LOST_BESIDE};
 
 	for (size_t i = 0; i < sizeof(bounds) / sizeof(bounds[0]); i++)
 		if (!strcmp(what, bounds[i]))
@@ -387,6 +413,22 @@ static void settle_thread(void *value, void *ctx)
 		iteration_unfinished(ctx, value, begin_ns, last_ns);
 }
 
+/*
+ * Iterations that the kernel did not tell of have the agent's account: the last one of a process
+ * that is killed, those around a loop that runs inside.
+ */
+#define COARSE_SHARE 100 /* of busy time, for the whole to be called exact */
+
+static void close_causes(struct model *model, struct process *p)
+{
+	bool few = p->coarse_ns <= p->exact_ns / COARSE_SHARE;
+	char text[96];
+
+	snprintf(text, sizeof(text), "%" PRIu64 " iteration%s by the agent's account", p->coarse,
+		p->coarse == 1 ? "" : "s");
+	coverage_set(model, p, "causes", few ? "exact" : "coarse", text);
+}
+
 /* "agent" is said when first seen; here what was not. */
 static void close_coverage(struct model *model, struct process *p)
 {
@@ -396,6 +438,8 @@ static void close_coverage(struct model *model, struct process *p)
 		coverage_add(model, p, "syscalls", "none", "no call could be timed");
 	if (!p->saw_iterations)
 		coverage_add(model, p, "causes", "none", "no loop iteration was seen");
+	if (p->watched && p->coarse)
+		close_causes(model, p);
 	if (!p->is_kernel && p->cells)
 		coverage_add(model, p, "cells", "filename",
 			"cells are known by the names of their code; when they ran is not");

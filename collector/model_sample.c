@@ -7,11 +7,18 @@
 #include <errno.h>
 #include <stdlib.h>
 
+#define STAYS_MAX 32u  /* of one iteration; then the oldest gives way */
 #define PLACES_MAX 64u /* of one iteration; then the least of them gives way */
 
 struct place_time {
 	struct site site;
 	uint64_t ns, running_ns; /* that its samples stand for; of those not off CPU */
+};
+
+struct stay { /* samples one after the other that found the same stack */
+	uint64_t first_ns, last_ns;
+	struct stack *stack;
+	uint64_t task; /* address */
 };
 
 struct samples {                    /* of the open iteration of a thread */
@@ -23,6 +30,8 @@ struct samples {                    /* of the open iteration of a thread */
 	const struct stack *stack;
 	bool last_is_cell; /* the task whose step was open then runs cells */
 	struct place_time place[PLACES_MAX];
+	struct stay stay[STAYS_MAX]; /* the newest is at (stays - 1) % STAYS_MAX */
+	uint32_t stays;
 };
 
 static const char *kind_name(uint32_t kind)
@@ -74,6 +83,32 @@ static void samples_add(
 	p->running_ns += r->state == 'R' || !r->state ? r->stands_for_ns : 0;
 }
 
+static void stay_add(struct samples *s, struct stack *stack, uint64_t task, uint64_t time_ns)
+{
+	struct stay *last = s->stays ? &s->stay[(s->stays - 1) % STAYS_MAX] : NULL;
+
+	if (last && last->stack == stack && last->task == task)
+		last->last_ns = time_ns;
+	else
+		s->stay[s->stays++ % STAYS_MAX] = (struct stay){time_ns, time_ns, stack, task};
+}
+
+/* A thread that waits in one system call does not move. */
+struct stack *samples_stack(
+	const struct thread *t, uint64_t begin_ns, uint64_t end_ns, uint64_t *ret_task)
+{
+	const struct samples *s = t->samples;
+	uint32_t n = s && s->count ? (s->stays < STAYS_MAX ? s->stays : STAYS_MAX) : 0;
+
+	for (uint32_t i = 0; i < n; i++) {
+		if (s->stay[i].first_ns > end_ns || s->stay[i].last_ns < begin_ns)
+			continue;
+		*ret_task = s->stay[i].task;
+		return s->stay[i].stack;
+	}
+	return NULL;
+}
+
 void sample_record(struct model *model, struct process *p, const struct ev_sample *r)
 {
 	uint64_t time_ns = model_time(model, r->head.time_ns),
@@ -92,6 +127,8 @@ void sample_record(struct model *model, struct process *p, const struct ev_sampl
 	if (samples) {
 		samples_add(samples, r, site, time_ns);
 		samples->stack = s;
+		if (s)
+			stay_add(samples, s, r->task, time_ns);
 		samples->last_is_cell = task && task->runs_cell;
 	}
 	if (!model_room(model))

@@ -217,10 +217,11 @@ struct span {
 	uint64_t faults;
 	uint64_t first_ns, last_ns; /* begin of the first, end of the last; last 0: nothing */
 	uint64_t longest_block_ns, longest_step_ns;
-	/* By the kernel's accounts, where it tells of them: the whole iteration by its record, and
-	 * what of blocked_ns it has under another class. */
+	/* By the kernel's accounts, where it tells of them. */
 	struct ev_causes exact;
-	uint64_t raw_ns[CLASSES];
+	/* Of what the kernel accounts to a class, as it knows the system call only, and of what
+	 * that is, as the calls around it tell. */
+	uint64_t raw_ns[CLASSES], known_ns[CLASSES];
 	struct site block_site, step_site;
 };
 
@@ -264,6 +265,17 @@ struct pending_gc { /* waits for the step that it happened in */
 };
 #define PENDING_GC_MAX 64 /* beyond it the oldest is stored without its cell */
 
+#define CALL_WAITS_MAX 16u /* of one call; further ones are summed with the last */
+
+struct call_waits { /* the kernel's, inside a call whose record comes next on the thread */
+	struct call_wait {
+		uint64_t off_ns, runq_ns, cpu_ns;
+		enum block_class raw;
+		uint32_t call; /* id in syscalls.def */
+	} at[CALL_WAITS_MAX];
+	uint32_t count;
+};
+
 #define RECENT_CELLS 8 /* a thread's last cells, to clip iterations against */
 
 struct thread {
@@ -278,7 +290,8 @@ struct thread {
 	struct cell *cell; /* open, innermost */
 	struct cell *recent[RECENT_CELLS];
 	unsigned int recent_at;
-	uint64_t iterations;   /* records */
+	uint64_t iterations; /* records */
+	struct call_waits waits;
 	struct pending_gc *gc; /* room for PENDING_GC_MAX; NULL: none seen */
 	unsigned int gcs;
 	struct loop_run *inner_run[INNER_RUNS_MAX];
@@ -316,6 +329,8 @@ struct process {
 	bool named, ended, is_kernel;
 	bool saw_tasks, saw_iterations, saw_calls;
 	bool outside; /* no agent in it: seen from the kernel */
+	bool watched; /* an agent is in it, and the kernel sees its loop threads too */
+	uint64_t exact_ns, coarse_ns, coarse; /* busy time of its rows by whose account; how many */
 	uint64_t lost;
 	uint64_t unheard; /* records that its sensor could not give us */
 	struct map threads, loops, names, codes, stacks,
@@ -399,6 +414,7 @@ void process_hook(struct model *model, struct process *p, const struct ev_hook *
 void process_thread(struct model *model, struct process *p, const struct ev_thread *r);
 void process_name(struct model *model, struct process *p, const struct ev_name *r);
 void process_calls_seen(struct model *model, struct process *p);
+void watched_record(struct model *model, struct process *p, const struct ev_watched *r);
 void process_lost(struct model *model, struct process *p, const struct ev_lost *r);
 void process_end(struct model *model, struct process *p, uint64_t time_ns, int wait_status);
 void process_close(
@@ -408,6 +424,9 @@ void loss_add(struct model *model, struct process *p, const char *what, uint64_t
 void meta_text(struct model *model, const char *key, const char *value);
 void meta_number(struct model *model, const char *key, int64_t value);
 void coverage_add(struct model *model, struct process *p, const char *what, const char *sensor,
+	const char *detail);
+/* The same, but in the place of what was said of that before. */
+void coverage_set(struct model *model, struct process *p, const char *what, const char *sensor,
 	const char *detail);
 const char *tail_text(struct model *model, const struct ev_head *r, unsigned int n); /* interned */
 
@@ -503,8 +522,8 @@ void iteration_record(struct model *model, struct process *p, const struct ev_it
 void turns_record(struct model *model, struct process *p, const struct ev_turns *r);
 void span_block(struct thread *t, enum block_class class, uint64_t begin_ns, uint64_t end_ns,
 	uint64_t off_ns, struct site site);
-/* What the kernel accounts under one class is another: it knows the system call only. */
-void span_raw(struct thread *t, enum block_class raw, uint64_t off_ns);
+/* What the kernel accounts to `raw` is of that class. */
+void span_wait(struct thread *t, enum block_class raw, enum block_class class, uint64_t off_ns);
 void causes_record(struct model *model, struct process *p, const struct ev_causes *r);
 void span_short(struct thread *t, enum block_class class, uint64_t ns);
 void span_gc(struct thread *t, uint64_t begin_ns, uint64_t end_ns, uint64_t cpu_ns);
@@ -518,6 +537,9 @@ void job_run(struct model *model, struct process *p, const struct ev_job_run *r)
 void queue_record(struct model *model, struct process *p, const struct ev_queue *r);
 void block_record(struct model *model, struct process *p, const struct ev_block *r);
 void short_calls_record(struct model *model, struct process *p, const struct ev_short_calls *r);
+/* A wait that the kernel saw, beside an agent: part of the next call on its thread, or by itself.
+ */
+void call_wait_record(struct model *model, struct process *p, const struct ev_call_wait *r);
 
 /* ---- model_fact.c: collections, audit events, anomalies */
 void gc_record(struct model *model, struct process *p, const struct ev_gc *r);
@@ -547,6 +569,10 @@ void gil_holder_record(struct model *model, struct process *p, const struct ev_g
  * those off CPU. file NULL: too few.
  */
 struct site samples_hottest(const struct thread *t, uint64_t begin_ns, bool running);
+/* Where a thread was while it waited, by a sample of the open iteration, and in whose step (an
+ * address); NULL: there was none. */
+struct stack *samples_stack(
+	const struct thread *t, uint64_t begin_ns, uint64_t end_ns, uint64_t *ret_task);
 /* What of the iteration that began then was waits for pages, by samples; 0: too few to say. */
 uint64_t samples_fault(const struct thread *t, uint64_t begin_ns);
 void samples_end(struct thread *t, uint64_t begin_ns);

@@ -70,7 +70,8 @@ int record_queue_hand_out(
 		if (h->time_ns > until_ns)
 			break;
 		rc = sink(ctx, pid, h);
-		q->begin += (size_t)h->size_words * 8;
+		if (!rc)
+			q->begin += (size_t)h->size_words * 8;
 	}
 	if (q->begin == q->end)
 		q->begin = q->kept = q->end = 0;

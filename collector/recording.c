@@ -4,13 +4,17 @@
 #include <fcntl.h>
 #include <string.h>
 
+#include "collector/bpf_both.h"
 #include "collector/log.h"
+#include "collector/procfs.h"
 #include "collector/run.h"
 #include "collector/trace_path.h"
 #include "collector/untraced.h"
 #include "probe/base/cleanup.h"
 
-/* A note of every report of an agent. */
+#define CAP_SYS_ADMIN 21u /* linux/capability.h: what loading a program into the kernel wants */
+
+/* A note of every report of an agent alone. */
 #define AGENT_ALONE                                                                                \
 	"agent alone: CPU time is not split into user and kernel, page faults are told only "      \
 	"where they read a disk or last" HOW_TO_SEE_MORE
@@ -91,6 +95,47 @@ int recording_feed(struct recording *r, struct feed *feed)
 	return STATUS_OURS;
 }
 
+#ifdef AWAITSCOPE_BPF
+static bool may_use_kernel(void)
+{
+	uint64_t caps = 0;
+
+	return !procfs_status((uint32_t)getpid(), "CapEff", 16, &caps) && caps >> CAP_SYS_ADMIN & 1;
+}
+
+/* The agents' feed, with the kernel's side of their threads where that may be had. */
+static struct feed *beside_agents(
+	struct recording *r, const struct run_options *o, struct feed *rings)
+{
+	cleanup(freep) char *agent = NULL;
+	struct bpf_both_options options = {.session = session_dir(r->session),
+		.min_block_ns = o->min_block_ns,
+		.min_step_ns = o->min_step_ns};
+	const char *why = "no memory";
+	struct feed *both;
+	int rc;
+
+	if (!strcmp(o->sensor, "agent") || !may_use_kernel())
+		return rings;
+	rc = asprintf(&agent, "%s/agent.so", r->library) < 0 ? -ENOMEM : 0;
+	options.agent = agent;
+	if (!rc)
+		rc = bpf_both_open(&options, rings, &both, &why);
+	r->beside = !rc;
+	if (!rc)
+		return both;
+	if (rc != -EPERM) /* in a container, root of it is none of the kernel's */
+		log_note("the agent records alone: %s", why);
+	return rings;
+}
+#else
+static struct feed *beside_agents(
+	struct recording *r, const struct run_options *o, struct feed *rings)
+{
+	return rings;
+}
+#endif
+
 int recording_prepare(struct recording *r, const struct run_options *o)
 {
 	cleanup(freep) char *looked = NULL;
@@ -114,7 +159,7 @@ int recording_prepare(struct recording *r, const struct run_options *o)
 	}
 	rc = rings_feed_open(session_dir(r->session), &feed);
 	if (!rc)
-		return recording_feed(r, feed);
+		return recording_feed(r, beside_agents(r, o, feed));
 	log_error("cannot record: %s", strerror(-rc));
 	return STATUS_OURS;
 }
@@ -147,7 +192,7 @@ int recording_begin(
 		return refuse("trace", path, rc);
 	trace_give(path, r->owner_uid, r->owner_gid);
 	model_meta(recorder_model(r->recorder), what, value);
-	if (r->session)
+	if (r->session && !r->beside)
 		model_coverage(recorder_model(r->recorder), "note", "agent", AGENT_ALONE);
 	r->real_path = realpath(path, NULL);
 	r->path = TAKE(path);

@@ -109,8 +109,9 @@ int run_main(int argc, char **argv, trace_done_fn done)
 	}
 	if (!status && !strcmp(o.sensor, "bpf")) {
 		log_error(
-			"--sensor bpf: run looks with its agent; awaitscope attach PID looks from "
-			"the kernel");
+			"--sensor bpf: run's agent sees a program from its first task on, which "
+			"the kernel alone would not; --sensor auto uses both, awaitscope attach PID "
+			"the kernel alone");
 		status = STATUS_UNTRACEABLE;
 	}
 	return status ? status : run_what(&o, argv + optind, own - optind, command);

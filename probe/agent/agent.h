@@ -102,6 +102,8 @@ void ring_missed(void);
 /* The calling thread's loop turns since then (0: it is in its selector, or no loop runs): recorders
  * look at it. any */
 void ring_busy_since(uint64_t ns);
+/* Where the last one is kept; NULL: nowhere. any */
+const uint64_t *ring_busy_at(void);
 /* It waits for the GIL since then (0: it does not): recorders look who has it. any */
 void ring_gil_since(uint64_t ns);
 /*
@@ -117,6 +119,12 @@ void *ring_begin(unsigned int kind, size_t fixed, size_t tails, uint64_t time_ns
 void ring_end(void *record);
 #define ring_new(name, tails, time_ns)                                                             \
 	((struct ev_##name *)ring_begin(EV_##name, sizeof(struct ev_##name), (tails), (time_ns)))
+
+/* ---- announce.c: for a program in the kernel, if one watches ------------- */
+
+/* The calling thread, which has a ring, runs a loop from now on, or does not any more. GIL */
+void announce_thread(bool runs);
+void announce_collection(bool begins); /* or is done. GIL */
 
 /* ---- frame.c, intern.c: stacks, codes, names ---------------------------- */
 

@@ -57,10 +57,12 @@ static PyObject *on_gc(PyObject *self, PyObject *args)
 		info = PyTuple_GetItem(args, 1);
 		if (PyUnicode_Check(phase) &&
 			PyUnicode_CompareWithASCIIString(phase, "start") == 0) {
+			announce_collection(true);
 			collection.open = true;
 			collection.cpu_ns = cpu_clock_ns();
 			collection.begin_ns = clock_now_ns();
 		} else if (collection.open && PyDict_Check(info)) {
+			announce_collection(false);
 			collection.open = false;
 			collection_write(info);
 		}

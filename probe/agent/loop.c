@@ -151,6 +151,7 @@ static void run_push(PyObject *loop, bool hooked)
 	agent_thread.beyond = 0;
 	thread_seen();
 	ring_acquire();
+	announce_thread(true);
 	got_rescan(); /* uvloop's own object may have come a moment ago */
 	run = &thread->runs[thread->depth];
 	memset(run, 0, sizeof(*run));
@@ -231,6 +232,7 @@ static void run_pop(struct loop_thread *thread)
 	struct loop_run *run = loop_innermost(thread);
 
 	iteration_end(thread, run, clock_now_ns());
+	announce_thread(false);
 	while (thread->reentered && thread->reentries[thread->reentered - 1].loop == run->loop)
 		reentry_pop(thread, run);
 	stop_announce(run);

@@ -260,6 +260,13 @@ void ring_busy_since(uint64_t ns)
 		__atomic_store_n(&r->control->busy_since_ns, ns, __ATOMIC_RELEASE);
 }
 
+const uint64_t *ring_busy_at(void)
+{
+	return agent_thread.ring && rings.file
+		       ? (uint64_t *)&agent_thread.ring->control->busy_since_ns
+		       : NULL;
+}
+
 void ring_gil_since(uint64_t ns)
 {
 	struct ring *r = agent_thread.ring;

@@ -24,4 +24,10 @@ SYMVER(pthread_setspecific);
 SYMVER(pthread_getspecific);
 SYMVER(pthread_once);
 
+#if defined(__x86_64__)
+__asm__(".symver dladdr1,dladdr1@GLIBC_2.3.3");
+#else
+SYMVER(dladdr1);
+#endif
+
 #endif

@@ -6,45 +6,6 @@
 #include "probe/bpf/python.bpf.h"
 #include "probe/bpf/touch.bpf.h"
 
-#define NO_FD (-1)
-
-static __always_inline __s32 call_fd(const struct call_kind *kind, const __u64 argument[3])
-{
-	__s32 fd = NO_FD;
-
-	if (kind->how == HOW_SELECT)
-		return (__s32)argument[0] - 1;
-	if (kind->how == HOW_POLL && argument[1])
-		bpf_probe_read_user(
-			&fd, sizeof(fd), (void *)argument[0]); /* struct pollfd begins so */
-	if (kind->fd_at == 0)
-		fd = (__s32)argument[0];
-	if (kind->fd_at == 1)
-		fd = (__s32)argument[1];
-	return fd;
-}
-
-static __always_inline __u32 call_touches(const struct call_kind *kind, __s32 fd,
-	const __u64 argument[3], struct scratch *to, __u32 *ret_what)
-{
-	switch (kind->how) {
-	case HOW_FD:
-	case HOW_POLL:
-	case HOW_SELECT:
-		return touch_fd(fd, to, ret_what);
-	case HOW_PATH:
-		return touch_name(argument[0], to, ret_what);
-	case HOW_PATH_AT:
-		return touch_name(argument[1], to, ret_what);
-	case HOW_ADDRESS:
-		return touch_address(argument[1], to, ret_what);
-	case HOW_CHILD:
-		return touch_child(argument[0], to, ret_what);
-	default:
-		return 0;
-	}
-}
-
 /* The thread was not in its loop all along: what seemed an iteration was none. */
 static __always_inline void turn_forget(struct loop_slot *s)
 {

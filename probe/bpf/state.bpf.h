@@ -185,7 +185,7 @@ static __always_inline struct scratch *scratch_get(__u32 index)
 	return bpf_map_lookup_elem(&scratches, &index);
 }
 
-static __noinline struct loop_slot *slot_make(__u32 tid)
+static __noinline __attribute__((unused)) struct loop_slot *slot_make(__u32 tid)
 {
 	struct task_struct *task = (struct task_struct *)bpf_get_current_task_btf();
 	struct part_account account = account_of(task);

@@ -3,6 +3,7 @@
 #ifndef PROBE_BPF_TOUCH_H
 #define PROBE_BPF_TOUCH_H
 
+#include "probe/bpf/call_kind.h"
 #include "probe/bpf/state.bpf.h"
 
 #define NAMES_MAX 24u      /* of a path; the outermost are left out */
@@ -136,6 +137,47 @@ static __always_inline __u32 touch_child(__u64 pid, struct scratch *to, __u32 *r
 	*(__u32 *)to->text = (__u32)pid;
 	*ret_what = TOUCHES_CHILD;
 	return sizeof(__u32);
+}
+
+/* ---- by the kind of call */
+
+#define NO_FD (-1)
+
+static __always_inline __s32 call_fd(const struct call_kind *kind, const __u64 argument[3])
+{
+	__s32 fd = NO_FD;
+
+	if (kind->how == HOW_SELECT)
+		return (__s32)argument[0] - 1;
+	if (kind->how == HOW_POLL && argument[1])
+		bpf_probe_read_user(
+			&fd, sizeof(fd), (void *)argument[0]); /* struct pollfd begins so */
+	if (kind->fd_at == 0)
+		fd = (__s32)argument[0];
+	if (kind->fd_at == 1)
+		fd = (__s32)argument[1];
+	return fd;
+}
+
+static __always_inline __u32 call_touches(const struct call_kind *kind, __s32 fd,
+	const __u64 argument[3], struct scratch *to, __u32 *ret_what)
+{
+	switch (kind->how) {
+	case HOW_FD:
+	case HOW_POLL:
+	case HOW_SELECT:
+		return touch_fd(fd, to, ret_what);
+	case HOW_PATH:
+		return touch_name(argument[0], to, ret_what);
+	case HOW_PATH_AT:
+		return touch_name(argument[1], to, ret_what);
+	case HOW_ADDRESS:
+		return touch_address(argument[1], to, ret_what);
+	case HOW_CHILD:
+		return touch_child(argument[0], to, ret_what);
+	default:
+		return 0;
+	}
 }
 
 #endif

@@ -23,8 +23,9 @@ HEADERS = [p for p in SOURCES if p.suffix == ".h" and not p.name.endswith(".bpf.
 MAY_INCLUDE = {
     "probe/base/": ["probe/base/"],
     "probe/preload/": ["probe/preload/", "probe/ring.h", "probe/python.h"],
-    "probe/agent/": ["probe/agent/", "probe/target/", "probe/event.", "probe/ring.h", "probe/python.h", "probe/calls.def"],
-    "probe/bpf/": ["probe/bpf/", "probe/event.", "probe/syscalls.def", "probe/target/constants.h", "probe/target/layout.",
+    "probe/agent/": ["probe/agent/", "probe/target/", "probe/event.", "probe/ring.h", "probe/python.h", "probe/announce.h",
+                     "probe/calls.def"],
+    "probe/bpf/": ["probe/bpf/", "probe/event.", "probe/announce.h", "probe/syscalls.def", "probe/target/constants.h", "probe/target/layout.",
                    "probe/target/points.h"],
     "probe/": ["probe/"],
     "collector/": ["collector/", "probe/"],
@@ -104,7 +105,8 @@ def test_agent_links_no_python():
 
 def test_agent_exports_its_doors_only():
     exports = {symbol for letter, symbol in symbols(AGENT, "-D", "--defined-only")}
-    assert exports <= {"awaitscope_agent_open", "awaitscope_agent_audit", "PyInit_awaitscope"}
+    assert exports <= {"awaitscope_agent_open", "awaitscope_agent_audit", "awaitscope_agent_announce",
+                       "PyInit_awaitscope"}
 
 
 @pytest.mark.parametrize("guest", [AGENT, PRELOAD], ids=lambda path: path.name)

@@ -1,0 +1,310 @@
+/*
+ * The sensor in the kernel beside agents: where the time of their loop threads goes, and what each
+ * waited for. Agents announce their threads (probe/announce.h), in whatever process of a run they
+ * are, and tell the rest. Loaded by the recorder. Never changes anything in a target.
+ */
+#include <linux/bpf.h>
+
+#include <bpf/bpf_core_read.h>
+#include <bpf/bpf_helpers.h>
+#include <bpf/bpf_tracing.h>
+
+#include "probe/announce.h"
+#include "probe/bpf/beside.h"
+#include "probe/bpf/touch.bpf.h"
+
+char LICENSE[] SEC("license") = "GPL"; /* most helpers are for GPL programs only */
+
+const volatile struct beside_config beside;
+
+struct watched {
+	struct announcement said;
+	__u64 begin_ns; /* of the open iteration; 0: none */
+	__u64 begin_sum_ns[PART_ROOM];
+	/* the system call in flight */
+	__u64 enter_ns, enter_off_ns, enter_runq_ns;
+	__u64 argument[3];
+	__u32 syscall; /* number; NO_SYSCALL */
+	__u32 polls;   /* 1: it is the loop's selector */
+	struct partition part;
+};
+
+struct { /* tid -> it */
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, BESIDE_THREADS_MAX);
+	__type(key, __u32);
+	__type(value, struct watched);
+} watched SEC(".maps");
+
+struct { /* too large for a stack */
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct scratch);
+} rooms SEC(".maps");
+
+static const struct watched watched_new;
+
+static __always_inline struct watched *watched_get(__u32 tid)
+{
+	return bpf_map_lookup_elem(&watched, &tid);
+}
+
+#define BESIDE_HEAD(w, name, now_ns)                                                               \
+	{                                                                                          \
+		.time_ns = (now_ns), .tid = (w)->said.tid, .kind = EV_##name,                      \
+		.size_words = sizeof(struct ev_##name) / 8                                         \
+	}
+
+/* ---- iterations */
+
+static __always_inline __u64 turn_part(const struct watched *w, enum part_class class)
+{
+	return w->part.sum_ns[class] - w->begin_sum_ns[class];
+}
+
+static __always_inline void turn_put(struct watched *w, __u64 now_ns)
+{
+	struct ev_kernel_turn *ev;
+
+	if (!w->begin_ns || now_ns - w->begin_ns < beside.min_turn_ns)
+		return;
+	ev = RECORD_RESERVE(kernel_turn);
+	if (!ev)
+		return;
+	*ev = (struct ev_kernel_turn){.head = BESIDE_HEAD(w, kernel_turn, now_ns),
+		.begin_ns = w->begin_ns,
+		.user_ns = turn_part(w, PART_USER),
+		.kernel_ns = turn_part(w, PART_KERNEL),
+		.gc_ns = turn_part(w, PART_GC),
+		.gil_ns = turn_part(w, PART_GIL),
+		.runq_ns = turn_part(w, PART_RUNQ),
+		.sleep_ns = turn_part(w, PART_SLEEP),
+		.network_ns = turn_part(w, PART_NETWORK),
+		.file_ns = turn_part(w, PART_FILE),
+		.subprocess_ns = turn_part(w, PART_SUBPROCESS),
+		.lock_ns = turn_part(w, PART_LOCK),
+		.fault_ns = turn_part(w, PART_FAULT),
+		.other_ns = turn_part(w, PART_OTHER),
+		.unknown_ns = turn_part(w, PART_UNKNOWN),
+		.discrepancy_ns = w->part.discrepancy_ns,
+		.pid = w->said.pid};
+	RECORD_SUBMIT(ev);
+}
+
+static __always_inline void turn_end(struct watched *w, __u64 now_ns)
+{
+	turn_put(w, now_ns);
+	w->begin_ns = 0;
+	w->part.discrepancy_ns = 0; /* what is found between turns is of the next one */
+}
+
+static __always_inline void turn_begin(struct watched *w, __u64 now_ns)
+{
+	part_turn(&w->part);
+	__builtin_memcpy(w->begin_sum_ns, w->part.sum_ns, sizeof(w->begin_sum_ns));
+	w->begin_ns = now_ns;
+}
+
+/* ---- what agents announce */
+
+static __always_inline int watch(__u32 tid, const struct announcement *said)
+{
+	struct part_account account = account_now();
+	struct ev_kernel_thread *ev;
+	struct watched *w;
+
+	if (bpf_map_update_elem(&watched, &tid, &watched_new, BPF_ANY)) {
+		lose(LOSS_SLOTS);
+		return 0;
+	}
+	w = watched_get(tid);
+	if (!w)
+		return 0;
+	w->syscall = NO_SYSCALL;
+	part_begin(&w->part, bpf_ktime_get_ns(), &account);
+	w->said = *said;
+	ev = RECORD_RESERVE(kernel_thread);
+	if (!ev)
+		return 0;
+	*ev = (struct ev_kernel_thread){
+		.head = BESIDE_HEAD(w, kernel_thread, bpf_ktime_get_ns()), .pid = said->pid};
+	RECORD_SUBMIT(ev);
+	return 0;
+}
+
+static __always_inline int runs(const struct announcement *at, bool begins)
+{
+	struct part_account account = account_now();
+	__u64 now_ns = bpf_ktime_get_ns();
+	__u32 tid = tid_now();
+	struct announcement said;
+	struct watched *w;
+
+	if (bpf_probe_read_user(&said, sizeof(said), at) || said.session != beside.session)
+		return 0;
+	w = watched_get(tid);
+	if (!w)
+		return begins ? watch(tid, &said) : 0;
+	w->said = said;
+	if (begins)
+		return 0;
+	part_seen(&w->part, now_ns, &account);
+	turn_end(w, now_ns);
+	return 0;
+}
+
+static __always_inline int collects(bool begins)
+{
+	struct part_account account = account_now();
+	struct watched *w = watched_get(tid_now());
+
+	if (w)
+		part_collect(&w->part, bpf_ktime_get_ns(), begins, &account);
+	return 0;
+}
+
+SEC("uprobe")
+int on_announced(struct pt_regs *regs)
+{
+	__u32 what = (__u32)regs->di;
+
+	if (what == ANNOUNCE_COLLECTS || what == ANNOUNCE_COLLECTED)
+		return collects(what == ANNOUNCE_COLLECTS);
+	return runs((const struct announcement *)regs->si, what == ANNOUNCE_RUNS);
+}
+
+/* ---- system calls */
+
+/* The agent said so before it let the loop poll: any other poll blocks. */
+static __always_inline bool is_selector(const struct watched *w)
+{
+	__u64 busy_since_ns;
+
+	return !bpf_probe_read_user(
+		       &busy_since_ns, sizeof(busy_since_ns), (void *)w->said.busy_at) &&
+	       !busy_since_ns;
+}
+
+SEC("tp_btf/sys_enter")
+int BPF_PROG(on_sys_enter, struct pt_regs *regs, long number)
+{
+	struct watched *w = watched_get(tid_now());
+	struct part_account account;
+	__u64 now_ns;
+	__u32 class;
+
+	if (!w)
+		return 0;
+	account = account_now();
+	now_ns = bpf_ktime_get_ns();
+	w->syscall = (__u32)number;
+	w->polls = call_is_poll((__u32)number) && is_selector(w);
+	if (w->polls) {
+		part_enter(&w->part, now_ns, PART_SELECT, &account);
+		turn_end(w, now_ns);
+		return 0;
+	}
+	w->argument[0] = regs->di;
+	w->argument[1] = regs->si;
+	w->argument[2] = regs->dx;
+	class = call_class((__u32)number, w->argument, w->said.gil_begin, w->said.gil_end);
+	part_enter(&w->part, now_ns, class, &account);
+	w->enter_ns = now_ns;
+	w->enter_off_ns = part_sum(&w->part, class);
+	w->enter_runq_ns = w->part.sum_ns[PART_RUNQ];
+	return 0;
+}
+
+/* The fixed part in the room, what is touched behind it. */
+static __noinline int wait_put(struct watched *w, __u64 now_ns, __u64 blocked_ns, __s64 result)
+{
+	__u32 zero = 0, what = TOUCHES_NOTHING, len;
+	struct scratch *room = bpf_map_lookup_elem(&rooms, &zero);
+	struct call_kind kind = call_kind_of(w->syscall);
+	struct ev_kernel_wait *ev;
+
+	if (!room)
+		return 0;
+	ev = (struct ev_kernel_wait *)room->record;
+	*ev = (struct ev_kernel_wait){.head = BESIDE_HEAD(w, kernel_wait, now_ns),
+		.begin_ns = w->enter_ns,
+		.runq_ns = w->part.sum_ns[PART_RUNQ] - w->enter_runq_ns,
+		.result = result,
+		.pid = w->said.pid,
+		.number = w->syscall,
+		.fd = call_fd(&kind, w->argument)};
+	ev->cpu_ns = now_ns - w->enter_ns - blocked_ns - ev->runq_ns;
+	len = call_touches(&kind, ev->fd, w->argument, room, &what);
+	ev->touches = what;
+	ev->touched_len = len;
+	return record_put(room, sizeof(*ev), 0, len, false);
+}
+
+SEC("tp_btf/sys_exit")
+int BPF_PROG(on_sys_exit, struct pt_regs *regs, long result)
+{
+	struct watched *w = watched_get(tid_now());
+	struct part_account account;
+	__u64 now_ns, blocked_ns;
+	__u32 class;
+
+	if (!w || w->syscall == NO_SYSCALL)
+		return 0;
+	account = account_now();
+	now_ns = bpf_ktime_get_ns();
+	class = w->part.syscall;
+	part_exit(&w->part, now_ns, &account);
+	if (w->polls) {
+		turn_begin(w, now_ns);
+	} else if (class != PART_GIL && class != PART_USER) {
+		blocked_ns = part_sum(&w->part, class) - w->enter_off_ns;
+		/* what was charged before can have been set right meanwhile */
+		if ((__s64)blocked_ns >= (__s64)beside.min_block_ns)
+			wait_put(w, now_ns, blocked_ns, result);
+	}
+	w->polls = 0;
+	w->syscall = NO_SYSCALL;
+	return 0;
+}
+
+/* ---- scheduling */
+
+SEC("tp_btf/sched_switch")
+int BPF_PROG(on_switch, bool preempted, struct task_struct *from, struct task_struct *to,
+	unsigned int state)
+{
+	struct watched *w = watched_get(from->pid);
+	struct part_account account;
+	__u64 now_ns = bpf_ktime_get_ns();
+
+	if (w) {
+		account = account_of(from);
+		part_out(&w->part, now_ns, preempted || !state, &account);
+	}
+	w = watched_get(to->pid);
+	if (w)
+		part_in(&w->part, now_ns);
+	return 0;
+}
+
+/* ---- ends */
+
+SEC("tp_btf/sched_process_exit")
+int BPF_PROG(on_thread_exit, struct task_struct *task)
+{
+	__u32 tid = task->pid;
+
+	bpf_map_delete_elem(&watched, &tid);
+	return 0;
+}
+
+/* Another program: nothing in its memory is what was announced. */
+SEC("tp_btf/sched_process_exec")
+int BPF_PROG(on_exec, struct task_struct *task)
+{
+	__u32 tid = task->pid;
+
+	bpf_map_delete_elem(&watched, &tid);
+	return 0;
+}

@@ -1,0 +1,16 @@
+/* What the program beside agents is told before it is loaded. Compiled for the
+ * kernel and for the recorder. */
+#ifndef PROBE_BPF_BESIDE_H
+#define PROBE_BPF_BESIDE_H
+
+#include <linux/types.h>
+
+#define BESIDE_THREADS_MAX 4096u /* with loops at one time; further ones are counted */
+
+struct beside_config {
+	__u64 session;      /* announcement.session */
+	__u64 min_block_ns; /* shorter waits are in the sums only */
+	__u64 min_turn_ns;  /* shorter iterations are not told */
+};
+
+#endif
