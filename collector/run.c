@@ -108,10 +108,10 @@ int run_main(int argc, char **argv, trace_done_fn done)
 		return 0;
 	}
 	if (!status && !strcmp(o.sensor, "bpf")) {
-		log_error(
-			"--sensor bpf: run's agent sees a program from its first task on, which "
-			"the kernel alone would not; --sensor auto uses both, awaitscope attach PID "
-			"the kernel alone");
+		log_error("--sensor bpf: run's agent sees a program from its first task on, which "
+			  "the kernel alone would not; --sensor auto uses both, awaitscope attach "
+			  "PID "
+			  "the kernel alone");
 		status = STATUS_UNTRACEABLE;
 	}
 	return status ? status : run_what(&o, argv + optind, own - optind, command);
