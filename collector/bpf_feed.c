@@ -278,8 +278,8 @@ static bool is_emulated(const struct points *points, enum point_kind kind)
  */
 static void probes_place(struct bpf_feed *f, uint64_t now_ns)
 {
-	static const enum point_kind order[] = {
-		POINT_GC_DONE, POINT_GC_START, POINT_STEP_END, POINT_STEP, POINT_TASK_NEW};
+	static const enum point_kind order[] = {POINT_GC_DONE, POINT_GC_START, POINT_SET,
+		POINT_STEP_END, POINT_STEP, POINT_TASK_NEW};
 	const struct points *points = f->options.points;
 	bool ends = false;
 

@@ -112,6 +112,7 @@ static void configure(struct kernel_config *config, const struct bpf_sensor_opti
 	config->min_step_ns = o->min_step_ns;
 	arguments_set(config->step, o->points, POINT_STEP);
 	arguments_set(config->task_new, o->points, POINT_TASK_NEW);
+	arguments_set(config->set, o->points, POINT_SET);
 	arguments_set(config->gc_start, o->points, POINT_GC_START);
 	arguments_set(config->gc_done, o->points, POINT_GC_DONE);
 }
@@ -220,6 +221,8 @@ static struct bpf_program *program_of(const struct bpf_sensor *s, enum point_kin
 		return s->program->progs.on_step_end;
 	case POINT_TASK_NEW:
 		return s->program->progs.on_task_new;
+	case POINT_SET:
+		return s->program->progs.on_future_set;
 	case POINT_GC_START:
 		return s->program->progs.on_gc_start;
 	case POINT_GC_DONE:

@@ -23,6 +23,8 @@
 #define UTF8_PER_CHAR 6u
 #define ERA_NS 1000000000ull /* texts of codes and types are believed for so long */
 
+enum { CODE_ANY = 1, CODE_SLEEPS = 2 }; /* see is_sleep() */
+
 struct known_type {
 	uint32_t id;
 	bool is_task;
@@ -313,14 +315,43 @@ static void step(struct bpf_feed *f, const struct ev_kernel_step *r)
 		ev->exception = type;
 }
 
-/* Only a task's own end says who ended the wait: who set another future was not seen. */
-static uint32_t how_of(const struct bpf_feed *f, const struct ev_kernel_wakeup *r, bool is_task)
+/* Whether it is asyncio.sleep(), which nothing but its timer ends; known for an era. */
+static bool is_sleep(struct bpf_feed *f, uint64_t code, const struct ev_head *head)
+{
+	cleanup(target_code_clear) struct target_code c = {0};
+	uint64_t key = map_mix(code, 1);
+	uint32_t known = known_get(f, key, head);
+
+	if (known)
+		return known == CODE_SLEEPS;
+	if (target_code_read(f->options.target, code, &c))
+		return false;
+	known = strcmp(c.function, "sleep") || !strstr(c.file, "/asyncio/") ? CODE_ANY
+									    : CODE_SLEEPS;
+	known_put(f, key, known, head);
+	return known == CODE_SLEEPS;
+}
+
+/* The innermost coroutine through which the task waited; the kernel put it last. 0: none. */
+static uint64_t innermost_of(const struct ev_kernel_wakeup *r)
+{
+	size_t size;
+	const struct kernel_frame *frame = record_tail(&r->head, 0, &size);
+
+	return size < sizeof(*frame) ? 0 : frame[size / sizeof(*frame) - 1].code;
+}
+
+static uint32_t how_of(struct bpf_feed *f, const struct ev_kernel_wakeup *r, bool is_task)
 {
 	if (r->state == TASK_CANCELLED)
 		return WAKE_CANCEL;
 	if (is_task)
 		return WAKE_TASK_DONE;
-	return r->state == TASK_FAILED ? WAKE_EXCEPTION : WAKE_UNSEEN;
+	if (r->state == TASK_FAILED)
+		return WAKE_EXCEPTION;
+	if (!r->set_ns)
+		return WAKE_UNSEEN;
+	return !r->by && is_sleep(f, innermost_of(r), &r->head) ? WAKE_TIMER : WAKE_RESULT;
 }
 
 /* Coroutines as the kernel followed them, outermost first. */
@@ -358,7 +389,9 @@ static void wakeup(struct bpf_feed *f, const struct ev_kernel_wakeup *r)
 	ev->task = r->task;
 	ev->future = r->future;
 	ev->how = how_of(f, r, is_task);
-	ev->by = is_task ? r->future : 0;
+	ev->by = is_task ? r->future : r->by;
+	ev->set_ns = r->set_ns;
+	ev->by_tid = r->by_tid;
 }
 
 /* ---- codes ------------------------------------------------------------------------------- */

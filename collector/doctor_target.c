@@ -117,7 +117,7 @@ static void task_points_ask(struct doctor *d, const struct points *points)
 	bool stepped = false;
 	const char *source = "";
 
-	for (unsigned int kind = POINT_STEP; kind <= POINT_WAKEUP; kind++)
+	for (unsigned int kind = POINT_STEP; kind <= POINT_SET; kind++)
 		if (points->why[kind]) {
 			doctor_add(d, DOCTOR_TARGET, "task probes", DOCTOR_PARTLY, false,
 				"awaitscope run records the tasks of a program it starts",

@@ -34,14 +34,15 @@ static void coverage_none(struct coverage *coverage)
 		coverage->sensor[i] = "none";
 }
 
-static int refused_add(struct report *report, const char *hook)
+static int hook_take(struct report *report, const char *hook, const char *sensor)
 {
-	const char **refused = list_add(&report->refused);
+	bool is_refused = !strcmp(sensor, "refused");
+	const char **at = is_refused ? list_add(&report->refused) : list_add(&report->placed);
 
-	if (!refused)
+	if (!at)
 		return -ENOMEM;
-	*refused = string_keep(&report->strings, hook);
-	return *refused ? 0 : -ENOMEM;
+	*at = string_keep(&report->strings, hook);
+	return *at ? 0 : -ENOMEM;
 }
 
 static int row_take(struct report *report, struct coverage *whole, sqlite3_stmt *rows)
@@ -61,10 +62,7 @@ static int row_take(struct report *report, struct coverage *whole, sqlite3_stmt 
 			to->sensor[i] = sensor;
 	if (!strcmp(what, "note"))
 		return note_add(report, "%s", detail);
-	if (!strncmp(what, "hook:", 5) && !strcmp(sensor, "refused") &&
-		refused_add(report, what + 5))
-		return -ENOMEM;
-	return 0;
+	return strncmp(what, "hook:", 5) ? 0 : hook_take(report, what + 5, sensor);
 }
 
 /* One note for all hooks that a process refused for the same reason; what a watcher from outside

@@ -386,6 +386,7 @@ void report_free(struct report *report)
 	free(report->lost.at);
 	free(report->notes.at);
 	free(report->refused.at);
+	free(report->placed.at);
 	free(report->verdict);
 	sqlite3_finalize(report->stack_rows);
 	strings_free(&report->strings);

@@ -212,8 +212,10 @@ struct report {
 	LIST(struct finding) suppressed; /* in the same order: somebody has decided about them */
 	LIST(struct lost) lost;
 	LIST(const char *) notes;
-	LIST(const char *) refused; /* hooks that the agent did not place */
-	struct coverage coverage;   /* the weakest over the processes that run loops */
+	LIST(const char *)
+	refused; /* hooks that the agent did not place, and probes of the kernel */
+	LIST(const char *) placed; /* and those that are */
+	struct coverage coverage;  /* the weakest over the processes that run loops */
 	uint64_t lost_events;
 	uint64_t busy_ns; /* of all loops; where there was none the next two mean nothing */
 	double accounted_share;

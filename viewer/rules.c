@@ -48,18 +48,50 @@ static bool is_seen(const struct report *report, enum coverage_kind kind)
 	return strcmp(report->coverage.sensor[kind], "none") != 0;
 }
 
-static bool any_refused(const struct report *report, const char *hooks)
+/* What the kernel's probes see in place of the agent's hooks. */
+static const struct {
+	const char *hook, *probe;
+} from_outside[] = {
+	{"_asyncio task wakeup", "future set"},
+	{"gc.callbacks", "gc done"},
+};
+
+static const char *probe_of(const char *hook, size_t n)
 {
+	for (size_t i = 0; i < sizeof(from_outside) / sizeof(*from_outside); i++)
+		if (strlen(from_outside[i].hook) == n && !strncmp(from_outside[i].hook, hook, n))
+			return from_outside[i].probe;
+	return NULL;
+}
+
+static bool is_among(const char *const *names, size_t count, const char *name, size_t n)
+{
+	for (size_t i = 0; i < count; i++)
+		if (strlen(names[i]) == n && !strncmp(names[i], name, n))
+			return true;
+	return false;
+}
+
+/* Whether what a rule leans on was in place: by the agent, or by the kernel's probes. */
+static bool hooks_placed(const struct report *report, const char *hooks)
+{
+	bool agent = !strcmp(report->coverage.sensor[COVERAGE_tasks], "agent");
+
 	while (*hooks) {
 		size_t n = strcspn(hooks, ",");
+		const char *probe = probe_of(hooks, n);
 
-		for (size_t i = 0; i < report->refused.n; i++)
-			if (strlen(report->refused.at[i]) == n &&
-				!strncmp(report->refused.at[i], hooks, n))
-				return true;
+		if (is_among(report->refused.at, report->refused.n, hooks, n))
+			return false;
+		if (!agent && (!probe ||
+				      is_among(report->refused.at, report->refused.n, probe,
+					      strlen(probe)) ||
+				      !is_among(report->placed.at, report->placed.n, probe,
+					      strlen(probe))))
+			return false;
 		hooks += n + (hooks[n] == ',');
 	}
-	return false;
+	return true;
 }
 
 /* Where they are known by the names of their code, when they ran is not. */
@@ -89,9 +121,7 @@ bool rule_checked(const struct report *report, const struct rule *rule)
 	for (size_t i = 0; i < report->loops.n && rule->needs & NEEDS_STDLIB_LOOP; i++)
 		if (!strcmp(report->loops.at[i].kind, "uvloop"))
 			return false;
-	if (*rule->hooks && strcmp(report->coverage.sensor[COVERAGE_tasks], "agent"))
-		return false;
-	return !any_refused(report, rule->hooks);
+	return hooks_placed(report, rule->hooks);
 }
 
 size_t rules_checked(const struct report *report)

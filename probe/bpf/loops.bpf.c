@@ -173,6 +173,16 @@ int on_task_new(struct pt_regs *regs)
 	return s ? task_born(s, index, task, arguments, now_ns) : 0;
 }
 
+SEC("uprobe")
+int on_future_set(struct pt_regs *regs)
+{
+	__u64 future = argument_get(regs, &config.set[0]);
+	__u32 index;
+	struct loop_slot *s = slot_get(tid_now(), &index);
+
+	return s ? future_set(s, future, bpf_ktime_get_ns()) : 0;
+}
+
 /* ---- collections */
 
 SEC("uprobe")

@@ -21,6 +21,7 @@ struct kernel_config {
 	struct target_constants target;
 	struct point_argument step[POINT_ARGUMENTS_MAX];
 	struct point_argument task_new[POINT_ARGUMENTS_MAX];
+	struct point_argument set[POINT_ARGUMENTS_MAX];
 	struct point_argument gc_start[POINT_ARGUMENTS_MAX];
 	struct point_argument gc_done[POINT_ARGUMENTS_MAX];
 	__u64 min_block_ns, min_step_ns;

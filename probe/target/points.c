@@ -28,6 +28,7 @@ static const char *const kind_names[POINT_KINDS] = {
 	[POINT_STEP_END] = "step end",
 	[POINT_TASK_NEW] = "task creation",
 	[POINT_WAKEUP] = "wakeup",
+	[POINT_SET] = "future set",
 	[POINT_AUDIT] = "audit",
 	[POINT_GC_START] = "gc start",
 	[POINT_GC_DONE] = "gc done",
@@ -248,6 +249,20 @@ static void ends_add(struct finder *f, enum point_source source, uint64_t step)
 
 /* ---- tasks ------------------------------------------------------------------------------- */
 
+/* Both ways to set a future, or neither. */
+static void setters_add(
+	struct finder *f, enum point_source source, const struct task_functions *found)
+{
+	for (unsigned int i = 0; i < 2; i++) {
+		f->points->why[POINT_SET] = found->set[i].why;
+		if (!found->set[i].address)
+			return;
+	}
+	for (unsigned int i = 0; i < 2; i++)
+		if (!entry_add(f, POINT_SET, source, &found->set[i], (struct arguments){0, 1}))
+			return;
+}
+
 static void task_points_add(
 	struct finder *f, enum point_source source, const struct task_functions *found)
 {
@@ -267,11 +282,12 @@ static void task_points_add(
 		point->argument[0] = in_memory(0, WRAPPER_TASK);
 		point->argument[1] = in_memory(1, layout.tuple_item);
 	}
+	setters_add(f, source, found);
 }
 
 static void refuse_tasks(struct points *points, const char *why)
 {
-	for (unsigned int kind = POINT_STEP; kind <= POINT_WAKEUP; kind++)
+	for (unsigned int kind = POINT_STEP; kind <= POINT_SET; kind++)
 		points->why[kind] = why;
 }
 

@@ -15,9 +15,13 @@
 #define SPEC_SLOTS 24u /* PyType_Spec.slots */
 #define SLOTS_MAX 64u  /* of one type */
 #define METHOD_CODE 8u /* PyMethodDef.ml_meth */
+#define METHOD_BYTES 32u
 #define SENDERS_MAX 256u
 #define CALLED_MAX 64u /* functions a wrapper calls */
 #define STUBS_MAX 4u
+
+static const char no_set[] = "no method of Future that sets it was found";
+static const char changed_set[] = "the compiler has changed the arguments of Future's methods";
 
 /* ---- by symbols -------------------------------------------------------------------------- */
 
@@ -42,6 +46,8 @@ void task_functions_by_symbols(const struct elf_file *file, int minor, struct ta
 	ret->wakeup = by_symbol(file, minor < 10 ? "TaskWakeupMethWrapper_call" : "task_wakeup",
 		"there is no symbol of the wakeup function",
 		"the compiler has changed the arguments of the wakeup function");
+	ret->set[0] = by_symbol(file, "_asyncio_Future_set_result", no_set, changed_set);
+	ret->set[1] = by_symbol(file, "_asyncio_Future_set_exception", no_set, changed_set);
 }
 
 /* ---- by relocations ---------------------------------------------------------------------- */
@@ -55,7 +61,7 @@ static bool is_function(const struct elf_file *file, uint64_t address)
 }
 
 struct names { /* functions that data names */
-	uint64_t task_init, step_call, wakeup_call, wakeup_method;
+	uint64_t task_init, step_call, wakeup_call, wakeup_method, set_result, set_exception;
 };
 
 static uint64_t function_at(const struct elf_file *file, uint64_t slot)
@@ -98,6 +104,18 @@ static void keep(uint64_t *kept, uint64_t found)
 		*kept = found;
 }
 
+/* Of Future's methods, not Task's, which have the same names: what comes after them tells. */
+static void setters_take(const struct elf_file *file, uint64_t at, struct names *names)
+{
+	const char *second = elf_file_text(file, elf_file_word(file, at + METHOD_BYTES));
+	const char *third = elf_file_text(file, elf_file_word(file, at + 2 * METHOD_BYTES));
+
+	if (strcmp(second, "set_exception") != 0 || strcmp(third, "add_done_callback") != 0)
+		return;
+	keep(&names->set_result, function_at(file, at + METHOD_CODE));
+	keep(&names->set_exception, function_at(file, at + METHOD_BYTES + METHOD_CODE));
+}
+
 static void name_take(const struct elf_file *file, int minor, uint64_t at, struct names *names)
 {
 	const char *name = elf_file_text(file, elf_file_word(file, at));
@@ -111,6 +129,8 @@ static void name_take(const struct elf_file *file, int minor, uint64_t at, struc
 		keep(&names->wakeup_call, type_slot(file, minor, at, TYPE_CALL, SLOT_TP_CALL));
 	else if (!strcmp(name, "task_wakeup"))
 		keep(&names->wakeup_method, function_at(file, at + METHOD_CODE));
+	else if (!strcmp(name, "set_result"))
+		setters_take(file, at, names);
 }
 
 static void names_find(const struct elf_file *file, int minor, struct names *ret)
@@ -285,4 +305,6 @@ void task_functions_recover(const struct elf_file *file, int minor, struct task_
 	ret->task_new = found(names.task_init, "its data names no type _asyncio.Task");
 	ret->wakeup = found(minor < 10 ? names.wakeup_call : names.wakeup_method,
 		"its data names no wakeup function");
+	ret->set[0] = found(names.set_result, no_set);
+	ret->set[1] = found(names.set_exception, no_set);
 }

@@ -388,3 +388,48 @@ def test_records_thin_out_and_say_so_before_any_is_lost(report, tmp_path):
         assert left_out and loop["iterations"] > 0.5 * turns
     slept = rows(tmp_path / "t.db", "SELECT count(*) FROM blocking_call WHERE duration_ns >= 2000000")[0][0]
     assert slept >= loop["iterations"] // 100_000 - 1, "the long ones are there"
+
+
+LOCKED = """\
+import asyncio, gc, time
+
+async def holds(lock):
+    async with lock:
+        await asyncio.sleep(0.25)
+
+async def wants(lock):
+    async with lock:
+        pass
+
+async def main():
+    print("ready", flush=True)
+    await asyncio.sleep(0.7)
+    lock, answer = asyncio.Lock(), asyncio.get_running_loop().create_future()
+    holder = asyncio.create_task(holds(lock), name="holder")
+    await asyncio.sleep(0.05)
+    wanting = asyncio.create_task(wants(lock), name="wanting")
+    asyncio.get_running_loop().call_later(0.1, answer.set_result, None)
+    await answer
+    await asyncio.gather(holder, wanting)
+    await asyncio.sleep(60)
+
+asyncio.run(main())
+"""
+
+
+@pytest.mark.parametrize("python", PYTHONS, ids=lambda one: one.name)
+def test_who_woke_whom(python, awaitscope, report, tmp_path):
+    with running(LOCKED, tmp_path, python.path) as child:
+        ended = awaitscope("attach", "-o", "t.db", "--duration", "1.3s", str(child.pid))
+        assert ended.status == 0, ended
+    waits = rows(tmp_path / "t.db", "SELECT t.name, woken_how, w.name, a.begin_ns, a.begin_ns + a.duration_ns, set_ns FROM \"await\" a"
+                 " JOIN task t ON t.id = a.task LEFT JOIN task w ON w.id = woken_by WHERE a.duration_ns > 20000000 ORDER BY a.begin_ns")
+    woken = [(name, how, by) for name, how, by, *_ in waits]
+    assert ("wanting", "result", "holder") in woken, waits
+    assert ("holder", "timer", None) in woken and ("Task-1", "timer", None) in woken, waits
+    assert ("Task-1", "result", None) in woken, "by a callback, in no task"
+    for name, how, by, begin, end, set_ns in waits:
+        assert how == "task" or begin < set_ns <= end and end - set_ns < 20e6, waits
+    if python.minor >= 11:  # before, a code object does not know that its acquire() is a lock's
+        finding, = [one for one in report("t.db")["findings"] if one["rule"] == "AS402"]
+        assert "held by holds" in finding["message"]
