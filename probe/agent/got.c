@@ -281,13 +281,14 @@ static void file_patch(struct scan *scan, const struct object_file *file)
 /* ---- all objects ------------------------------------------------------------------------- */
 
 /*
- * Never touched: what the wrappers themselves stand on, ld.so, and the sanitizers, which wrap the
- * same calls.
+ * Never touched: what the wrappers themselves stand on, what brought them here, ld.so, and the
+ * sanitizers, which wrap the same calls.
  */
 static bool file_spared(const struct object_file *file)
 {
 	static const char *const names[] = {"libc.so", "libc-", "libpthread", "ld-", "librt",
-		"libdl", "libasan", "libtsan", "libubsan", "liblsan", "linux-vdso"};
+		"libdl", "preload-libasan.so", "libasan", "libtsan", "libubsan", "liblsan",
+		"linux-vdso"};
 	const char *name = object_file_name(file);
 
 	if (object_file_holds(file, (const void *)&got_open) || file->base == getauxval(AT_BASE))
