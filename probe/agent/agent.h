@@ -14,6 +14,9 @@
 #include "probe/event.h"
 #include "probe/ring.h"
 
+/* Not on the way that every turn takes: kept out of it, so that it saves no registers for this. */
+#define SELDOM __attribute__((noinline, cold))
+
 /* ---- the calling thread: initial-exec TLS, so 64 bytes at most  */
 
 struct ring;        /* ring.c */
@@ -99,10 +102,7 @@ void ring_forked(void);
 void ring_close(void); /* mark the file closed */
 /* A record is left out, since the calling thread has no ring of its own. any */
 void ring_missed(void);
-/* The calling thread's loop turns since then (0: it is in its selector, or no loop runs): recorders
- * look at it. any */
-void ring_busy_since(uint64_t ns);
-/* Where the last one is kept; NULL: nowhere. any */
+/* Where busy_since_ns of the calling thread is kept; NULL: nowhere. any */
 const uint64_t *ring_busy_at(void);
 /* It waits for the GIL since then (0: it does not): recorders look who has it. any */
 void ring_gil_since(uint64_t ns);
@@ -167,9 +167,6 @@ uint64_t loop_id(PyObject *loop); /* of a loop object; 0 = has not run yet. GIL 
 /* That stack is where the calling thread's innermost loop was started, no function of a callback's
  * on it. GIL */
 bool loop_started_by(uint32_t stack);
-/* The calling thread takes steps of this loop, so it runs it, even if its start was not seen (late
- * agent, uvloop). Cheap. GIL */
-void loop_seen(PyObject *loop);
 bool loop_runs_here(PyObject *loop); /* on the calling thread, as far as was seen. GIL */
 
 /* ---- task.c, pytask.c, cell.c, gc.c, anomaly.c, audit.c ----------------- */

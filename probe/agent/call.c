@@ -19,6 +19,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "probe/agent/clock.h"
 #include "probe/agent/gil_wait.h"
 #include "probe/agent/loop.h"
 #include "probe/agent/target.h"
@@ -49,7 +50,7 @@ static inline bool span_begin(struct span *s, enum call_id call)
 		return false;
 	agent_thread.depth = 1;
 	s->call = call;
-	s->begin_ns = clock_now_ns();
+	s->begin_ns = clock_here_ns();
 	s->cpu_ns = loop_cpu_ns(s->thread, s->begin_ns);
 	s->runq_ns = s->thread->read_runq_ns;
 	return true;
@@ -92,7 +93,7 @@ static inline bool span_end(struct span *s)
 {
 	uint64_t ns;
 
-	s->end_ns = clock_now_ns();
+	s->end_ns = clock_here_ns();
 	ns = s->end_ns - s->begin_ns;
 	if (__builtin_expect(ns >= agent.min_block_ns, 0) && !stack_is_alternate()) {
 		span_measure(s);
@@ -448,20 +449,14 @@ static struct loop_thread *selector_thread(enum call_variant variant)
 
 static inline void selector_begin(struct loop_thread *thread)
 {
-	int error = errno;
-
 	agent_thread.depth = 1;
-	selector_enter(thread, clock_now_ns());
-	errno = error;
+	selector_enter(thread, clock_here_ns());
 }
 
 static inline void selector_end(struct loop_thread *thread, int rc)
 {
-	int error = errno;
-
-	selector_leave(thread, clock_now_ns(), rc < 0 ? -error : rc);
+	selector_leave(thread, clock_here_ns(), rc < 0 ? -errno : rc);
 	agent_thread.depth = 0;
-	errno = error;
 }
 
 static int epoll_wait_as(

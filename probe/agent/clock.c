@@ -4,7 +4,7 @@
  * 2026-11-21). Every 10 ms of use the kernel's clock is asked again, so the two stay within a
  * fraction of a µs of each other. Never blocks: where another thread is at it, the kernel is asked.
  */
-#include "probe/agent/agent.h"
+#include "probe/agent/clock.h"
 
 #include <fcntl.h>
 #include <string.h>
@@ -32,21 +32,14 @@ uint64_t clock_thread_cpu_ns(void)
 #define ANCHOR_NS 10000000u     /* an anchor serves so long */
 #define BASELINE_NS 2000000000u /* the frequency is measured over at most so long */
 #define READING_NS 2000u        /* a reading that took longer was interrupted */
-#define FRACTION 32             /* bits of ns per tick behind the point */
 #define READ_TRIES 64
 
-struct anchor {
-	uint64_t tsc, ns;
-	uint64_t ticks;       /* it serves for */
-	uint64_t ns_per_tick; /* << FRACTION */
-};
+struct clock_anchors clock_anchors;
 
 static struct {
 	bool usable;
-	uint32_t moving;     /* 1: a thread is at the next anchor */
-	uint32_t turn;       /* anchors so far; the newest is at[turn & 1]; 0: none yet */
-	struct anchor at[2]; /* readers have one turn's time to read */
-	struct anchor base;  /* where the frequency is measured from */
+	uint32_t moving;          /* 1: a thread is at the next anchor */
+	struct clock_anchor base; /* where the frequency is measured from */
 } clocks;
 
 static inline uint64_t tsc_read(void)
@@ -56,20 +49,20 @@ static inline uint64_t tsc_read(void)
 
 static inline uint64_t ticks_ns(uint64_t ticks, uint64_t ns_per_tick)
 {
-	return (uint64_t)(((unsigned __int128)ticks * ns_per_tick) >> FRACTION);
+	return (uint64_t)(((unsigned __int128)ticks * ns_per_tick) >> CLOCK_FRACTION);
 }
 
 /*
  * Beyond the anchor's time, where nobody could take the next one, at the rate that was measured:
  * what had to be made up for is so by then.
  */
-static uint64_t anchor_time(const struct anchor *a, uint64_t tsc)
+static uint64_t anchor_time(const struct clock_anchor *a, uint64_t tsc)
 {
 	uint64_t ticks = tsc - a->tsc, rate;
 
 	if (ticks <= a->ticks)
 		return a->ns + ticks_ns(ticks, a->ns_per_tick);
-	rate = (uint64_t)(((unsigned __int128)ANCHOR_NS << FRACTION) / a->ticks);
+	rate = (uint64_t)(((unsigned __int128)ANCHOR_NS << CLOCK_FRACTION) / a->ticks);
 	return a->ns + ticks_ns(a->ticks, a->ns_per_tick) + ticks_ns(ticks - a->ticks, rate);
 }
 
@@ -77,7 +70,7 @@ static uint64_t anchor_time(const struct anchor *a, uint64_t tsc)
  * The TSC, and the kernel's clock just after: told from there, time is never behind what the kernel
  * has told. False: interrupted in between.
  */
-static bool reading_take(struct anchor *ret)
+static bool reading_take(struct clock_anchor *ret)
 {
 	uint64_t before = kernel_ns(CLOCK_MONOTONIC);
 
@@ -87,7 +80,7 @@ static bool reading_take(struct anchor *ret)
 }
 
 /* Time must not run backwards: what the last anchor was ahead is made up during the next one. */
-static void anchor_move(const struct anchor *last, struct anchor next)
+static void anchor_move(const struct clock_anchor *last, struct clock_anchor next)
 {
 	uint64_t rate, told, ahead = 0;
 
@@ -95,7 +88,7 @@ static void anchor_move(const struct anchor *last, struct anchor next)
 		clocks.base = next;
 	if (next.ns - clocks.base.ns < ANCHOR_NS)
 		return;
-	rate = (uint64_t)(((unsigned __int128)(next.ns - clocks.base.ns) << FRACTION) /
+	rate = (uint64_t)(((unsigned __int128)(next.ns - clocks.base.ns) << CLOCK_FRACTION) /
 			  (next.tsc - clocks.base.tsc));
 	told = last ? anchor_time(last, next.tsc) : 0;
 	if (told > next.ns)
@@ -103,32 +96,32 @@ static void anchor_move(const struct anchor *last, struct anchor next)
 	if (next.ns - clocks.base.ns > BASELINE_NS)
 		clocks.base = next;
 	next.ns += ahead;
-	next.ticks = (uint64_t)(((unsigned __int128)ANCHOR_NS << FRACTION) / rate);
+	next.ticks = (uint64_t)(((unsigned __int128)ANCHOR_NS << CLOCK_FRACTION) / rate);
 	next.ns_per_tick = rate - (uint64_t)((unsigned __int128)rate * ahead / ANCHOR_NS);
-	clocks.at[(clocks.turn + 1) & 1] = next;
-	__atomic_store_n(&clocks.turn, clocks.turn + 1, __ATOMIC_RELEASE);
+	clock_anchors.at[(clock_anchors.turn + 1) & 1] = next;
+	__atomic_store_n(&clock_anchors.turn, clock_anchors.turn + 1, __ATOMIC_RELEASE);
 }
 
 /* The newest anchor; false: none, or it went away while it was read. */
-static inline bool anchor_read(struct anchor *ret)
+static inline bool anchor_read(struct clock_anchor *ret)
 {
-	uint32_t turn = __atomic_load_n(&clocks.turn, __ATOMIC_ACQUIRE);
+	uint32_t turn = __atomic_load_n(&clock_anchors.turn, __ATOMIC_ACQUIRE);
 
-	*ret = clocks.at[turn & 1];
+	*ret = clock_anchors.at[turn & 1];
 	__atomic_thread_fence(__ATOMIC_ACQUIRE);
-	return turn && turn == __atomic_load_n(&clocks.turn, __ATOMIC_RELAXED);
+	return turn && turn == __atomic_load_n(&clock_anchors.turn, __ATOMIC_RELAXED);
 }
 
 static void anchor_renew(void)
 {
-	struct anchor last, next;
-	bool any = clocks.turn != 0;
+	struct clock_anchor last, next;
+	bool any = clock_anchors.turn != 0;
 	uint32_t free = 0;
 
 	if (!__atomic_compare_exchange_n(
 		    &clocks.moving, &free, 1, false, __ATOMIC_ACQUIRE, __ATOMIC_RELAXED))
 		return;
-	last = clocks.at[clocks.turn & 1];
+	last = clock_anchors.at[clock_anchors.turn & 1];
 	if (reading_take(&next))
 		anchor_move(any ? &last : NULL, next);
 	__atomic_store_n(&clocks.moving, 0, __ATOMIC_RELEASE);
@@ -136,13 +129,13 @@ static void anchor_renew(void)
 
 uint64_t clock_now_ns(void)
 {
-	struct anchor a;
+	struct clock_anchor a;
 	uint64_t tsc;
 
 	if (anchor_read(&a)) { /* never, where the TSC is not usable */
 		tsc = tsc_read();
-		if (__builtin_expect(tsc - a.tsc <= a.ticks, 1))
-			return a.ns + (((tsc - a.tsc) * a.ns_per_tick) >> FRACTION);
+		if (tsc - a.tsc <= a.ticks)
+			return anchor_time(&a, tsc);
 	}
 	if (!clocks.usable)
 		return kernel_ns(CLOCK_MONOTONIC);

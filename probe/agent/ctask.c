@@ -126,6 +126,11 @@ static void step_done(PyObject *task, const struct task_step *step, PyObject *re
 
 	if (!agent.on || step->begin_ns < agent.since_ns)
 		return;
+	if (result && !object_at(task, layout.waiter) &&
+		object_int_at(task, layout.state) == TASK_PENDING) {
+		task_step_again(task, step, end_ns);
+		return;
+	}
 	if (!result)
 		error_put_aside(&error);
 	after = after_of(task);

@@ -12,13 +12,8 @@
 #include <unistd.h>
 
 #include "probe/agent/loop.h"
+#include "probe/agent/ring_fixed.h"
 
-/*
- * A reading younger than this is carried on as if the thread had been on CPU since, but for its
- * waits in the selector: short iterations cost no system call (clock_gettime 114 ns, schedstat
- * 170 ns; several times that in some virtual machines). No cpu_ns is off by more than this.
- */
-#define CLOCKS_AGE_NS 200000u
 /* An iteration this long is worth a reading at its end, so that its causes are right. */
 #define CLOCKS_WORTH_NS 100000u
 /* Being switched out and in takes longer: whatever was off CPU for less did not wait to run. */
@@ -129,13 +124,6 @@ void loop_clocks_read(struct loop_thread *thread, uint64_t now_ns)
 	errno = error;
 }
 
-uint64_t loop_cpu_ns(struct loop_thread *thread, uint64_t now_ns)
-{
-	if (now_ns - thread->read_ns >= CLOCKS_AGE_NS)
-		loop_clocks_read(thread, now_ns);
-	return thread->read_cpu_ns + (now_ns - thread->read_ns) - thread->read_off_ns;
-}
-
 static int64_t clamp(int64_t ns, uint64_t max)
 {
 	if (ns < 0)
@@ -154,7 +142,7 @@ void iteration_begin(struct loop_thread *thread, struct loop_run *run, uint64_t 
 	ring_busy_since(now_ns);
 }
 
-static void short_waits_tell(
+static SELDOM void short_waits_tell(
 	struct loop_thread *thread, const struct loop_run *run, uint64_t now_ns)
 {
 	bool worth = thread->short_wait_ns >= SHORT_TOLD_NS;
@@ -190,7 +178,8 @@ uint64_t loop_faults(void)
 	return faults;
 }
 
-static void faults_tell(struct loop_thread *thread, const struct loop_run *run, uint64_t now_ns)
+static SELDOM void faults_tell(
+	struct loop_thread *thread, const struct loop_run *run, uint64_t now_ns)
 {
 	uint64_t faults = loop_faults();
 	struct ev_faults *ev = faults > thread->faults ? ring_new(faults, 0, now_ns) : NULL;
@@ -219,7 +208,7 @@ void iteration_end(struct loop_thread *thread, struct loop_run *run, uint64_t no
 		faults_tell(thread, run, now_ns);
 	if (thread->short_wait_ns)
 		short_waits_tell(thread, run, now_ns);
-	ev = ring_new(iteration, 0, now_ns);
+	ev = ring_fixed_new(iteration, now_ns);
 	if (ev) {
 		ev->loop = run->id;
 		ev->begin_ns = run->begin_ns;
@@ -234,7 +223,7 @@ void iteration_end(struct loop_thread *thread, struct loop_run *run, uint64_t no
 		ev->short_ns = thread->short_ns - run->short_ns;
 		ev->short_count = thread->short_count - run->short_count;
 		ev->ready = run->ready;
-		ring_end(ev);
+		ring_fixed_put(ev);
 	}
 	run->begin_ns = 0;
 }

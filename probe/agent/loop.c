@@ -15,6 +15,7 @@
 #include "probe/agent/frame.h"
 #include "probe/agent/got.h"
 #include "probe/agent/object.h"
+#include "probe/agent/ring_fixed.h"
 #include "probe/agent/slot.h"
 #include "probe/agent/symver.h"
 
@@ -208,7 +209,7 @@ static void reentry_seen(struct loop_thread *thread, struct loop_run *run)
 }
 
 /* The loop polls while a step is open: now it is certain that it runs again. */
-static void reentries_tell(struct loop_thread *thread)
+static SELDOM void reentries_tell(struct loop_thread *thread)
 {
 	const struct loop_run *run = loop_innermost(thread);
 	PyObject *loop = loop_alive(run->loop, run->id);
@@ -413,14 +414,11 @@ bool loop_runs_here(PyObject *loop)
 	return run_of(thread_here(), loop) != NULL;
 }
 
-void loop_seen(PyObject *loop)
+void loop_seen_anew(PyObject *loop)
 {
-	struct loop_thread *thread = agent_thread.loop;
 	struct error_aside error;
 	PyObject *get_running, *running;
 
-	if (thread && loop_innermost(thread)->loop == loop && thread->pid == agent.pid)
-		return;
 	if (!agent_active() || agent_thread.beyond || run_of(thread_here(), loop))
 		return;
 	error_put_aside(&error);
@@ -445,14 +443,12 @@ static bool called_by_run_once(void)
 }
 
 /* Is this select.epoll the one the innermost loop waits in? Asked once per object and run. */
-static bool selector_is(struct loop_thread *thread, PyObject *epoll)
+static SELDOM bool selector_found(struct loop_thread *thread, PyObject *epoll)
 {
 	struct loop_run *run = loop_innermost(thread);
 	PyObject *loop;
 	bool polls;
 
-	if (thread->selector == epoll)
-		return true;
 	if (thread->stranger == epoll || run->flags & (LOOP_UVLOOP | LOOP_COARSE))
 		return false;
 	loop = loop_alive(run->loop, run->id);
@@ -467,6 +463,11 @@ static bool selector_is(struct loop_thread *thread, PyObject *epoll)
 	}
 	thread->stranger = epoll;
 	return false;
+}
+
+static inline bool selector_is(struct loop_thread *thread, PyObject *epoll)
+{
+	return __builtin_expect(thread->selector == epoll, 1) || selector_found(thread, epoll);
 }
 
 /*

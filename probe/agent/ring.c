@@ -3,7 +3,7 @@
  * room for records. A full ring drops the new record and counts it; nobody ever waits. Never keeps
  * a file descriptor: the program's own numbers stay.
  */
-#include "probe/agent/agent.h"
+#include "probe/agent/ring_fixed.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -24,16 +24,9 @@
 #define PATH_BYTES 4096
 #define ANNOUNCE_BACK_NS 1000000u /* well within what the recorder holds back for order */
 
-struct ring {
-	struct ring_control *control;
-	char *data;
-	uint64_t head;         /* bytes ever written; control->head follows at ring_end() */
-	uint64_t last_time_ns; /* of the newest record */
-	uint32_t owned; /* 1: a thread has it. Set under the GIL, cleared by the thread's end */
-};
+struct ring_file *ring_mapped;
 
 static struct {
-	struct ring_file *file; /* NULL: no rings, everything is dropped */
 	unsigned int count;
 	struct ring ring[RING_SLOTS];
 	char path[PATH_BYTES];
@@ -113,6 +106,7 @@ static void ring_init(struct ring *r, void *control, uint32_t tid)
 	r->control = control;
 	r->data = (char *)control + RING_PAGE;
 	r->head = 0;
+	r->clear = 0;
 	r->last_time_ns = clock_now_ns();
 	r->owned = 1;
 	r->control->tid = tid;
@@ -155,14 +149,14 @@ int ring_open(void)
 		return rc;
 	}
 	ring_init(&rings.ring[0], (char *)map + RING_OFFSET(0, RING_BYTES), 0);
-	rings.file = map;
+	ring_mapped = map;
 	rings.count = 1;
-	rings.file->abi = RING_ABI;
-	rings.file->pid = agent.pid;
-	rings.file->ring_bytes = RING_BYTES;
-	rings.file->slots = RING_SLOTS;
-	rings.file->rings = 1;
-	__atomic_store_n(&rings.file->magic, RING_MAGIC, __ATOMIC_RELEASE);
+	ring_mapped->abi = RING_ABI;
+	ring_mapped->pid = agent.pid;
+	ring_mapped->ring_bytes = RING_BYTES;
+	ring_mapped->slots = RING_SLOTS;
+	ring_mapped->rings = 1;
+	__atomic_store_n(&ring_mapped->magic, RING_MAGIC, __ATOMIC_RELEASE);
 	return 0;
 }
 
@@ -183,7 +177,7 @@ static struct ring *ring_grow(uint32_t tid)
 		return NULL;
 	ring_init(r, map, tid);
 	rings.count++;
-	__atomic_store_n(&rings.file->rings, rings.count, __ATOMIC_RELEASE);
+	__atomic_store_n(&ring_mapped->rings, rings.count, __ATOMIC_RELEASE);
 	return r;
 }
 
@@ -193,7 +187,7 @@ int ring_acquire(void)
 	int err = errno;
 	unsigned int i;
 
-	if (agent_thread.ring || !rings.file)
+	if (agent_thread.ring || !ring_mapped)
 		return agent_thread.ring ? 0 : -ENODEV;
 	for (i = 1; i < rings.count && !r; i++)
 		if (!__atomic_load_n(&rings.ring[i].owned, __ATOMIC_ACQUIRE))
@@ -224,7 +218,7 @@ int ring_acquire(void)
 
 void ring_missed(void)
 {
-	struct ring_file *file = rings.file;
+	struct ring_file *file = ring_mapped;
 
 	if (file)
 		__atomic_fetch_add(&file->no_ring, 1, __ATOMIC_RELAXED);
@@ -238,31 +232,23 @@ void ring_forked(void)
 {
 	if (rings.key_made)
 		pthread_setspecific(rings.key, NULL);
-	rings.file = NULL;
+	ring_mapped = NULL;
 	rings.count = 0;
 	agent_thread = (struct thread_state){0};
 }
 
 void ring_close(void)
 {
-	struct ring_file *file = rings.file;
+	struct ring_file *file = ring_mapped;
 
-	rings.file = NULL;
+	ring_mapped = NULL;
 	if (file)
 		__atomic_store_n(&file->closed, 1, __ATOMIC_RELEASE);
 }
 
-void ring_busy_since(uint64_t ns)
-{
-	struct ring *r = agent_thread.ring;
-
-	if (r && rings.file)
-		__atomic_store_n(&r->control->busy_since_ns, ns, __ATOMIC_RELEASE);
-}
-
 const uint64_t *ring_busy_at(void)
 {
-	return agent_thread.ring && rings.file
+	return agent_thread.ring && ring_mapped
 		       ? (uint64_t *)&agent_thread.ring->control->busy_since_ns
 		       : NULL;
 }
@@ -271,7 +257,7 @@ void ring_gil_since(uint64_t ns)
 {
 	struct ring *r = agent_thread.ring;
 
-	if (r && rings.file)
+	if (r && ring_mapped)
 		__atomic_store_n(&r->control->gil_since_ns, ns, __ATOMIC_RELEASE);
 }
 
@@ -298,13 +284,16 @@ static char *ring_reserve(struct ring *r, size_t size)
 		};
 	}
 	r->head += pad;
+	r->clear = (r->head | (RING_BYTES - 1)) + 1;
+	if (r->clear > tail + RING_BYTES)
+		r->clear = tail + RING_BYTES;
 	return r->data + (r->head & (RING_BYTES - 1));
 }
 
 void *ring_begin(unsigned int kind, size_t fixed, size_t tails, uint64_t time_ns)
 {
 	struct ring *r = agent_thread.ring ? agent_thread.ring : &rings.ring[0];
-	struct ring_file *file = rings.file; /* a thread without the GIL may be here at the end */
+	struct ring_file *file = ring_mapped; /* a thread without the GIL may be here at the end */
 	size_t size = (fixed + tails + 7) & ~(size_t)7;
 	struct ev_head *head;
 	char *at;
@@ -344,7 +333,7 @@ void ring_end(void *record)
 	const struct ev_head *head = record;
 
 	/* else a signal handler forked in between, and this is of the parent's ring */
-	if (agent_thread.writing && rings.file) {
+	if (agent_thread.writing && ring_mapped) {
 		r->head += (uint64_t)head->size_words * 8;
 		__atomic_store_n(&r->control->head, r->head, __ATOMIC_RELEASE);
 	}

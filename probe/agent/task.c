@@ -3,7 +3,10 @@
  * _PyTask (pytask.c). Runs no code of the target; each function leaves a pending error as it was.
  */
 #include "probe/agent/task.h"
+#include "probe/agent/clock.h"
 #include "probe/agent/group.h"
+#include "probe/agent/loop.h"
+#include "probe/agent/ring_fixed.h"
 #include "probe/agent/slot.h"
 #include "probe/agent/wait.h"
 
@@ -24,7 +27,7 @@ static PyObject *name_of(PyObject **name, const char *text)
 	return *name;
 }
 
-bool task_due(void)
+bool task_due_look(void)
 {
 	if (!agent_ours() && !agent_resume())
 		return false;
@@ -208,7 +211,7 @@ void task_name_write(PyObject *task, PyObject *name)
 }
 
 /* Once a second at most, while tasks step. */
-static void look_around(uint64_t now_ns)
+static SELDOM void look_around(uint64_t now_ns)
 {
 	struct error_aside error;
 
@@ -225,7 +228,7 @@ void task_step_begin(PyObject *task, PyObject *loop, struct task_step *ret)
 		loop_seen(loop);
 	ret->task_before = agent_thread.task;
 	ret->begin_before_ns = agent_thread.step_begin_ns;
-	ret->begin_ns = clock_now_ns();
+	ret->begin_ns = clock_here_ns();
 	if (__builtin_expect(ret->begin_ns >= agent.look_ns, 0))
 		look_around(ret->begin_ns);
 	agent_thread.task = (uint64_t)(uintptr_t)task;
@@ -242,7 +245,7 @@ uint64_t task_step_end(PyObject *task, const struct task_step *step)
 
 	agent_thread.task = innermost ? step->task_before : 0;
 	agent_thread.step_begin_ns = innermost ? step->begin_before_ns : 0;
-	return clock_now_ns();
+	return clock_here_ns();
 }
 
 void exception_text(PyObject *exception, struct text *ret)
@@ -279,6 +282,22 @@ static void failed_write(PyObject *task, uint32_t name, PyObject *exception)
 	text_free(&message);
 	Py_DecRef(exception);
 	Py_DecRef(traceback);
+}
+
+void task_step_again(PyObject *task, const struct task_step *step, uint64_t end_ns)
+{
+	struct ev_step *e = ring_fixed_new(step, end_ns);
+
+	if (!e)
+		return;
+	e->task = (uint64_t)(uintptr_t)task;
+	e->begin_ns = step->begin_ns;
+	e->waits_on = 0;
+	e->state = TASK_PENDING;
+	e->await_stack = 0;
+	e->await_type = 0;
+	e->exception = 0;
+	ring_fixed_put(e);
 }
 
 void task_step_write(PyObject *task, const struct task_step *step, uint64_t end_ns,

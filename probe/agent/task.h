@@ -17,7 +17,13 @@ struct task_birth { /* what task_new says, taken when __init__ began; all borrow
  * Anything a new task makes due: IPython's events, objects loaded since, the ring of a forked
  * child. False: do not record. GIL
  */
-bool task_due(void);
+SELDOM bool task_due_look(void);
+static inline bool task_due(void)
+{
+	bool due = agent.rescan || agent.gil_lost || !agent_thread.known;
+
+	return (__builtin_expect(!due, 1) && agent_ours()) || task_due_look();
+}
 /* The coroutine of a call Task(coro, ...), borrowed; NULL: the call will fail. */
 PyObject *task_coro_arg(PyObject *args, Py_ssize_t at, PyObject *kwargs);
 void task_birth_take(PyObject *coro, uint32_t flags, struct task_birth *ret);
@@ -50,6 +56,8 @@ struct task_after { /* what the task looks like after a step; all borrowed */
 	PyObject *coro, *waiter, *exception; /* waiter, exception: NULL where none */
 	uint32_t state;
 };
+/* It is pending and waits for nothing: it runs again at once. */
+void task_step_again(PyObject *task, const struct task_step *step, uint64_t end_ns);
 void task_step_write(PyObject *task, const struct task_step *step, uint64_t end_ns,
 	const struct task_after *after);
 

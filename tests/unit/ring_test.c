@@ -181,7 +181,7 @@ TEST(ring_takes_no_record_from_a_handler_that_interrupted_one)
 	drain();
 	assert_int_equal(taken.records, 1);
 	assert_int_equal(taken.id, 3);
-	assert_int_equal(rings.file->in_signal, 1);
+	assert_int_equal(ring_mapped->in_signal, 1);
 }
 
 TEST(ring_of_a_child_gets_no_record_that_its_parent_began)
