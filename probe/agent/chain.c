@@ -137,13 +137,14 @@ static uint32_t chain_intern(const struct chain *chain)
 	size_t n = chain->met < FRAMES_MAX ? chain->met : FRAMES_MAX;
 	struct frame_ref frames[FRAMES_MAX];
 	uint32_t id;
+	bool told;
 
 	if (!n)
 		return 0;
 	for (size_t i = 0; i < n; i++)
 		frames[i] = chain->frames[(chain->met - 1 - i) % FRAMES_MAX];
-	id = stack_intern(frames, n, (uint32_t)(chain->met - n));
-	if (id)
+	id = stack_intern(frames, n, (uint32_t)(chain->met - n), &told);
+	if (id && !told)
 		bodies_tell(frames, n);
 	return id;
 }

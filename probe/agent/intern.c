@@ -118,18 +118,21 @@ static bool parts_equal(const struct code_parts *a, const struct code_parts *b)
 	       a->firstlineno == b->firstlineno;
 }
 
-/* Locked. 0: could not be announced. */
-static uint32_t code_intern(const void *code)
+/* Locked. 0: could not be announced. *ret_told: its body was asked for. */
+static uint32_t code_intern(const void *code, bool *ret_told)
 {
 	struct code_parts parts;
 	struct code_slot *slot;
 	uint32_t at = (uint32_t)(mix(0, (uintptr_t)code) >> 32) & (CODES - 1);
 
+	*ret_told = false;
 	code_read(code, &parts);
 	for (slot = &codes[at]; slot->code && slot->code != code; slot = &codes[at])
 		at = (at + 1) & (CODES - 1);
-	if (slot->code && parts_equal(&slot->parts, &parts))
+	if (slot->code && parts_equal(&slot->parts, &parts)) {
+		*ret_told = slot->body_told;
 		return slot->id;
+	}
 	if (!slot->code && full(codes_used, CODES)) {
 		memset(codes, 0, sizeof(codes));
 		codes_used = 0;
@@ -148,10 +151,11 @@ static uint32_t code_intern(const void *code)
 uint32_t code_id(PyObject *code)
 {
 	uint32_t id;
+	bool told;
 
 	if (!code_is(code) || !table_lock())
 		return 0;
-	id = code_intern(code);
+	id = code_intern(code, &told);
 	table_unlock();
 	return id;
 }
@@ -211,17 +215,21 @@ static bool stack_announce(uint32_t id, const uint32_t *pairs, size_t n, uint32_
 	return true;
 }
 
-static uint32_t stack_intern_locked(const struct frame_ref *frames, size_t n, uint32_t cut)
+static uint32_t stack_intern_locked(
+	const struct frame_ref *frames, size_t n, uint32_t cut, bool *ret_told)
 {
 	uint32_t pairs[FRAMES_MAX * 2];
 	uint64_t hash = mix(1, cut);
 	struct hash_slot *slot;
+	bool told;
 
+	*ret_told = true;
 	for (size_t i = 0; i < n; i++) {
-		uint32_t id = code_intern(frames[i].code);
+		uint32_t id = code_intern(frames[i].code, &told);
 
 		if (!id)
 			return 0;
+		*ret_told &= told;
 		pairs[2 * i] = id;
 		pairs[2 * i + 1] = frames[i].position;
 		hash = mix(hash, (uint64_t)id << 32 | frames[i].position);
@@ -235,13 +243,14 @@ static uint32_t stack_intern_locked(const struct frame_ref *frames, size_t n, ui
 	return hash_take(slot, &stacks_used, hash, &stack_last);
 }
 
-uint32_t stack_intern(const struct frame_ref *frames, size_t n, uint32_t cut)
+uint32_t stack_intern(const struct frame_ref *frames, size_t n, uint32_t cut, bool *ret_told)
 {
 	uint32_t id;
 
+	*ret_told = false;
 	if (!n || n > FRAMES_MAX || !table_lock())
 		return 0;
-	id = stack_intern_locked(frames, n, cut);
+	id = stack_intern_locked(frames, n, cut, ret_told);
 	table_unlock();
 	return id;
 }
@@ -251,8 +260,9 @@ uint32_t stack_here(void)
 	struct frame_ref frames[FRAMES_MAX];
 	uint32_t cut = 0;
 	size_t n = frames_here(frames, FRAMES_MAX, &cut);
+	bool told;
 
-	return stack_intern(frames, n, cut);
+	return stack_intern(frames, n, cut, &told);
 }
 
 static uint32_t name_intern(const char *text, size_t len, uint64_t hash)

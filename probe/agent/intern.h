@@ -9,10 +9,10 @@
 #include "probe/agent/frame.h"
 
 /*
- * Id of a stack, innermost frame first; 0 = none, or could not be announced. any, with an own ring
- * or the GIL
+ * Id of a stack, innermost frame first; 0 = none, or could not be announced. *ret_told: what all of
+ * its codes do was asked for. any, with an own ring or the GIL
  */
-uint32_t stack_intern(const struct frame_ref *frames, size_t n, uint32_t cut);
+uint32_t stack_intern(const struct frame_ref *frames, size_t n, uint32_t cut, bool *ret_told);
 
 /* True once for a code object that has an id: what it does is to be told now. GIL */
 bool code_body_due(const void *code);
