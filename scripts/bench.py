@@ -1,15 +1,16 @@
 #!/usr/bin/env python3
 """What recording costs, measured, on a machine that does nothing else.
 
-    bench.py overhead [--program build/bin/awaitscope] [--python PY]... [--only NAME] [--pairs 30] [--write docs/overhead.md]
+    bench.py overhead [--program build/bin/awaitscope] [--python PY]... [--only NAME] [--pairs 30] [--keep FILE] [--write docs/overhead.md]
     bench.py attach [--program ...] [--python PY] [--only NAME] [--pairs 30] [--write docs/attach.md]
     bench.py ingest [--program build/bin/awaitscope] [--bench build-test/tests/ingest_bench] [--write docs/ingest.md]
 
-overhead: each workload runs bare, recorded (`awaitscope run`) and under asyncio's debug mode, one after the other, --pairs
+overhead: each workload runs bare, recorded (`awaitscope run --sensor agent`) and under asyncio's debug mode, one after the other, --pairs
 times over. A run's figure is the CPU time its own process used between the workload's begin and end; a ratio is
 recorded/bare of one round. The table gives the median ratio with a 95 % bootstrap interval of the median. A target is met if the
 interval's upper end is at or under it, missed if the lower end is over it, else undecided. Needs only the standard
-library; workloads that an interpreter cannot run (no uvloop, no aiohttp) are named and left out. About 4 minutes for an interpreter.
+library; workloads that an interpreter cannot run (no uvloop, no aiohttp) are named and left out. About 4 minutes for an interpreter; with
+--keep one can be measured after the other, and the page tells them all.
 
 attach: the same of programs that are attached to, bare and attached in turns; and how soon it is ready, what the recorder uses,
 how long the trace gets. As root. About 4 minutes.
@@ -111,13 +112,15 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 OVERHEAD_INTRO = """# What recording costs
 
 Made by `scripts/bench.py overhead`: CPU time of the program's own process between the workload's begin and end, as a ratio to the
-same program run bare just before or after. The recorder is another process on another core and is not in it. A target is met if the
+same program run bare just before or after, with the agent as the sensor, as for a user without privileges. The recorder is another
+process on another core and is not in it. A target is met if the
 interval's upper end is at or under it, missed if its lower end is over it, else undecided.
 
 """
 REASONS = {
-    "sleep(0)": "A turn does nothing but begin and end: four readings of the clock (9 ns each where this was developed) and two records, "
-    "for the turn and the step, are what is left of the cost.",
+    "sleep(0)": "A turn does nothing but begin and end. Half of what is left of the cost are four readings of the time-stamp counter "
+    "(10 ns each in the virtual machine where this was measured; the kernel's clock takes 23), the other half two records, for the turn "
+    "and the step, and the way through the hooks.",
     "create+await": "A creation tells the stack it happened on and the names; both are in the trace of every task.",
     "streams echo": "Every recv() and send() is timed, since nothing tells beforehand which one will wait.",
     "aiohttp": "Two tasks are made for each request, and four turns taken; every recv() and send() is timed.",
@@ -139,7 +142,7 @@ def run_once(mode, python, program, n, awaitscope):
             f.write(program)
         argv = [python, script, str(n), out]
         if mode == "recorded":
-            argv = [awaitscope, "run", "-q", "-o", os.path.join(tmp, "t.db"), "--"] + argv
+            argv = [awaitscope, "run", "-q", "--sensor", "agent", "-o", os.path.join(tmp, "t.db"), "--"] + argv
         env = dict(os.environ, PYTHONASYNCIODEBUG="1" if mode == "debug" else "", PYTHONHASHSEED="0")
         done = subprocess.run(argv, env=env, stdin=subprocess.DEVNULL, capture_output=True, text=True)
         if done.returncode:
@@ -174,27 +177,52 @@ def finish(args, intro, text, notes, load):
             f.write(intro + text)
 
 
-def overhead(args):
-    load = os.getloadavg()[0]
-    rows, notes, left_out = [("workload", "Python", "bare, a turn", "recorded/bare", "95 % interval", "target", "", "debug mode/bare")], [], []
+def measure(args, kept):
+    """Adds what is measured now to `kept`: by "workload/version", or a reason why there is none."""
     for python in args.python or ["/usr/bin/python3"]:
         version = python_version(python)
-        for name, (_, _, target, module) in WORKLOADS.items():
+        for name, (_, _, _, module) in WORKLOADS.items():
             if args.only and args.only not in name:
                 continue
+            key = "%s/%s" % (name, version)
             if not has_module(python, module):
-                left_out.append("%s on %s, which has no %s" % (name, version, module))
+                kept[key] = {"left_out": "%s on %s, which has no %s" % (name, version, module)}
                 continue
             bare, ratios = rounds_of(args, python, name)
-            middle, low, high = median_interval(ratios["recorded"])
+            kept[key] = {"bare": bare, "ratios": ratios}
+            if args.keep:
+                with open(args.keep, "w", encoding="utf-8") as f:
+                    json.dump(kept, f)
+
+
+def version_key(version):
+    return [int(part) for part in version.split(".") if part.isdigit()]
+
+
+def overhead(args):
+    load, kept = os.getloadavg()[0], {}
+    if args.keep and os.path.exists(args.keep):
+        with open(args.keep, encoding="utf-8") as f:
+            kept = json.load(f)
+    measure(args, kept)
+    rows, missed, pairs = [("workload", "Python", "bare, a turn", "recorded/bare", "95 % interval", "target", "", "debug mode/bare")], {}, set()
+    versions = sorted({key.rsplit("/", 1)[1] for key in kept}, key=version_key)
+    for name, (_, _, target, _) in WORKLOADS.items():
+        for version in versions:
+            got = kept.get("%s/%s" % (name, version), {})
+            if "bare" not in got:
+                continue
+            middle, low, high = median_interval(got["ratios"]["recorded"])
             said = verdict(low, high, target)
-            rows.append((name, version, "%.2f µs" % (statistics.median(bare) / 1e3), "%.3f" % middle, "%.3f–%.3f" % (low, high),
-                         "%.2f" % target, said, "%.1f" % statistics.median(ratios["debug"])))
-            note = "Not met: %s. %s" % (name, REASONS[name])
-            if said != "met" and note not in notes:
-                notes.append(note)
+            pairs.add(len(got["bare"]))
+            rows.append((name, version, "%.2f µs" % (statistics.median(got["bare"]) / 1e3), "%.3f" % middle, "%.3f–%.3f" % (low, high),
+                         "%.2f" % target, said, "%.1f" % statistics.median(got["ratios"]["debug"])))
+            if said != "met":
+                missed.setdefault(name, []).append(version)
+    notes = ["Not met: %s on %s. %s" % (name, ", ".join(on), REASONS[name]) for name, on in missed.items()]
+    left_out = [kept[key]["left_out"] for key in sorted(kept) if "left_out" in kept[key]]
     notes += ["Left out: " + "; ".join(left_out) + "."] if left_out else []
-    finish(args, OVERHEAD_INTRO, table(rows), notes + ["%d pairs each." % args.pairs], load)
+    finish(args, OVERHEAD_INTRO, table(rows), notes + ["%s pairs each." % "–".join(str(n) for n in sorted(pairs))], load)
 
 
 # ---- ingest ----
@@ -253,6 +281,7 @@ def main():
     o = sub.add_parser("overhead", parents=[common], help="CPU time of recorded programs against bare ones")
     o.add_argument("--python", action="append", help="interpreters to try (default /usr/bin/python3)")
     o.add_argument("--only", help="workloads whose name contains this")
+    o.add_argument("--keep", metavar="FILE", help="keep the measurements here, and tell those that are there too")
     o.add_argument("--pairs", type=int, default=30)
     o.add_argument("--debug-every", type=int, default=5, help="debug mode in every k-th round")
     a = sub.add_parser("attach", parents=[common], help="CPU time of attached programs against bare ones; time to ready")
