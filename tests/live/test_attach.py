@@ -433,3 +433,36 @@ def test_who_woke_whom(python, awaitscope, report, tmp_path):
     if python.minor >= 11:  # before, a code object does not know that its acquire() is a lock's
         finding, = [one for one in report("t.db")["findings"] if one["rule"] == "AS402"]
         assert "held by holds" in finding["message"]
+
+
+COLLECTS = """\
+import asyncio, gc
+
+class Row:
+    pass
+
+async def main():
+    rows = [Row() for _ in range(150_000)]
+    for row in rows:
+        row.it = [row]
+    print("ready", flush=True)
+    while True:
+        gc.collect()
+        await asyncio.sleep(0.1)
+
+asyncio.run(main())
+"""
+
+
+@pytest.mark.parametrize("python", PYTHONS[:2], ids=lambda one: one.name)
+def test_collections_are_judged_where_the_interpreter_tells_of_them(python, awaitscope, report, tmp_path):
+    with running(COLLECTS, tmp_path, python.path) as child:
+        ended = awaitscope("attach", "-o", "t.db", "--stall", "10ms", "--duration", "0.7s", str(child.pid))
+        assert ended.status == 0, ended
+    told = report("t.db")
+    unchecked = {one["rule"]: one["needs"] for one in told["coverage"]["not_checked"]}
+    if python.path == DEBIAN:  # built with USDT
+        found, = [one for one in told["findings"] if one["rule"] == "AS109"]
+        assert found["evidence"]["longest_ms"] > 5 and "AS109" not in unchecked
+    elif any("gc start" in note for note in told["coverage"]["notes"]):
+        assert "AS109" in unchecked and not [one for one in told["findings"] if one["rule"] == "AS109"]
