@@ -13,7 +13,8 @@ struct follow;
 /* Looks at the process while it is there; the caller owns *ret: follow_free(). -ESRCH. */
 int follow_new(uint32_t pid, struct follow **ret);
 void follow_free(struct follow *follow); /* accepts NULL */
-/* What it is looked for by, for people: "kernel-4711.json", "app.py". Text of the target's. */
+/* What it is looked for by, for people: "ipykernel in /home/ada", "app.py". Text of the target's.
+ */
 const char *follow_name(const struct follow *follow);
 bool follow_is_kernel(const struct follow *follow);
 /* It has ended, or become another program: what begins from now on may be it. */

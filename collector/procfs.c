@@ -3,11 +3,13 @@
 
 #include <errno.h>
 #include <inttypes.h>
+#include <limits.h>
 #include <pwd.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "collector/program.h"
 #include "probe/base/cleanup.h"
@@ -15,6 +17,7 @@
 #define PATH_BYTES 64
 #define FILE_BYTES_MAX (4u << 20)
 #define ARGUMENTS_MAX 65536u
+#define FOLDER_CHARS 24u /* what is left of a list's column */
 
 /* All of a file with a NUL behind it. */
 static int file_read(uint32_t pid, const char *name, char **ret, size_t *ret_size)
@@ -151,21 +154,51 @@ static const char *base_name(const char *path)
 	return slash ? slash + 1 : path;
 }
 
+/* Its current folder, the end of a long path: "/home/ada/work", ".../analysis/2026". malloc'd. */
+static char *folder_text(uint32_t pid)
+{
+	char path[PATH_BYTES], folder[PATH_MAX], *text;
+	const char *end = folder, *slash;
+	ssize_t n;
+
+	snprintf(path, sizeof(path), "/proc/%" PRIu32 "/cwd", pid);
+	n = readlink(path, folder, sizeof(folder) - 1);
+	if (n <= 0)
+		return NULL;
+	folder[n] = '\0';
+	while (strlen(end) > FOLDER_CHARS && (slash = strchr(end + 1, '/')))
+		end = slash;
+	return asprintf(&text, "%s%s", end == folder ? "" : "...", end) < 0 ? NULL : text;
+}
+
+/* One that says nothing of its notebook is known by its folder, which is the notebook's mostly. */
+static char *kernel_text(uint32_t pid, const char *connection)
+{
+	cleanup(freep) char *session = procfs_variable(pid, "JPY_SESSION_NAME");
+	cleanup(freep) char *folder = session ? NULL : folder_text(pid);
+	char *text;
+	int n;
+
+	if (session) /* jupyter_server tells its kernels the notebook they were started for */
+		n = asprintf(&text, "notebook %s", base_name(session));
+	else if (folder)
+		n = asprintf(&text, "ipykernel in %s", folder);
+	else
+		n = asprintf(&text, "ipykernel %s", base_name(connection));
+	return n < 0 ? NULL : text;
+}
+
 char *procfs_runs(uint32_t pid, char *const *argv)
 {
 	const char *connection = procfs_connection_file(argv);
-	/* jupyter_server tells its kernels the notebook they were started for */
-	cleanup(freep) char *session = connection ? procfs_variable(pid, "JPY_SESSION_NAME") : NULL;
 	const char *runs;
 	bool module = false;
 	char *text;
 	int n;
 
-	if (session)
-		n = asprintf(&text, "notebook %s", base_name(session));
-	else if (connection)
-		n = asprintf(&text, "%s", base_name(connection));
-	else if (!argv[0] || !program_is_python(argv[0]))
+	if (connection)
+		return kernel_text(pid, connection);
+	if (!argv[0] || !program_is_python(argv[0]))
 		n = asprintf(&text, "%s", argv[0] ? base_name(argv[0]) : "?");
 	else if ((runs = program_python_runs(argv, &module)))
 		n = asprintf(&text, "%s%s", module ? "-m " : "", module ? runs : base_name(runs));

@@ -177,6 +177,20 @@ def test_the_list_names_notebook_script_and_loops(kernel, tmp_path):
     assert sleeper.pid not in rows, "no loop, nothing to attach to"
 
 
+def test_a_kernel_whose_notebook_is_not_known_is_listed_by_its_folder(tmp_path, monkeypatch):
+    folder = tmp_path / "a rather long name of a folder" / "notebooks"
+    folder.mkdir(parents=True)
+    monkeypatch.delenv("JPY_SESSION_NAME", raising=False)
+    manager = KernelManager(kernel_name="python3")
+    manager.start_kernel(cwd=str(folder))
+    try:
+        told = json.loads(subprocess.run([PEEK.parents[1] / "bin/awaitscope", "doctor", "--format", "json", str(manager.provisioner.pid)],
+                                         capture_output=True, text=True).stdout)
+    finally:
+        manager.shutdown_kernel(now=True)
+    assert [one["found"] for one in told["features"] if one["name"] == "process"][0].startswith("ipykernel in .../notebooks, of user ")
+
+
 def test_a_kernel_that_hangs_is_understood_by_whoever_comes_to_look(kernel, awaitscope, report):
     can = json.loads(awaitscope("doctor", "--format", "json", str(kernel.pid)).out)
     if not can["attach"]:
