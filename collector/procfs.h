@@ -22,8 +22,8 @@ int procfs_user(uint32_t pid, char buf[PROCFS_USER_BYTES]);
 int procfs_status(uint32_t pid, const char *name, int base, uint64_t *ret);
 /* The connection file that an ipykernel's arguments name, a part of argv; NULL: it is no kernel. */
 const char *procfs_connection_file(char *const *argv);
-/* "notebook analysis.ipynb", "ipykernel in /home/ada/work", "app.py", "-m module", "python -c"; malloc'd.
- * NULL: out of memory. */
+/* "notebook analysis.ipynb", "ipykernel in /home/ada/work", "app.py", "-m module", "python -c";
+ * malloc'd. NULL: out of memory. */
 char *procfs_runs(uint32_t pid, char *const *argv);
 
 #endif
