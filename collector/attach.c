@@ -175,7 +175,11 @@ static int refuse(const struct attachment *a, int rc, const char *why)
 	else if (rc == -ENOMEM)
 		log_error("no memory");
 	else
-		log_error("process %" PRIu32 " cannot be watched: %s", a->pid, why);
+		log_error("process %" PRIu32 " cannot be watched: %s%s; awaitscope doctor %" PRIu32
+			  " tells more",
+			a->pid, why,
+			a->target.unserved ? "; it takes CPython 3.8 to 3.14 with the GIL" : "",
+			a->pid);
 	return STATUS_UNTRACEABLE;
 }
 

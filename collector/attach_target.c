@@ -92,6 +92,7 @@ int attach_target_watch(struct attach_target *t, const struct run_options *o, co
 	if (t->waits && !asyncio_mapped(t->pid))
 		return -EAGAIN;
 	rc = target_open(t->pid, 0, &options.target, ret_why);
+	t->unserved = rc != 0;
 	if (rc)
 		return rc;
 	rc = points_look(t, options.target, &options.points, ret_why);

@@ -14,6 +14,7 @@ struct attach_target {
 	uint32_t pid;
 	int pidfd;             /* -1: there is no process now */
 	bool waits;            /* there is no asyncio in it yet */
+	bool unserved;         /* it has no interpreter that can be watched */
 	struct bpf_feed *feed; /* NULL: not watched yet; else whoever drains it has it */
 };
 
