@@ -225,16 +225,33 @@ static char *name_import(const struct stack *s, uint32_t frames, char *buf, size
 	return shorten(buf, size, "import");
 }
 
+/* asyncio's Handle._run(): what is inside was called by the loop, and not by who runs that. */
+static bool runs_callback(const struct frame *f)
+{
+	const char *dot = strrchr(f->function, '.'); /* 3.11+: with its class */
+
+	return !strcmp(f->module, "asyncio.events") && !strcmp(dot ? dot + 1 : f->function, "_run");
+}
+
+/* Of n library frames those that the innermost callback consists of; n: it is none of theirs. */
+static uint32_t callback_frames(const struct stack *s, uint32_t n)
+{
+	for (uint32_t i = 0; i < n; i++)
+		if (runs_callback(s->at[i].frame))
+			return i;
+	return n;
+}
+
 char *callsite_name(struct model *model, const struct process *p, const struct stack *s,
 	const char *syscall, char *buf, size_t size)
 {
-	uint32_t n = library_frames(s);
+	uint32_t library = library_frames(s), n = callback_frames(s, library);
 	const struct frame *f;
 
 	if (!s || !s->count)
 		return shorten(buf, size, "%s", syscall);
-	if (!n)
-		return name_from_source(model, p, s->user, buf, size)
+	if (!n) /* user code called it, or the loop itself: call_soon(time.sleep, 1) */
+		return !library && name_from_source(model, p, s->user, buf, size)
 			       ? buf
 			       : shorten(buf, size, "%s", syscall);
 	/* Without user code: the innermost function; else what user code called. */
