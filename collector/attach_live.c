@@ -13,6 +13,8 @@
 #include "probe/base/units.h"
 
 #define FRAMES_MOST 128u
+#define FRAMES_SHOWN 40u /* of a deep stack its ends: so many, and so many of them inner ones */
+#define FRAMES_INNER 30u
 #define FRAME_CHARS 200
 #define DURATION_BYTES 32
 
@@ -42,8 +44,12 @@ static void print_frame(const struct model_frame *frame)
 	cleanup(freep) char *file = text_for_terminal(held_path(frame->file), FRAME_CHARS);
 	cleanup(freep) char *function = text_for_terminal(frame->function, FRAME_CHARS);
 
-	printf("    %s:%" PRIu32 "  %s\n", file ? file : "?", frame->line,
-		function ? function : "?");
+	if (frame->execution_count >= 0)
+		printf("    In [%" PRId64 "]:%" PRIu32 "  %s\n", frame->execution_count,
+			frame->line, function ? function : "?");
+	else
+		printf("    %s:%" PRIu32 "  %s\n", file ? file : "?", frame->line,
+			function ? function : "?");
 }
 
 /* Library code between two frames of the user's is one line: most of it is the import machinery or
@@ -72,12 +78,18 @@ static void print_stall(const struct recorder_held *held, uint64_t ns)
 {
 	struct model_frame frame[FRAMES_MOST];
 	size_t n = model_held_frames(&held->at, frame, FRAMES_MOST);
+	size_t inner = n > FRAMES_SHOWN ? FRAMES_INNER : n;
 	char duration[DURATION_BYTES], place[HELD_PLACE_BYTES];
 
 	print_time();
 	printf("the loop has been held for %s, %s\n",
 		duration_format(ns, duration, sizeof(duration)), held_place(&held->at, place));
-	print_frames(frame, n);
+	print_frames(frame, inner);
+	if (inner < n) {
+		printf("    %zu more frames\n", n - FRAMES_SHOWN);
+		print_frames(
+			frame + n - (FRAMES_SHOWN - FRAMES_INNER), FRAMES_SHOWN - FRAMES_INNER);
+	}
 	fflush(stdout);
 }
 

@@ -53,7 +53,8 @@ struct model_held { /* where a loop is that has been busy for long; texts live a
 	int64_t execution_count;   /* of the cell that the file is, once that is known; < 0: none */
 	bool in_cell;              /* the file is a cell's */
 	const struct stack *stack; /* for model_held_frames(); as long as the model lives */
-	bool own_cell;             /* what runs is a cell itself, not a task beside it */
+	const struct process *process; /* the same */
+	bool own_cell;                 /* what runs is a cell itself, not a task beside it */
 };
 /* As of the last sample of the iteration that began then on this thread. -ENOENT: there is none. */
 int model_held(
@@ -62,6 +63,7 @@ struct model_frame {
 	const char *file, *function;
 	uint32_t line;
 	bool user;
+	int64_t execution_count; /* of the cell that the file is; < 0: none, or not known */
 };
 /* The stack of that sample, innermost first; at most max. Returns how many. */
 size_t model_held_frames(const struct model_held *held, struct model_frame *ret, size_t max);

@@ -211,6 +211,12 @@ bool samples_open(const struct thread *t, uint64_t *ret_begin_ns, uint64_t *ret_
 	return true;
 }
 
+/* The agent hears the right number when a cell has ended; a kernel tells it when it begins. */
+static int64_t number_of(const struct process *p, const struct cell *c)
+{
+	return c && (c->ended || p->outside) ? c->execution_count : -1;
+}
+
 int model_held(
 	struct model *model, uint32_t pid, uint32_t tid, uint64_t since_ns, struct model_held *ret)
 {
@@ -226,9 +232,10 @@ int model_held(
 		.file = s->last.file,
 		.function = s->last.function,
 		.line = s->last.line,
-		.execution_count = cell && cell->ended ? cell->execution_count : -1,
+		.execution_count = number_of(p, cell),
 		.in_cell = cell != NULL,
 		.stack = s->stack,
+		.process = p,
 		.own_cell = s->last_is_cell,
 	};
 	return 0;
@@ -241,7 +248,8 @@ size_t model_held_frames(const struct model_held *held, struct model_frame *ret,
 	for (uint32_t i = 0; held->stack && i < held->stack->count && n < max; i++) {
 		const struct frame *f = held->stack->at[i].frame;
 
-		ret[n++] = (struct model_frame){f->file, f->function, f->line, frame_is_user(f)};
+		ret[n++] = (struct model_frame){f->file, f->function, f->line, frame_is_user(f),
+			number_of(held->process, cell_for_file(held->process, f->file))};
 	}
 	return n;
 }

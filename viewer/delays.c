@@ -31,6 +31,7 @@ struct wait {
 	const char *how; /* "": not seen */
 	bool set_seen;
 	uint64_t set_ns;
+	bool timers_told; /* by the agent: of a late timer there is a record */
 };
 
 static int owners_read(struct report *report, owner_list *owners)
@@ -141,10 +142,11 @@ static uint64_t due_time(
 	*ret_known = true;
 	if (timer)
 		return timer->due_ns;
-	if (!strcmp(w->how, "timer"))
+	if (!strcmp(w->how, "timer") && w->timers_told)
 		return w->end_ns;
 	/* what the loop itself does after the stall may be late as well; a thread is not held */
-	if (w->set_seen && (w->set_ns < stall_end(s) || !strcmp(w->how, "thread")))
+	if (w->set_seen && strcmp(w->how, "timer") &&
+		(w->set_ns < stall_end(s) || !strcmp(w->how, "thread")))
 		return w->set_ns;
 	*ret_known = false;
 	return w->begin_ns;
@@ -170,6 +172,7 @@ static int waits_scan(struct report *report, const owner_list *owners, const tim
 {
 	cleanup(rows_freep) sqlite3_stmt *rows = NULL;
 	uint64_t felt_ns = report->stall_ns / FELT_SHARE;
+	bool agent = !strcmp(report->coverage.sensor[COVERAGE_tasks], "agent");
 	int rc = trace_rows(report->trace, QUERY_await, &rows);
 
 	if (!rc)
@@ -185,6 +188,7 @@ static int waits_scan(struct report *report, const owner_list *owners, const tim
 		w.how = column_text(rows, 3);
 		w.set_seen = sqlite3_column_type(rows, 4) != SQLITE_NULL;
 		w.set_ns = column_ns(rows, 4);
+		w.timers_told = agent;
 		loop = owner_loop(owners, w.task);
 		s = loop == NONE ? NULL : stall_before(report, loop, w.end_ns);
 		if (s && w.end_ns <= s->reach_ns)
