@@ -16,8 +16,8 @@
 static void help(void)
 {
 	puts("usage: awaitscope attach [OPTION...] [PID]\n\n"
-	     "Watches the event loops of a running process from the kernel (eBPF): nothing is "
-	     "changed in it, it is never stopped.\n"
+	     "Watches the event loops of a running process from the kernel (eBPF): no code is "
+	     "brought into it, it is never stopped.\n"
 	     "Says when a loop is held and where; records a trace until Ctrl-C, --duration or the "
 	     "process's end. Needs root.\n"
 	     "Without a PID it lists the Python processes with a running event loop.\n");
@@ -89,8 +89,8 @@ int attach_main(int argc, char **argv, trace_done_fn done)
 		return STATUS_USAGE;
 	}
 	if (!strcmp(o.sensor, "agent")) {
-		log_error("--sensor agent: attach brings no code into a process in this build; "
-			  "awaitscope run does");
+		log_error("--sensor agent: attach brings no code into a process that runs; attach "
+			  "without it, or start the program with awaitscope run");
 		return STATUS_UNTRACEABLE;
 	}
 #ifdef AWAITSCOPE_BPF
