@@ -17,6 +17,8 @@ char LICENSE[] SEC("license") = "GPL"; /* most helpers are for GPL programs only
 
 const volatile struct beside_config beside;
 
+#define NO_EPFD (~0u)
+
 struct watched {
 	struct announcement said;
 	__u64 begin_ns; /* of the open iteration; 0: none */
@@ -26,15 +28,10 @@ struct watched {
 	__u64 argument[3];
 	__u32 syscall; /* number; NO_SYSCALL */
 	__u32 polls;   /* 1: it is the loop's selector */
+	__u32 epfd;    /* that one's, since its loop runs; NO_EPFD: not seen yet */
+	__u32 pad0;
 	struct partition part;
 };
-
-struct { /* tid -> it */
-	__uint(type, BPF_MAP_TYPE_HASH);
-	__uint(max_entries, BESIDE_THREADS_MAX);
-	__type(key, __u32);
-	__type(value, struct watched);
-} watched SEC(".maps");
 
 struct { /* too large for a stack */
 	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
@@ -43,11 +40,64 @@ struct { /* too large for a stack */
 	__type(value, struct scratch);
 } rooms SEC(".maps");
 
-static const struct watched watched_new;
+/*
+ * The threads, by the end of their tid, each in one of a few places: every system call and switch
+ * of the machine looks here, so it is a look into memory and no hash of 30 ns.
+ */
+#define WAYS 4u
+#define SETS (BESIDE_THREADS_MAX / WAYS) /* a power of two */
+#define NOWHERE BESIDE_THREADS_MAX
+
+__u32 tids[BESIDE_THREADS_MAX]; /* 0: free; in a set's places, one after the other */
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, BESIDE_THREADS_MAX);
+	__type(key, __u32);
+	__type(value, struct watched);
+} threads SEC(".maps");
+
+static const struct watched thread_new;
+
+/* Where that tid, or 0, stands in a tid's set. */
+static __always_inline __u32 place_of(__u32 set_of, __u32 tid)
+{
+	__u32 at = (set_of & (SETS - 1)) * WAYS;
+
+	for (__u32 i = 0; i < WAYS; i++)
+		if (tids[at + i] == tid)
+			return at + i;
+	return NOWHERE;
+}
 
 static __always_inline struct watched *watched_get(__u32 tid)
 {
-	return bpf_map_lookup_elem(&watched, &tid);
+	__u32 at = place_of(tid, tid);
+
+	return at == NOWHERE ? NULL : bpf_map_lookup_elem(&threads, &at);
+}
+
+static __always_inline struct watched *watched_make(__u32 tid)
+{
+	__u32 at = NOWHERE;
+
+	/* another CPU may take the same place at this moment */
+	for (__u32 i = 0; i < WAYS && at == NOWHERE; i++) {
+		at = place_of(tid, 0);
+		if (at >= BESIDE_THREADS_MAX)
+			return NULL;
+		if (!__sync_bool_compare_and_swap(&tids[at], 0, tid))
+			at = NOWHERE;
+	}
+	return at == NOWHERE ? NULL : bpf_map_lookup_elem(&threads, &at);
+}
+
+static __always_inline void watched_drop(__u32 tid)
+{
+	__u32 at = place_of(tid, tid);
+
+	if (at < BESIDE_THREADS_MAX)
+		tids[at] = 0;
 }
 
 #define BESIDE_HEAD(w, name, now_ns)                                                               \
@@ -114,14 +164,14 @@ static __always_inline int watch(__u32 tid, const struct announcement *said)
 	struct ev_kernel_thread *ev;
 	struct watched *w;
 
-	if (bpf_map_update_elem(&watched, &tid, &watched_new, BPF_ANY)) {
+	w = watched_make(tid);
+	if (!w) {
 		lose(LOSS_SLOTS);
 		return 0;
 	}
-	w = watched_get(tid);
-	if (!w)
-		return 0;
+	bpf_probe_read_kernel(w, sizeof(*w), &thread_new);
 	w->syscall = NO_SYSCALL;
+	w->epfd = NO_EPFD;
 	part_begin(&w->part, bpf_ktime_get_ns(), &account);
 	w->said = *said;
 	ev = RECORD_RESERVE(kernel_thread);
@@ -147,6 +197,7 @@ static __always_inline int runs(const struct announcement *at, bool begins)
 	if (!w)
 		return begins ? watch(tid, &said) : 0;
 	w->said = said;
+	w->epfd = NO_EPFD; /* of another loop, or of one around it that goes on */
 	if (begins)
 		return 0;
 	part_seen(&w->part, now_ns, &account);
@@ -177,13 +228,17 @@ int on_announced(struct pt_regs *regs)
 /* ---- system calls */
 
 /* The agent said so before it let the loop poll: any other poll blocks. */
-static __always_inline bool is_selector(const struct watched *w)
+static __always_inline bool is_selector(struct watched *w, __u32 epfd)
 {
 	__u64 busy_since_ns;
 
-	return !bpf_probe_read_user(
-		       &busy_since_ns, sizeof(busy_since_ns), (void *)w->said.busy_at) &&
-	       !busy_since_ns;
+	if (w->epfd == epfd)
+		return true;
+	if (bpf_probe_read_user(&busy_since_ns, sizeof(busy_since_ns), (void *)w->said.busy_at) ||
+		busy_since_ns)
+		return false;
+	w->epfd = epfd;
+	return true;
 }
 
 SEC("tp_btf/sys_enter")
@@ -199,7 +254,7 @@ int BPF_PROG(on_sys_enter, struct pt_regs *regs, long number)
 	account = account_now();
 	now_ns = bpf_ktime_get_ns();
 	w->syscall = (__u32)number;
-	w->polls = call_is_poll((__u32)number) && is_selector(w);
+	w->polls = call_is_poll((__u32)number) && is_selector(w, (__u32)regs->di);
 	if (w->polls) {
 		part_enter(&w->part, now_ns, PART_SELECT, &account);
 		turn_end(w, now_ns);
@@ -293,9 +348,7 @@ int BPF_PROG(on_switch, bool preempted, struct task_struct *from, struct task_st
 SEC("tp_btf/sched_process_exit")
 int BPF_PROG(on_thread_exit, struct task_struct *task)
 {
-	__u32 tid = task->pid;
-
-	bpf_map_delete_elem(&watched, &tid);
+	watched_drop(task->pid);
 	return 0;
 }
 
@@ -303,8 +356,6 @@ int BPF_PROG(on_thread_exit, struct task_struct *task)
 SEC("tp_btf/sched_process_exec")
 int BPF_PROG(on_exec, struct task_struct *task)
 {
-	__u32 tid = task->pid;
-
-	bpf_map_delete_elem(&watched, &tid);
+	watched_drop(task->pid);
 	return 0;
 }

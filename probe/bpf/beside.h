@@ -5,7 +5,8 @@
 
 #include <linux/types.h>
 
-#define BESIDE_THREADS_MAX 4096u /* with loops at one time; further ones are counted */
+/* With loops at one time; further ones are counted. A power of two. */
+#define BESIDE_THREADS_MAX 2048u
 
 struct beside_config {
 	__u64 session;      /* announcement.session */
