@@ -4,6 +4,8 @@
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
 #include <errno.h>
+#include <pthread.h>
+#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -27,6 +29,8 @@ struct bpf_beside {
 	struct ring_buffer *ring;
 	struct bpf_link *link[LINKS];
 	size_t links;
+	pthread_t detacher;
+	bool detaching; /* it runs, and has the links */
 };
 
 static int quiet(enum libbpf_print_level level, const char *format, va_list args)
@@ -39,12 +43,31 @@ static void beside_freep(struct bpf_beside **b)
 	bpf_beside_free(*b);
 }
 
+static void *links_destroy(void *ctx)
+{
+	struct bpf_beside *b = ctx;
+
+	while (b->links)
+		bpf_link__destroy(b->link[--b->links]);
+	return NULL;
+}
+
+void bpf_beside_detach(struct bpf_beside *b)
+{
+	if (b->detaching)
+		return;
+	b->detaching = !pthread_create(&b->detacher, NULL, links_destroy, b);
+	if (!b->detaching)
+		links_destroy(b);
+}
+
 void bpf_beside_free(struct bpf_beside *b)
 {
 	if (!b)
 		return;
-	while (b->links)
-		bpf_link__destroy(b->link[--b->links]);
+	bpf_beside_detach(b);
+	if (b->detaching)
+		pthread_join(b->detacher, NULL);
 	ring_buffer__free(b->ring);
 	beside__destroy(b->program);
 	free(b);

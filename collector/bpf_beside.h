@@ -24,6 +24,10 @@ typedef int (*bpf_beside_fn)(void *ctx, void *record, size_t size);
  */
 int bpf_beside_open(const struct bpf_beside_options *options, bpf_beside_fn fn, void *ctx,
 	struct bpf_beside **ret, const char **ret_why);
+/*
+ * Nothing more comes. The kernel takes 0.1 s for it, which pass beside what the caller does next.
+ */
+void bpf_beside_detach(struct bpf_beside *b);
 void bpf_beside_free(struct bpf_beside *b);           /* detaches; accepts NULL */
 int bpf_beside_consume(struct bpf_beside *b);         /* how many, or what fn returned */
 uint64_t bpf_beside_lost(const struct bpf_beside *b); /* records: its ring was full */

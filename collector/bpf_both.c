@@ -287,6 +287,7 @@ static int drain(struct feed *feed, int final, record_fn sink, void *ctx)
 		return count;
 	f->final = true;
 	consume(f);
+	bpf_beside_detach(f->beside);
 	for (struct held *h = f->held; h && !rc; h = h->next)
 		rc = held_give(f, h);
 	f->final = false;
