@@ -134,7 +134,7 @@ CREATE TABLE iteration(			-- iterations of at least min_step_ns; the causes sum 
 	id INTEGER PRIMARY KEY,
 	loop INTEGER NOT NULL REFERENCES loop,
 	cell INTEGER REFERENCES cell,	-- the cell with the larger part of it; null: none
-	begin_ns INTEGER NOT NULL,
+	begin_ns INTEGER NOT NULL,	-- as its sensor saw it; of an agent's iteration busy_ns can be the kernel's, a little longer
 	busy_ns INTEGER NOT NULL,
 	select_ns INTEGER NOT NULL,	-- the wait before it
 	ready INTEGER NOT NULL,		-- events the selector returned
