@@ -130,7 +130,8 @@ void call_wait_record(struct model *model, struct process *p, const struct ev_ca
 		.fd = r->fd};
 	enum block_class class;
 
-	if (!t)
+	/* a tape with wrong numbers */
+	if (!t || r->begin_ns > r->head.time_ns || (r->off_ns | r->cpu_ns | r->runq_ns) >> 62)
 		return;
 	if (r->inside) {
 		keep(&t->waits, r);

@@ -5,8 +5,9 @@
  */
 #include "collector/model_state.h"
 
-#define TURNS_MAX 1000000u /* of a record that a kernel writes ten times a second */
-#define NEARLY_ALL 5       /* but for one part in so many: the rest is between two samples */
+#define TURNS_MAX 1000000u            /* of a record that a kernel writes ten times a second */
+#define ITERATION_MAX_NS (1ull << 62) /* none is as long: a tape with wrong numbers */
+#define NEARLY_ALL 5 /* but for one part in so many: the rest is between two samples */
 
 /* ---- what happens inside an iteration that is still open; for every loop that is inside another
  * on this thread */
@@ -260,7 +261,7 @@ static bool is_exact(const struct ev_causes *e, const struct ev_iteration *r, ui
 {
 	uint64_t sum_ns = exact_sum(e), wall_ns = r->head.time_ns - r->begin_ns;
 
-	if (!e->head.time_ns)
+	if (!e->head.time_ns || sum_ns > ITERATION_MAX_NS)
 		return false;
 	if (e->begin_ns ? e->loop != r->loop || e->head.time_ns != r->head.time_ns
 			: sum_ns != wall_ns)
@@ -430,6 +431,7 @@ void iteration_unfinished(
 	if (!l || last_ns <= begin_ns || model->full)
 		return;
 	cell = t->process->cells ? cell_for_span(t, begin_ns, last_ns) : NULL;
+	count_source(t->process, false, last_ns - begin_ns);
 	count_iteration(model, l, last_ns, last_ns - begin_ns, 0);
 	put_iteration(model, l, cell, &r, begin_ns, last_ns - begin_ns, 0);
 }
