@@ -77,7 +77,7 @@ static const struct rule {
 	{"multiprocessing.pool", CLASS_lock},
 	{"multiprocessing.connection", CLASS_lock},
 	{"filelock", CLASS_lock},
-	/* Modules that define DB-API's apilevel and wait on their own sockets. */
+	/* DB-API modules that is_database() may not know: their apilevel is in a C module. */
 	{"pymysql", CLASS_database},
 	{"MySQLdb", CLASS_database},
 	{"mysql.connector", CLASS_database},
@@ -107,6 +107,16 @@ static uint32_t library_frames(const struct stack *s)
 	while (s && n < s->count && s->at[n].frame != s->user)
 		n++;
 	return n;
+}
+
+/* Is one of its frames in a module that says, by `apilevel`, that it is a database's? */
+static bool is_database(struct model *model, const struct process *p, const struct stack *s)
+{
+	for (uint32_t i = 0; s && i < s->count; i++)
+		if (s->at[i].frame->file && s->at[i].frame->owner != PLACE_STDLIB &&
+			source_is_database(model->sources, s->at[i].frame->file, p->uid))
+			return true;
+	return false;
 }
 
 /* Frames at the bottom of every thread: they run other code and wait for nothing. */
@@ -175,7 +185,8 @@ static enum block_class class_of_call(uint32_t id, int fd, const char *target)
 	return c->class;
 }
 
-enum block_class callsite_class(uint32_t call, const struct stack *s, int fd, const char *target)
+enum block_class callsite_class(struct model *model, const struct process *p, uint32_t call,
+	const struct stack *s, int fd, const char *target)
 {
 	enum block_class class = class_of_call(call, fd, target);
 
@@ -183,6 +194,8 @@ enum block_class callsite_class(uint32_t call, const struct stack *s, int fd, co
 	 * sleep. */
 	if (class == CLASS_dns || class == CLASS_database)
 		return class;
+	if (class == CLASS_network && is_database(model, p, s))
+		return CLASS_database;
 	for (size_t i = 0; i < sizeof(rules) / sizeof(*rules); i++) {
 		if (rules[i].class == CLASS_network &&
 			(class == CLASS_sleep || class == CLASS_lock))

@@ -7,7 +7,8 @@
 
 /* "clock_nanosleep"; NULL: no such id. */
 const char *callsite_syscall(uint32_t call);
-enum block_class callsite_class(uint32_t call, const struct stack *s, int fd, const char *target);
+enum block_class callsite_class(struct model *model, const struct process *p, uint32_t call,
+	const struct stack *s, int fd, const char *target);
 /* What the kernel, which sees no stack, accounts it to. */
 enum block_class callsite_raw_class(uint32_t call, int fd);
 const char *callsite_class_name(enum block_class class);

@@ -90,7 +90,7 @@ void block_record(struct model *model, struct process *p, const struct ev_block 
 	c.off_ns = wall_ns - c.cpu_ns - c.runq_ns;
 	refine(&c, &t->waits);
 	process_calls_seen(model, p);
-	class = callsite_class(r->call, c.stack, r->fd, c.target);
+	class = callsite_class(model, p, r->call, c.stack, r->fd, c.target);
 	span_block(t, class, c.begin_ns, c.end_ns, c.off_ns, stack_site(c.stack));
 	if (p->outside)
 		span_wait(t, callsite_raw_class(r->call, r->fd), class, c.off_ns);
@@ -139,7 +139,7 @@ void call_wait_record(struct model *model, struct process *p, const struct ev_ca
 	}
 	c.target = tail_text(model, &r->head, 0);
 	c.stack = samples_stack(t, begin_ns, end_ns, &c.task);
-	class = callsite_class(r->call, c.stack, r->fd, c.target);
+	class = callsite_class(model, p, r->call, c.stack, r->fd, c.target);
 	span_block(t, class, begin_ns, end_ns, r->off_ns, stack_site(c.stack));
 	span_wait(t, callsite_raw_class(r->call, r->fd), class, r->off_ns);
 	put(model, p, t, &c, class);
@@ -150,5 +150,5 @@ void short_calls_record(struct model *model, struct process *p, const struct ev_
 	struct thread *t = thread_get(model, p, r->head.tid, model_time(model, r->head.time_ns));
 
 	if (t)
-		span_short(t, callsite_class(r->call, NULL, -1, ""), r->total_ns);
+		span_short(t, callsite_class(model, p, r->call, NULL, -1, ""), r->total_ns);
 }

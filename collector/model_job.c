@@ -9,6 +9,7 @@ struct job {
 	const struct cell *cell;
 	const struct thread *worker; /* NULL: not known to have been taken up */
 	uint32_t workers;
+	bool default_pool;
 	uint64_t given_ns, began_ns, ended_ns;
 	uint32_t stack; /* row */
 	struct site site;
@@ -21,10 +22,11 @@ static void put_job(struct model *model, struct dirty *d)
 	if (!live_room(model, &j->live))
 		return;
 	STORE_PUT(model->store, executor_job, NUMBER(j->id), NUMBER(j->process->id), ID(j->task_id),
-		ID(j->cell ? j->cell->id : 0), ID(j->workers), ID(j->worker ? j->worker->id : 0),
-		NUMBER(j->given_ns), NUMBER_IF(j->worker, j->began_ns),
-		NUMBER_IF(j->worker, j->ended_ns), ID(j->stack), TEXT_OF(j->site.file),
-		NUMBER_IF(j->site.line, j->site.line), TEXT_OF(j->site.function));
+		ID(j->cell ? j->cell->id : 0), ID(j->workers), NUMBER(j->default_pool),
+		ID(j->worker ? j->worker->id : 0), NUMBER(j->given_ns),
+		NUMBER_IF(j->worker, j->began_ns), NUMBER_IF(j->worker, j->ended_ns), ID(j->stack),
+		TEXT_OF(j->site.file), NUMBER_IF(j->site.line, j->site.line),
+		TEXT_OF(j->site.function));
 }
 
 /* Its memory was given to another: cancelled before a worker took it, or its end was lost. */
@@ -63,6 +65,7 @@ void job_new(struct model *model, struct process *p, const struct ev_job_new *r)
 	j->task_id = task_row(task);
 	j->cell = cell_for_work(t, task, s, time_ns, time_ns);
 	j->workers = r->workers;
+	j->default_pool = r->default_pool == 1;
 	j->given_ns = time_ns;
 	j->stack = stack_row(model, s);
 	j->site = stack_site(s);

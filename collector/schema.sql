@@ -249,6 +249,7 @@ CREATE TABLE executor_job(		-- work given to a thread pool
 	task INTEGER REFERENCES task,
 	cell INTEGER REFERENCES cell,
 	workers INTEGER,		-- of its pool; null: unknown
+	default_pool INTEGER NOT NULL DEFAULT 0,	-- 1: the loop's own pool; 0: another, or not known
 	worker INTEGER REFERENCES thread,	-- that ran it
 	given_ns INTEGER NOT NULL,
 	began_ns INTEGER,		-- null: not taken up, or not done when the trace ended

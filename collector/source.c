@@ -7,6 +7,8 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -18,11 +20,13 @@
 #include "probe/base/text.h"
 
 #define FILE_BYTES_MAX (4u << 20)
-#define FILES_MAX 128u /* kept; later ones are not read */
+#define FILES_MAX 128u      /* kept; later ones are not read */
+#define DATABASES_MAX 4096u /* files asked about; later ones are none */
 
 struct source_cache {
 	struct map
 		files; /* by the address of the interned name; value: text, "" where not readable */
+	struct map databases; /* the same; value: `yes` or `no` */
 };
 
 static char unreadable[] = "";
@@ -50,6 +54,7 @@ void source_cache_free(struct source_cache *cache)
 		return;
 	map_each(&cache->files, free_text, NULL);
 	map_free(&cache->files);
+	map_free(&cache->databases);
 	free(cache);
 }
 
@@ -101,6 +106,66 @@ const char *source_of_file(struct source_cache *cache, const char *file, uint32_
 		}
 	}
 	return text == unreadable ? NULL : text;
+}
+
+/* "apilevel = ..." of a module, or an import of it from another part of the package. */
+static bool defines_apilevel(const char *text)
+{
+	static const char name[] = "apilevel";
+
+	for (const char *at = strstr(text, name); at; at = strstr(at + 1, name)) {
+		const char *line = at, *after = at + strlen(name);
+
+		while (line > text && line[-1] != '\n')
+			line--;
+		after += strspn(after, " \t");
+		if (line == at && (*after == '=' || *after == ':'))
+			return true;
+		if (!strncmp(line, "from ", 5) && (strchr(",)#\r\n", *after)))
+			return true;
+	}
+	return false;
+}
+
+static bool file_defines_apilevel(const char *file, uint32_t uid)
+{
+	cleanup(freep) char *text = read_file(file, uid);
+
+	return text && defines_apilevel(text);
+}
+
+static bool find_apilevel(const char *file, uint32_t uid)
+{
+	char path[PATH_MAX];
+	char *slash;
+
+	if (snprintf(path, sizeof(path), "%s", file) >= (int)sizeof(path))
+		return false;
+	if (file_defines_apilevel(path, uid))
+		return true;
+	for (int up = 0; up < 2 && (slash = strrchr(path, '/')); up++) {
+		const size_t left = sizeof(path) - (size_t)(slash - path);
+
+		if (snprintf(slash, left, "/__init__.py") >= (int)left || access(path, R_OK))
+			return false; /* no package, or no longer in it */
+		if (file_defines_apilevel(path, uid))
+			return true;
+		*slash = '\0';
+	}
+	return false;
+}
+
+bool source_is_database(struct source_cache *cache, const char *file, uint32_t uid)
+{
+	static char yes[] = "yes", no[] = "no";
+	char *known = map_get(&cache->databases, (uintptr_t)file);
+
+	if (!known && cache->databases.count < DATABASES_MAX) {
+		known = find_apilevel(file, uid) ? yes : no;
+		if (map_put(&cache->databases, (uintptr_t)file, known))
+			return false;
+	}
+	return known == yes;
 }
 
 static const char *line_at(const char *text, uint32_t line)

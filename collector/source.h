@@ -19,6 +19,11 @@ void source_cache_free(struct source_cache *cache); /* accepts NULL */
  */
 const char *source_of_file(struct source_cache *cache, const char *file, uint32_t uid);
 /*
+ * Whether that file, or the __init__.py beside it or one folder up, is of a DB-API module: it says
+ * so by `apilevel`. `file` as above.
+ */
+bool source_is_database(struct source_cache *cache, const char *file, uint32_t uid);
+/*
  * What stands at `at`: the exact columns where they are known, else the whole line; white space
  * becomes single blanks, what does not fit ends in an ellipsis. false: there is no such place in
  * the text.

@@ -135,10 +135,8 @@ static const struct timer *timer_find(const timer_list *timers, const struct wai
 /* When it was due to go on, as far as that is known; its end: it was not late. *ret_known is false
  * where it was due at some time between this and the end of the wait. */
 static uint64_t due_time(
-	const struct wait *w, const struct stall *s, const timer_list *timers, bool *ret_known)
+	const struct wait *w, const struct stall *s, const struct timer *timer, bool *ret_known)
 {
-	const struct timer *timer = timer_find(timers, w);
-
 	*ret_known = true;
 	if (timer)
 		return timer->due_ns;
@@ -153,10 +151,10 @@ static uint64_t due_time(
 }
 
 static void wait_weigh(
-	const struct wait *w, struct stall *s, const timer_list *timers, uint64_t felt_ns)
+	const struct wait *w, struct stall *s, const struct timer *timer, uint64_t felt_ns)
 {
 	bool known;
-	uint64_t from = due_time(w, s, timers, &known), to = w->end_ns;
+	uint64_t from = due_time(w, s, timer, &known), to = w->end_ns;
 
 	from = from > s->begin_ns ? from : s->begin_ns;
 	to = to < stall_end(s) ? to : stall_end(s);
@@ -166,6 +164,21 @@ static void wait_weigh(
 	s->delayed_most |= !known;
 	if (known && to - from > s->delay_ns)
 		s->delay_ns = to - from;
+}
+
+/* A timer that the loop saw goes off in one turn, and its task goes on in the next. */
+static void wait_take(struct report *report, const struct wait *w, int loop,
+	const timer_list *timers, uint64_t felt_ns)
+{
+	const struct timer *timer = timer_find(timers, w);
+	struct stall *s = stall_before(report, loop, w->end_ns), *seen = NULL;
+
+	if (timer)
+		seen = stall_before(report, loop, timer->seen_ns);
+	if (s && (w->end_ns <= s->reach_ns || (s == seen && timer->seen_ns <= s->reach_ns)))
+		wait_weigh(w, s, timer, felt_ns);
+	if (seen && seen != s && timer->seen_ns <= seen->reach_ns)
+		wait_weigh(w, seen, timer, felt_ns);
 }
 
 static int waits_scan(struct report *report, const owner_list *owners, const timer_list *timers)
@@ -180,7 +193,6 @@ static int waits_scan(struct report *report, const owner_list *owners, const tim
 	while (!rc && (rc = trace_next(report->trace, rows)) == 1) {
 		struct wait w = {
 			.task = sqlite3_column_int64(rows, 0), .begin_ns = column_ns(rows, 1)};
-		struct stall *s;
 		int loop;
 
 		rc = 0;
@@ -190,9 +202,8 @@ static int waits_scan(struct report *report, const owner_list *owners, const tim
 		w.set_ns = column_ns(rows, 4);
 		w.timers_told = agent;
 		loop = owner_loop(owners, w.task);
-		s = loop == NONE ? NULL : stall_before(report, loop, w.end_ns);
-		if (s && w.end_ns <= s->reach_ns)
-			wait_weigh(&w, s, timers, felt_ns);
+		if (loop != NONE)
+			wait_take(report, &w, loop, timers, felt_ns);
 	}
 	return rc;
 }

@@ -21,6 +21,7 @@ struct weight {                 /* of one site */
 	uint64_t turn_begin_ns;
 	bool turn_open, turn_in_cell;
 	const struct rule *rule; /* NULL: none judges it */
+	bool manager; /* AS112: of the user's, and synchronous: it is what is to change */
 	struct place place;
 	size_t finding; /* its index */
 };
@@ -58,6 +59,17 @@ static bool is_context_manager(const struct judge *judge, size_t i)
 	for (size_t k = 0; k < sizeof(names) / sizeof(*names); k++)
 		named |= !strcmp(name_last(f->place.function), names[k]);
 	return named && i + 1 < judge->frames.n && (f->user || judge->frames.at[i + 1].user);
+}
+
+/* Such a frame of the user's own that could be asynchronous. */
+static bool is_to_change(const struct judge *judge, size_t i)
+{
+	const struct frame *f = &judge->frames.at[i];
+	const char *inside = f->place.file ? library_path(f->place.file) : NULL;
+
+	/* contextlib runs the user's generator */
+	return strncmp(name_last(f->place.function), "__a", strlen("__a")) != 0 &&
+	       (f->user || (inside && !strcmp(inside, "contextlib.py")));
 }
 
 static bool is_machinery(const struct frame *f)
@@ -116,8 +128,10 @@ static int site_judge(struct judge *judge, const struct site *site, struct weigh
 	w->place = site->stack ? judge->frames.at[user].place : site->place;
 	w->rule = rule_of_class(site->class);
 	for (size_t i = judge->frames.n; w->rule && w->loop.count && i-- > 0;) {
-		if (outer && is_context_manager(judge, i))
+		if (outer && is_context_manager(judge, i)) {
 			w->rule = rule_find("AS112");
+			w->manager = is_to_change(judge, i);
+		}
 		outer |= judge->frames.at[i].user;
 	}
 	return 0;
@@ -196,6 +210,7 @@ static int site_find(struct judge *judge, const struct rule *rule, size_t index)
 		f->longest_ns = held->longest_ns;
 		f->subject = s->call;
 		f->detail = s->class;
+		f->advice = w->manager ? rule->advice : NULL;
 	}
 	f->count += held->count;
 	f->cost_ns += held->ns;
@@ -258,7 +273,7 @@ static void finding_end(struct judge *judge, struct finding *f)
 		why = ", as a synchronous cell does by design";
 	finding_say(judge, f, "%s held the event loop for %s%s%s%s", f->subject,
 		time_text(f->cost_ns), often, delayed, why);
-	if (strcmp(f->rule->id, "AS112")) /* it is the context manager that is to change */
+	if (!f->advice)
 		f->advice = is_import(f->subject)
 				    ? "Import it before the loop runs, at the top of the module."
 				    : advice_keep(judge, f);

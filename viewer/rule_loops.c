@@ -11,7 +11,7 @@
 
 typedef void say_fn(struct judge *judge, struct finding *f);
 
-/* Columns: row_place, count, and what the say function wants. */
+/* Columns: row_place, count; a text that the say function wants is the subject. */
 static int rows_find(struct judge *judge, const struct rule *rule, sqlite3_stmt *rows, say_fn *say)
 {
 	struct report *report = judge->report;
@@ -31,6 +31,11 @@ static int rows_find(struct judge *judge, const struct rule *rule, sqlite3_stmt 
 		if (!f)
 			return -ENOMEM;
 		f->count += column_ns(rows, 6);
+		if (sqlite3_column_type(rows, 7) == SQLITE_TEXT) {
+			f->subject = keep_column(report, rows, 7);
+			if (!f->subject)
+				return -ENOMEM;
+		}
 	}
 	for (size_t i = first; i < report->findings.n && !rc; i++) {
 		say(judge, &report->findings.at[i]);
@@ -74,8 +79,16 @@ int rule_loop_closed(struct judge *judge, const struct rule *rule)
 	return refused_find(judge, rule, "closed", closed_say);
 }
 
+/* subject: the coroutine, where only its task's creation is known and not which await it was. */
 static void wrong_loop_say(struct judge *judge, struct finding *f)
 {
+	if (*f->subject) {
+		finding_say(judge, f,
+			"the task of %s, created here, used a lock, event or queue that belongs to "
+			"another event loop, so it got an error%s",
+			f->subject, f->count > 1 ? " each time" : "");
+		return;
+	}
 	finding_say(judge, f,
 		"it was awaited here, but belongs to another event loop, so the task got an "
 		"error%s",

@@ -7,8 +7,9 @@
 #include "probe/base/cleanup.h"
 #include "viewer/names.h"
 #include "viewer/rule.h"
+#include "viewer/source_text.h"
 
-#define STORM_TASKS 1000 /* by one site within one turn */
+#define SUBJECTS_MAX 60 /* bytes of the names of several coroutines */
 
 /* ---- AS201, AS202: leaked tasks */
 
@@ -42,6 +43,31 @@ static void tasks_text(const struct finding *f, char *buf, size_t size)
 		snprintf(buf, size, "%llu tasks", (unsigned long long)f->count);
 	else
 		snprintf(buf, size, "a task");
+}
+
+/* Tasks that one line created need not be of one coroutine: "A, B", no more than a few. */
+static int subject_add(struct judge *judge, struct finding *f, const char *coro)
+{
+	static const char more[] = ", ...";
+	const char *at = f->subject;
+	size_t n = strlen(coro);
+	cleanup(freep) char *text = NULL;
+
+	if (!*f->subject) {
+		f->subject = coro;
+		return 0;
+	}
+	for (; (at = strstr(at, coro)); at++)
+		if ((at == f->subject || at[-1] == ' ') && (!at[n] || at[n] == ','))
+			return 0;
+	at = strstr(f->subject, more);
+	if (at)
+		return 0;
+	if (asprintf(&text, "%s, %s", f->subject,
+		    strlen(f->subject) + n > SUBJECTS_MAX ? "..." : coro) < 0)
+		return -ENOMEM;
+	f->subject = string_keep(&judge->report->strings, text);
+	return f->subject ? 0 : -ENOMEM;
 }
 
 static void leak_say(struct judge *judge, struct finding *f)
@@ -83,9 +109,10 @@ int rule_leaked(struct judge *judge, const struct rule *rule)
 		severity = leak_severity(report, rule, l, held);
 		if (!f->count++ || severity > f->severity) {
 			f->severity = severity;
-			f->subject = l->coro;
 			f->detail = l->reason;
 		}
+		if (subject_add(judge, f, l->coro))
+			return -ENOMEM;
 	}
 	for (size_t i = first; i < report->findings.n; i++)
 		leak_say(judge, &report->findings.at[i]);
@@ -112,8 +139,9 @@ int rule_destroyed(struct judge *judge, const struct rule *rule)
 		if (!f)
 			return -ENOMEM;
 		f->count++;
-		f->subject = l->coro;
 		f->detail = l->awaiting;
+		if (subject_add(judge, f, l->coro))
+			return -ENOMEM;
 	}
 	for (size_t i = first; i < report->findings.n; i++) {
 		struct finding *f = &report->findings.at[i];
@@ -181,6 +209,32 @@ static int rows_find(struct judge *judge, const struct rule *rule, enum query qu
 	return rc;
 }
 
+/* Is the word in that line of the text? */
+static bool line_has(const char *text, int line, const char *word)
+{
+	const char *found;
+
+	for (int n = 1; text && n < line; n++) {
+		text = strchr(text, '\n');
+		text = text ? text + 1 : NULL;
+	}
+	found = text ? strstr(text, word) : NULL;
+	return found && found < text + strcspn(text, "\n");
+}
+
+/*
+ * Where a coroutine is dropped need not be where it was called: a local variable goes with its
+ * function's return to the line that called that.
+ */
+static bool called_elsewhere(const struct judge *judge, const struct finding *f)
+{
+	int cell = cell_of_file(judge->report, f->place.file, f->cell);
+	cleanup(freep) char *file = cell == NONE ? source_read(f->place.file) : NULL;
+	const char *text = cell == NONE ? file : judge->report->cells.at[cell].source;
+
+	return text && !line_has(text, f->place.line, name_last(f->subject));
+}
+
 /* detail: 1 where the dropping frame is not user code, so that the place is the definition. */
 static void never_awaited_say(struct judge *judge, struct finding *f)
 {
@@ -189,6 +243,9 @@ static void never_awaited_say(struct judge *judge, struct finding *f)
 
 	if (f->count > 1)
 		snprintf(times, sizeof(times), ", %llu times", (unsigned long long)f->count);
+	if (!elsewhere && called_elsewhere(judge, f))
+		f->advice = "Its call is in what this line runs, or before it: await it there, or "
+			    "make a task of it and keep that.";
 	finding_say(judge, f, "the coroutine %s() was %s and never awaited%s, so it did not run%s",
 		f->subject, elsewhere ? "called elsewhere" : "dropped", times,
 		elsewhere ? " (this is its definition)" : "");

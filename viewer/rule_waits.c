@@ -1,6 +1,7 @@
 /* AS212, AS401, AS402 and AS403: tasks that wait for each other, for a thread, for a lock, and work
  * that waits for nobody. */
 #include <errno.h>
+#include <string.h>
 
 #include "probe/base/cleanup.h"
 #include "viewer/names.h"
@@ -167,9 +168,28 @@ int rule_cycle(struct judge *judge, const struct rule *rule)
 	return rc;
 }
 
+/*
+ * Is the stack asyncio's own, as of gather(to_thread(f)) or wait_for(lock.acquire()), which make a
+ * task of it? Then the work is that of who created the task; other libraries have their own.
+ */
+static bool is_asyncio_alone(const struct judge *judge)
+{
+	for (size_t i = 0; i < judge->frames.n; i++) {
+		const char *file = judge->frames.at[i].place.file;
+		const char *inside = file ? library_path(file) : NULL;
+
+		if (!inside || (strncmp(inside, "asyncio/", strlen("asyncio/")) &&
+				       strncmp(inside, "concurrent/futures/",
+					       strlen("concurrent/futures/"))))
+			return false;
+	}
+	return judge->frames.n > 0;
+}
+
 /* ---- AS402 */
 
-/* Columns: process, loop, cell, stack, duration, what, holder's coro, coro, how. */
+/* Columns: process, loop, cell, stack, duration, what, holder's coro, coro, how, user, and the
+ * place that its task was created at. */
 static int lock_take(struct judge *judge, const struct rule *rule, sqlite3_stmt *rows)
 {
 	struct report *report = judge->report;
@@ -180,20 +200,29 @@ static int lock_take(struct judge *judge, const struct rule *rule, sqlite3_stmt 
 	bool lock = !strcmp(column_text(rows, 5), "Lock.acquire");
 	const char *holder = keep_column(report, rows, 6);
 	uint64_t ns = column_ns(rows, 4);
+	struct place place;
 	struct finding *f;
 	int rc = step_frames(judge, sqlite3_column_int64(rows, 3), &user);
 
-	if (rc || user == NONE || process == NONE)
+	if (!rc && user == NONE)
+		rc = keep_place(judge->report, rows, 10, &place);
+	else if (!rc)
+		place = judge->frames.at[user].place;
+	if (rc || process == NONE ||
+		(user == NONE && (!sqlite3_column_int(rows, 9) || !is_asyncio_alone(judge))))
 		return rc;
 	/* nobody released it: a timeout or cancel ended the wait */
 	if (!strcmp(column_text(rows, 8), "cancel") || !strcmp(column_text(rows, 8), "exception"))
 		return 0;
-	f = finding_at(judge, rule, process, cell, &judge->frames.at[user].place);
+	f = finding_at(judge, rule, process, cell, &place);
 	if (!f || !holder)
 		return -ENOMEM;
 	if (!f->count) {
 		f->severity = lock && *holder ? rule->severity : SEVERITY_note;
 		f->detail = lock ? "an asyncio.Lock" : "a semaphore";
+		if (!lock) /* which is meant to make them wait */
+			f->advice =
+				"If that is too long: hold it for less, or let more in at once.";
 	}
 	if (lock && *holder)
 		f->severity = rule->severity;
@@ -234,34 +263,42 @@ int rule_lock(struct judge *judge, const struct rule *rule)
 
 /* ---- AS401 */
 
-/* run_in_executor() of a loop, or to_thread(): work for the pool of the loop. */
-static bool is_loops_own(const struct judge *judge)
+/* Work for the loop's default pool: asked for by to_thread() or the like, or known to be its. */
+static bool is_default_pool(const struct judge *judge, bool known)
 {
-	for (size_t i = 0; i < judge->frames.n; i++) {
+	for (size_t i = 0; i < judge->frames.n && !known; i++) {
 		const struct frame *f = &judge->frames.at[i];
 		const char *name = name_last(f->place.function);
 
 		if (f->user)
 			return false;
-		if (!strcmp(name, "run_in_executor") || !strcmp(name, "to_thread") ||
-			!strcmp(name, "getaddrinfo"))
-			return true;
+		known = !strcmp(name, "to_thread") || !strcmp(name, "getaddrinfo");
 	}
-	return false;
+	return known;
 }
 
-/* Columns: row_place, waited, workers, stack. */
+/* Columns: row_place, waited, workers, stack, default pool, and the place that its task was created
+ * at. */
 static int job_take(struct judge *judge, const struct rule *rule, sqlite3_stmt *rows)
 {
+	struct report *report = judge->report;
 	struct row_place at;
 	struct finding *f;
 	int user, rc = row_place_take(judge, rows, &at);
 
 	if (!rc)
 		rc = step_frames(judge, sqlite3_column_int64(rows, 8), &user);
-	if (rc || user == NONE || at.process == NONE || !is_loops_own(judge))
+	if (rc || at.process == NONE || !is_default_pool(judge, sqlite3_column_int(rows, 9)))
 		return rc;
-	f = finding_at(judge, rule, at.process, at.cell, &judge->frames.at[user].place);
+	if (user != NONE)
+		at.place = judge->frames.at[user].place;
+	else if (!is_asyncio_alone(judge))
+		return 0;
+	else if (keep_place(report, rows, 10, &at.place))
+		return -ENOMEM;
+	if (!file_is_user(report, at.place.file))
+		return 0;
+	f = finding_at(judge, rule, at.process, at.cell, &at.place);
 	if (!f)
 		return -ENOMEM;
 	f->count++;
@@ -289,7 +326,8 @@ int rule_executor(struct judge *judge, const struct rule *rule)
 
 		if (f->delayed)
 			snprintf(workers, sizeof(workers), ", which has %u", f->delayed);
-		finding_say(judge, f, "%llu job%s waited up to %s for a thread of the pool%s",
+		finding_say(judge, f,
+			"%llu job%s waited up to %s for a thread of the loop's default pool%s",
 			(unsigned long long)f->count, f->count == 1 ? "" : "s",
 			time_text(f->longest_ns), workers);
 		finding_evidence(judge, f,

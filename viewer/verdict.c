@@ -111,7 +111,18 @@ static int site_blame(culprit_list *list, const struct site *site)
 	return 0;
 }
 
-static int culprit_worst(const struct report *report, struct culprit *ret)
+/* Library code that no user code called: IPython shows an error, say. Nothing can be done about it.
+ */
+static bool is_foreign(const struct report *report, const struct culprit *c)
+{
+	bool placed = c->call || c->cause == CAUSE_cpu || c->cause == CAUSE_unknown;
+
+	return placed && c->place.file && !file_is_user(report, c->place.file);
+}
+
+/* *ret_foreign: the worst of what is not of the user's. */
+static int culprit_worst(
+	const struct report *report, struct culprit *ret, struct culprit *ret_foreign)
 {
 	culprit_list list = {0};
 	int rc = 0;
@@ -124,9 +135,12 @@ static int culprit_worst(const struct report *report, struct culprit *ret)
 		if (report->sites.at[i].stall_ns &&
 			!report->loops.at[report->sites.at[i].loop].machinery)
 			rc = site_blame(&list, &report->sites.at[i]);
-	for (size_t i = 0; i < list.n && !rc; i++)
-		if (list.at[i].ns > ret->ns)
-			*ret = list.at[i];
+	for (size_t i = 0; i < list.n && !rc; i++) {
+		struct culprit *to = is_foreign(report, &list.at[i]) ? ret_foreign : ret;
+
+		if (list.at[i].ns > to->ns)
+			*to = list.at[i];
+	}
 	free(list.at);
 	return rc;
 }
@@ -232,17 +246,28 @@ static void stalled_print(FILE *out, const struct report *report, const struct c
 	}
 	fputs(": ", out);
 	cause_print(out, report, c);
+	if (is_foreign(report, c)) {
+		fputs(", which no code of yours called.", out);
+		return;
+	}
 	fputc('.', out);
 	advice_print(out, c->cause, c->call);
 }
 
-static void leaked_print(FILE *out, const struct report *report)
+static void no_stall_print(FILE *out, const struct report *report, bool foreign)
+{
+	char least[NAME_BYTES];
+
+	fprintf(out, "No stall of %s or more%s, but ", threshold_text(report->stall_ns, least),
+		foreign ? " by your code" : "");
+}
+
+static void leaked_print(FILE *out, const struct report *report, bool foreign)
 {
 	const struct leak *l = &report->leaks.at[0];
 	const char *reason = l->reason;
-	char least[NAME_BYTES];
 
-	fprintf(out, "No stall of %s or more, but ", threshold_text(report->stall_ns, least));
+	no_stall_print(out, report, foreign);
 	count_print(report->leaks.n, "task", out);
 	fprintf(out,
 		report->leaks.n == 1 ? " leaked: %s, created at "
@@ -338,13 +363,11 @@ static const struct finding *finding_worst(const struct report *report)
 	return worst;
 }
 
-static void found_print(FILE *out, const struct report *report, const struct finding *f)
+static void found_print(
+	FILE *out, const struct report *report, const struct finding *f, bool foreign)
 {
-	char least[NAME_BYTES];
-
 	if (!f->saved_stall_ns)
-		fprintf(out, "No stall of %s or more, but ",
-			threshold_text(report->stall_ns, least));
+		no_stall_print(out, report, foreign);
 	fprintf(out, "%s: %s %s", f->rule->name, f->message, f->advice);
 }
 
@@ -359,8 +382,8 @@ static bool any_iteration(const struct report *report)
 static int sentence(FILE *out, const struct report *report)
 {
 	const struct finding *found = finding_worst(report);
-	struct culprit worst = {0};
-	int rc = culprit_worst(report, &worst);
+	struct culprit worst = {0}, foreign = {0};
+	int rc = culprit_worst(report, &worst, &foreign);
 
 	if (rc)
 		return rc;
@@ -373,9 +396,11 @@ static int sentence(FILE *out, const struct report *report)
 	} else if (worst.ns) {
 		stalled_print(out, report, &worst);
 	} else if (found && strcmp(found->rule->id, "AS201")) {
-		found_print(out, report, found);
+		found_print(out, report, found, foreign.ns != 0);
 	} else if (report->leaks.n) {
-		leaked_print(out, report);
+		leaked_print(out, report, foreign.ns != 0);
+	} else if (foreign.ns) {
+		stalled_print(out, report, &foreign);
 	} else if (any_iteration(report)) {
 		clean_print(out, report);
 		unseen_print(out, report);

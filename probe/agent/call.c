@@ -11,6 +11,7 @@
 #include <poll.h>
 #include <semaphore.h>
 #include <signal.h>
+#include <string.h>
 #include <sys/epoll.h>
 #include <sys/select.h>
 #include <sys/syscall.h>
@@ -300,6 +301,19 @@ WRAP(fcntl, int, (int fd, int command, void *arg), (fd, command, arg),
 	command == F_SETLKW || command == F_OFD_SETLKW, put_fd(&s, rc, fd))
 WRAP(fcntl64, int, (int fd, int command, void *arg), (fd, command, arg),
 	command == F_SETLKW || command == F_OFD_SETLKW, put_fd(&s, rc, fd))
+WRAP(lockf64, int, (int fd, int command, off64_t len), (fd, command, len), command == F_LOCK,
+	put_fd(&s, rc, fd))
+WRAP(sendfile64, ssize_t, (int to, int from, off64_t *at, size_t n), (to, from, at, n), true,
+	put_fd(&s, rc, to))
+WRAP(pause, int, (void), (), true, put_plain(&s, result_of(&s, rc)))
+WRAP(sigwait, int, (const sigset_t *set, int *signal), (set, signal), true, put_plain(&s, -rc))
+WRAP(sigwaitinfo, int, (const sigset_t *set, siginfo_t *info), (set, info), true,
+	put_plain(&s, result_of(&s, rc)))
+WRAP(sigtimedwait, int, (const sigset_t *set, siginfo_t *info, const struct timespec *t),
+	(set, info, t), true, put_plain(&s, result_of(&s, rc)))
+WRAP(wait, pid_t, (int *status), (status), true, put_plain(&s, result_of(&s, rc)))
+WRAP(wait3, pid_t, (int *status, int options, struct rusage *usage), (status, options, usage),
+	!(options & WNOHANG), put_plain(&s, result_of(&s, rc)))
 WRAP(system, int, (const char *command), (command), true,
 	put_text(&s, rc < 0 ? -s.error : rc, command))
 WRAP(sem_wait, int, (sem_t * sem), (sem), true, put_plain(&s, result_of(&s, rc)))
@@ -369,11 +383,16 @@ struct child {
 	size_t len;
 };
 
+/* A fork that is not yet its own program, or never will be, has our line, which tells nothing. */
 static void child_look(struct child *child, pid_t pid)
 {
+	char ours[CHILD_BYTES];
 	int error = errno;
 
 	child->len = target_child(pid, child->line, sizeof(child->line));
+	if (child->len && child->len == target_child((pid_t)agent.pid, ours, sizeof(ours)) &&
+		!memcmp(child->line, ours, child->len))
+		child->len = 0;
 	errno = error;
 }
 

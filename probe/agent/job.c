@@ -12,9 +12,10 @@
 static const char thread_module[] = "concurrent.futures.thread";
 static const char shown[] = "concurrent.futures.thread._WorkItem";
 static PyObject *future_type; /* concurrent.futures.Future, owned */
-static PyObject *workers_name;
+static PyObject *workers_name, *default_name;
 static PyObject *executor_type;
 static struct known submit; /* ThreadPoolExecutor.submit(self, ...) */
+static struct known asker;  /* BaseEventLoop.run_in_executor(self, ...) */
 
 enum { ITEM_INIT, ITEM_RUN, ITEM_METHODS };
 static struct descriptor item[ITEM_METHODS];
@@ -36,21 +37,38 @@ static uint32_t workers_of_caller(void)
 	return workers > 0 ? (uint32_t)workers : 0;
 }
 
+/* Is it the default pool of the loop that asks? */
+static bool pool_is_default(void)
+{
+	const void *frame = frame_outside(NULL);
+	PyObject *executor = known_variable(&submit, frame), *value;
+	PyObject *loop = executor ? known_variable(&asker, frame_outside(frame)) : NULL;
+
+	if (!loop)
+		return false;
+	value = object_get(loop, default_name);
+	Py_DecRef(value);
+	return value == executor;
+}
+
 static PyObject *on_item_init(PyObject *self, PyObject *args, PyObject *kwargs)
 {
 	struct ev_job_new *e;
 	uint32_t stack, workers;
+	bool own;
 
 	if (agent_ours()) {
 		thread_seen();
 		stack = stack_here();
 		workers = workers_of_caller();
+		own = pool_is_default();
 		e = ring_new(job_new, 0, 0);
 		if (e) {
 			e->job = (uint64_t)(uintptr_t)self;
 			e->task = agent_thread.task;
 			e->stack = stack;
 			e->workers = workers;
+			e->default_pool = own;
 			ring_end(e);
 		}
 	}
@@ -94,6 +112,7 @@ static void items_place(void)
 		executor_type = NULL;
 	Py_IncRef(executor_type);
 	known_find_in(thread_module, "ThreadPoolExecutor", "submit", "self", &submit);
+	known_find_in("asyncio.base_events", "BaseEventLoop", "run_in_executor", "self", &asker);
 	hook_report(shown, descriptors_place(module_attr(thread_module, "_WorkItem"), thread_module,
 				   item, ITEM_METHODS));
 }
@@ -125,7 +144,8 @@ int job_open(void)
 	const char *reason;
 
 	workers_name = PyUnicode_InternFromString("_max_workers");
-	if (!workers_name)
+	default_name = PyUnicode_InternFromString("_default_executor");
+	if (!workers_name || !default_name)
 		return -ENOMEM;
 	if (module_ready()) {
 		items_place();

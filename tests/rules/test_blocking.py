@@ -125,6 +125,22 @@ def test_a_context_manager_of_the_users(tmp_path, name):
     assert not t.findings("AS101")  # instead of it
 
 
+@pytest.mark.parametrize("name, advice", [("Connection.__enter__", "Write an asynchronous context manager"),
+                                          ("Pool.__aenter__", "Use await asyncio.sleep(0.2).")])
+def test_a_context_manager_that_is_asynchronous_already_needs_no_other_one(tmp_path, name, advice):
+    t = Trace(tmp_path / "t.db")
+    t.block(1000, 200, frames=context(name))
+    assert t.findings("AS112")[0]["advice"].startswith(advice)
+
+
+def test_a_librarys_context_manager_is_not_for_the_user_to_write(tmp_path):
+    t = Trace(tmp_path / "t.db")
+    t.block(1000, 200, "lock", call="concurrent.futures.Executor.__exit__",
+            frames=[("/usr/lib/python3.11/threading.py", 5, "join"),
+                    ("/usr/lib/python3.11/concurrent/futures/_base.py", 9, "Executor.__exit__"), (APP, 30, "export")])
+    assert "wrap_future" in t.findings("AS112")[0]["advice"]
+
+
 def test_a_librarys_context_manager_that_user_code_enters(tmp_path):
     t = Trace(tmp_path / "t.db")
     t.block(1000, 200, "network", call="lib.Client.__enter__",
@@ -150,3 +166,29 @@ def test_a_call_inside_the_with_block_is_not_its_context_manager(tmp_path):
     t = Trace(tmp_path / "t.db")
     t.block(1000, 200, frames=[(APP, 31, "export")])
     assert not t.findings("AS112") and len(t.findings("AS101")) == 1
+
+
+# advice
+
+
+@pytest.mark.parametrize("kind, call, advice", [
+    ("file", "os.read(fd, 1)", "to_thread(os.read, fd, 1)."),
+    ("file", "open(path).read()", "to_thread(lambda: open(path).read())."),
+    ("file", "os.popen(\"ls | wc (\").read()", "to_thread(lambda: os.popen(\"ls | wc (\").read())."),
+    ("file", "rows[0](path)", "to_thread(rows[0], path)."),
+    ("file", "text = open(path).read()", "to_thread()."),
+    ("file", "for line in file:", "to_thread()."),
+    ("file", "f(a) + g(b)", "to_thread()."),
+    ("file", "os.write(fd, \"a long text that nobody would want to read twice\")", "to_thread(os.write, ...)."),
+    ("file", "os.write(fd, \"cut in its mid\u2026", "to_thread(os.write, ...)."),
+    ("lock", "fcntl.flock(f, fcntl.LOCK_EX)", "to_thread(fcntl.flock, f, fcntl.LOCK_EX); or try"),
+    ("lock", "multiprocessing.pool.Pool.map", "to_thread(multiprocessing.pool.Pool.map, ...)."),
+    ("subprocess", "multiprocessing.process.BaseProcess.join", "to_thread(process.join)"),
+    ("sleep", "time.sleep(max(1, n))", "asyncio.sleep(max(1, n))."),
+    ("sleep", "time.sleep(1); f(2)", "asyncio.sleep()."),
+])
+def test_advice_is_for_that_very_call(tmp_path, kind, call, advice):
+    t = Trace(tmp_path / "t.db")
+    t.block(1000, 200, kind, call=call)
+    found, = t.report()["findings"]
+    assert advice in found["advice"]

@@ -67,6 +67,15 @@ def test_a_lock_of_another_loop(tmp_path):
     assert len(t.findings("AS303")) == 1
 
 
+def test_an_error_that_wait_for_hands_on_is_one_finding(tmp_path):
+    t = Trace(tmp_path / "t.db")
+    error = dict(ended=100, state="failed", exception="RuntimeError: <asyncio.locks.Event object> is bound to a different event loop")
+    outer = t.task("main", place=(APP, 8, "start"), **error)
+    t.task("Event.wait", parent=outer, place=(APP, 4, "main"), **error)
+    found, = t.findings("AS303")
+    assert found["line"] == 4 and "Event.wait, created here" in found["message"]
+
+
 def test_other_errors_and_libraries_are_no_wrong_loop(tmp_path):
     t = Trace(tmp_path / "t.db")
     received(t, "RuntimeError: Task got bad yield: 1")
@@ -162,22 +171,22 @@ def test_three_loops_or_loops_of_several_functions_or_side_by_side(tmp_path):
 # AS401
 
 
-def job(t, waited, frames=(), cell=None, began=True):
+def job(t, waited, frames=(), cell=None, began=True, user=((APP, 2, "shrink"),), **columns):
     stack = t.stack((f"{ASYNCIO[:-8]}concurrent/futures/thread.py", 173, "ThreadPoolExecutor.submit"), *frames,
-                    (APP, 2, "shrink"), *LOOP_FRAMES)
-    t.add("executor_job", process=1, cell=cell, workers=6, given_ns=1000 * MS,
+                    *user, *LOOP_FRAMES)
+    t.add("executor_job", process=1, cell=cell, workers=6, given_ns=1000 * MS, **columns,
           began_ns=int((1000 + waited) * MS) if began else None, stack=stack, file=APP, line=2, function="shrink")
 
 
 OWN = [(ASYNCIO + "base_events.py", 829, "BaseEventLoop.run_in_executor"), (ASYNCIO + "threads.py", 25, "to_thread")]
 
 
-@pytest.mark.parametrize("frames", [OWN, OWN[:1]])
-def test_executor_saturated(tmp_path, frames):
+@pytest.mark.parametrize("frames, known", [(OWN, 0), (OWN[:1], 1)])
+def test_executor_saturated(tmp_path, frames, known):
     t = Trace(tmp_path / "t.db", kernel=True)
     cell = t.cell(900, 3000)
     for n in range(4):
-        job(t, 100 + 100 * n, frames, cell)
+        job(t, 100 + 100 * n, frames, cell, default_pool=known)
     found, = t.findings("AS401")
     assert (found["cell"], found["count"], found["cost_ms"], found["severity"]) == (0, 4, 400, "warning")
 
@@ -186,8 +195,17 @@ def test_jobs_that_hardly_waited_or_of_a_pool_of_the_users_own(tmp_path):
     t = Trace(tmp_path / "t.db")
     job(t, 99, OWN)
     job(t, 500)
+    job(t, 500, OWN[:1])  # run_in_executor(pool, ...)
     job(t, 500, OWN, began=False)
     assert not t.findings("AS401")
+
+
+def test_jobs_of_tasks_without_user_code_are_where_those_were_created(tmp_path):
+    t = Trace(tmp_path / "t.db")
+    job(t, 200, OWN, user=(), task=t.task("to_thread", place=(APP, 12, "main")))  # gather(to_thread(f))
+    job(t, 200, OWN, user=(), task=t.task("to_thread", place=(LIB, 12, "get"), user=0))
+    found, = t.findings("AS401")
+    assert (found["line"], found["count"]) == (12, 1)
 
 
 # AS402

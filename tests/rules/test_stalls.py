@@ -44,6 +44,24 @@ def test_few_samples_do_not_place_it(tmp_path):
     assert t.findings("AS108")[0]["line"] == 5
 
 
+def test_a_query_is_the_databases_alone(tmp_path):
+    t = Trace(tmp_path / "t.db")
+    t.call(1010, 10, "connection.execute(query)", "database", cpu=350)
+    computing(t, 1000, 400)
+    assert not t.findings("AS108") and t.findings("AS104")[0]["cost_ms"] == 360
+
+
+def test_few_samples_place_a_cells_own_code_if_most_agree(tmp_path):
+    t = Trace(tmp_path / "t.db", kernel=True)
+    cell = t.cell(900, 2000, SYNC, synchronous=True)
+    computing(t, 1000, 400, cell)
+    sample(t, 1010, 4, 12)
+    sample(t, 1100, 3, 13)
+    assert t.findings("AS108")[0]["line"] == 12
+    sample(t, 1200, 1, 14)
+    assert t.findings("AS108")[0]["line"] is None
+
+
 @pytest.mark.parametrize("causes", [dict(blocked_sleep=350), dict(gil=350), dict(runq=350), dict(gc=350)])
 def test_a_step_that_did_not_compute_long_enough(tmp_path, causes):
     t = Trace(tmp_path / "t.db")
@@ -217,6 +235,18 @@ def test_a_cell_that_starves_a_task_that_was_woken(tmp_path):
     assert t.findings("AS113")[0]["cost_ms"] == 400
 
 
+def test_a_task_whose_timer_went_off_one_turn_before_it_ran(tmp_path):
+    t = Trace(tmp_path / "t.db", kernel=True)
+    before = t.cell(0, 500, "task = create_task(refresh())")
+    cell = t.cell(1000, 1600, SYNC, synchronous=True)
+    t.iteration(1000, 600, cell)
+    t.iteration(1600.1, 5, place=(APP, 9, "other"))
+    task = t.task("refresh", before)
+    t.wait(task, 900, 705.2)
+    t.add("late_timer", loop=1, due_ns=1050 * MS, late_ns=551 * MS, task=task, cell=1)
+    assert t.findings("AS113")[0]["cost_ms"] == 550
+
+
 def test_a_task_that_was_hardly_late(tmp_path):
     t = Trace(tmp_path / "t.db", kernel=True)
     starved(t, late=99)
@@ -262,3 +292,19 @@ def test_no_task_hog(tmp_path, steps, length, others):
     t = Trace(tmp_path / "t.db")
     hog(t, steps, length, others)
     assert not t.findings("AS208")
+
+
+# the verdict
+
+
+def test_a_stall_of_library_code_alone_is_no_advice_to_the_user(tmp_path):
+    t = Trace(tmp_path / "t.db", kernel=True)
+    cell = t.cell(900, 2000)
+    t.iteration(1000, 200, cell, place=(LIB, 417, "NodeVisitor.visit"))
+    verdict = t.report()["verdict"]
+    assert verdict.startswith("In [1] held the loop for 200 ms: computing in NodeVisitor.visit")
+    assert verdict.endswith("which no code of yours called.")
+    t.task("poll", cell, leaked="pending")
+    assert t.report()["verdict"].startswith("No stall of 100 ms or more by your code, but 1 task leaked")
+    t.block(1500, 110, cell=cell)
+    assert "time.sleep(0.2)" in t.report()["verdict"]

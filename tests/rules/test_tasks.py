@@ -26,6 +26,13 @@ def test_leaked_tasks_of_one_site_are_one_finding(tmp_path):
     assert (found["cell"], found["count"]) == (0, 3)
 
 
+def test_leaked_tasks_of_one_site_need_not_be_of_one_coroutine(tmp_path):
+    t = Trace(tmp_path / "t.db")
+    for coro in ("poll", "pollute", "poll"):
+        t.task(coro, leaked="pending")
+    assert "3 tasks of poll, pollute, created here" in t.findings("AS201")[0]["message"]
+
+
 def test_a_task_that_attach_left_behind_is_a_note(tmp_path):
     t = Trace(tmp_path / "t.db", mode="attach")
     t.task("poll", leaked="pending")
@@ -91,6 +98,14 @@ def test_never_awaited(tmp_path):
     found, = t.findings("AS203")
     assert (found["line"], found["count"], found["severity"]) == (3, 3, "error")
     assert "save() was dropped and never awaited" in found["message"]
+
+
+@pytest.mark.parametrize("source, advice", [("save(1)", "Await it"), ("x = 1\nrun_all()", "Its call is in what this line runs")])
+def test_never_awaited_and_called_elsewhere(tmp_path, source, advice):
+    t = Trace(tmp_path / "t.db", kernel=True)
+    cell = t.cell(0, 500, source)
+    dropped(t, (cell_file(source), 1 + source.count("\n"), "<module>"), cell)
+    assert t.findings("AS203")[0]["advice"].startswith(advice)
 
 
 def test_never_awaited_and_dropped_elsewhere_is_at_its_definition(tmp_path):
