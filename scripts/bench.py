@@ -255,6 +255,7 @@ CASES = (  # name, --min-step in ns, records, target in records a second
     ("every step a row", 0, 4_000_000, 300_000), ("every step a row", 0, 10_000_000, 300_000),
 )
 REPORTED = 10_000_000
+DAY = 10_000_000
 MEMORY_MIB, REPORT_S, REPORTS = 64, 1.0, 5
 
 
@@ -285,7 +286,21 @@ def ingest(args):
                 judged = ("1 s", "met" if max(took) < REPORT_S else "missed") if min_step else ("", "")
                 reports.append((name,) + tuple("%.2f" % t for t in took) + judged)
         print("  ".join(rows[-1]), file=sys.stderr)
-    finish(args, INGEST_INTRO, "", table(rows) + "\n\n" + table(reports), ["Reports are the median of %d runs." % REPORTS], load)
+    finish(args, INGEST_INTRO, "", table(rows) + "\n\n" + table(reports),
+           ["Reports are the median of %d runs." % REPORTS, day_of(args)], load)
+
+
+def day_of(args):
+    """A sentence on a day of a loop in many records: ingest_bench compares each sum of the trace with what was given."""
+    if args.day_result:
+        with open(args.day_result, encoding="ascii") as f:
+            got = json.load(f)
+    else:
+        got = json.loads(subprocess.run([args.bench, str(args.day), "day"], capture_output=True, text=True, check=True).stdout)
+    return ("**%.0f hours of a loop compressed into %d million records**, with --max-size 512M: %.0f s of CPU time, a trace of %.0f MiB; memory in use %.1f MiB "
+            "after a tenth of the records and %.1f MiB at the end; %d turns, %d steps, their busy, selector and step times in the trace: %s."
+            % (got["hours"], got["records"] // 1_000_000, got["cpu_s"], got["bytes"] / 2**20, got["early_kib"] / 1024, got["late_kib"] / 1024,
+               got["turns"][1], got["steps"][1], "each sum is exact to the ns" if got["exact"] else "**sums differ**"))
 
 
 def first_of(*paths):
@@ -316,6 +331,8 @@ def main():
     i = sub.add_parser("ingest", parents=[common], help="records a second, bytes, memory, time of reports")
     i.add_argument("--bench", default=first_of("build-test/tests/ingest_bench"))
     i.add_argument("--folder", default="/var/tmp", help="where the traces go; not a tmpfs")
+    i.add_argument("--day", type=int, default=DAY, metavar="RECORDS", help="of the compressed day (1,000,000,000: 8 minutes)")
+    i.add_argument("--day-result", metavar="FILE", help="what `ingest_bench RECORDS day` has printed, instead of running it")
     args = p.parse_args()
     if not args.program or (args.what == "ingest" and not args.bench):
         raise SystemExit("bench.py: build it first: scripts/build.sh default; scripts/build.sh test")

@@ -5,7 +5,10 @@
  *
  *   ingest_bench [RECORDS]                           both cases; default 4,000,000 records
  *   ingest_bench RECORDS MIN_STEP_NS TRACE           one case, the trace is kept
+ *   ingest_bench RECORDS day                         a day of a loop in so many records, each of
+ * its sums compared
  */
+#include <sqlite3.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -29,6 +32,8 @@
 #define STALL_STEPS (1u << 17) /* a turn that takes long, every so many steps */
 #define STALL_NS 150000000u
 #define TURN_RECORDS 20000 /* what a turn of the recorder finds in the ring */
+#define DAY_NS 86400000000000ull
+#define DAY_BYTES (512u << 20) /* the default of --max-size */
 
 enum { PID = 4711, TID = 4711, LOOP = 1, FUTURES = 0x100000000 };
 
@@ -37,6 +42,9 @@ struct feed {
 	struct rings *rings;
 	struct ring_writer writer;
 	uint64_t time_ns, records;
+	uint64_t pause_ns;                                  /* in the selector, before each turn */
+	uint64_t turns, busy_ns, select_ns, steps, step_ns; /* what was given */
+	uint64_t early_kib; /* memory in use when a tenth of the records was through */
 };
 
 static uint64_t now_ns(clockid_t clock)
@@ -160,63 +168,192 @@ static void give_step(struct feed *f, uint64_t step)
 		give(f, &wakeup.head, EV_wakeup, sizeof(wakeup));
 	f->time_ns += STEP_NS / 2;
 	give(f, &record.head, EV_step, sizeof(record));
+	f->steps++;
+	f->step_ns += STEP_NS / 2;
 	f->time_ns += STEP_NS / 2;
+}
+
+static uint64_t memory_kib(void)
+{
+	unsigned long pages = 0;
+	FILE *in = fopen("/proc/self/statm", "re");
+
+	if (!in || fscanf(in, "%*u %lu", &pages) != 1)
+		abort();
+	fclose(in);
+	return pages * (uint64_t)sysconf(_SC_PAGESIZE) / 1024;
+}
+
+static void give_turn(struct feed *f, uint64_t begin_ns, uint64_t stall_ns)
+{
+	struct ev_iteration turn = {.loop = LOOP, .begin_ns = begin_ns, .select_ns = f->pause_ns};
+
+	f->time_ns += stall_ns;
+	turn.cpu_ns = (int64_t)(f->time_ns - begin_ns);
+	f->turns++;
+	f->busy_ns += f->time_ns - begin_ns;
+	f->select_ns += f->pause_ns;
+	give(f, &turn.head, EV_iteration, sizeof(turn));
 }
 
 static void feed(struct feed *f, uint64_t records)
 {
+	uint64_t begin_ns = 0;
+
 	give_process(f);
 	give_texts(f);
 	give_loop(f);
 	for (uint64_t step = 0; f->records < records; step++) {
-		struct ev_iteration turn = {.loop = LOOP, .cpu_ns = STEPS_A_TURN * STEP_NS / 2};
-
-		give_step(f, step);
-		if (step % STALL_STEPS == STALL_STEPS - 1) {
-			f->time_ns += STALL_NS;
-			turn.cpu_ns += STALL_NS;
+		if (step % STEPS_A_TURN == 0) {
+			f->time_ns += f->pause_ns;
+			begin_ns = f->time_ns;
 		}
-		if (step % STEPS_A_TURN != STEPS_A_TURN - 1)
-			continue;
-		turn.begin_ns = f->time_ns - (uint64_t)turn.cpu_ns - STEPS_A_TURN * STEP_NS / 2;
-		give(f, &turn.head, EV_iteration, sizeof(turn));
+		give_step(f, step);
+		if (step % STEPS_A_TURN == STEPS_A_TURN - 1)
+			give_turn(
+				f, begin_ns, step % STALL_STEPS == STALL_STEPS - 1 ? STALL_NS : 0);
+		if (!f->early_kib && f->records > records / 10)
+			f->early_kib = memory_kib();
 	}
+	if (f->steps % STEPS_A_TURN)
+		give_turn(f, begin_ns, 0);
 }
 
-static void measure(const char *what, const char *folder, const char *path, uint64_t min_step_ns,
-	uint64_t records)
+/* All records of a run into the closed trace. Returns the CPU time up to its closing. */
+static uint64_t run(struct feed *f, const char *folder, const char *path, uint64_t min_step_ns,
+	uint64_t max_bytes, uint64_t records)
 {
 	struct model_options options = {.t0_ns = 1000000000,
 		.stall_ns = 100000000,
 		.min_step_ns = min_step_ns,
 		.min_block_ns = 1000000,
+		.max_bytes = max_bytes,
 		.mode = "run",
 		.sensor = "agent"};
-	struct feed f = {.time_ns = options.t0_ns};
+	uint64_t cpu_ns;
+
+	f->time_ns = options.t0_ns;
+	ring_writer_open(&f->writer, folder, "ring-4711", PID, RING_BYTES, 1);
+	if (model_open(path, &options, &f->model) || rings_open(folder, &f->rings))
+		abort();
+	feed(f, records);
+	f->writer.file->closed = 1;
+	drain(f, 1);
+	cpu_ns = now_ns(CLOCK_PROCESS_CPUTIME_ID);
+	if (model_close(f->model, f->time_ns))
+		abort();
+	model_free(f->model);
+	rings_free(f->rings);
+	ring_writer_close(&f->writer);
+	unlink(f->writer.path);
+	return cpu_ns;
+}
+
+static void measure(const char *what, const char *folder, const char *path, uint64_t min_step_ns,
+	uint64_t records)
+{
+	struct feed f = {0};
 	uint64_t begin_ns = now_ns(CLOCK_PROCESS_CPUTIME_ID), cpu_ns, close_ns;
 	struct rusage usage;
 	struct stat st;
 
-	ring_writer_open(&f.writer, folder, "ring-4711", PID, RING_BYTES, 1);
-	if (model_open(path, &options, &f.model) || rings_open(folder, &f.rings))
-		abort();
-	feed(&f, records);
-	f.writer.file->closed = 1;
-	drain(&f, 1);
-	cpu_ns = now_ns(CLOCK_PROCESS_CPUTIME_ID) - begin_ns;
-	if (model_close(f.model, f.time_ns) || stat(path, &st))
-		abort();
+	cpu_ns = run(&f, folder, path, min_step_ns, 0, records) - begin_ns;
 	close_ns = now_ns(CLOCK_PROCESS_CPUTIME_ID) - begin_ns - cpu_ns;
-	model_free(f.model);
-	rings_free(f.rings);
-	ring_writer_close(&f.writer);
-	unlink(f.writer.path);
+	if (stat(path, &st))
+		abort();
 	getrusage(RUSAGE_SELF, &usage);
 	printf("{\"case\": \"%s\", \"records\": %llu, \"cpu_ns\": %llu, \"close_ns\": %llu, "
 	       "\"records_per_s\": %.0f, \"bytes\": %lld, \"peak_kib\": %ld}\n",
 		what, (unsigned long long)f.records, (unsigned long long)cpu_ns,
 		(unsigned long long)close_ns, (double)f.records * 1e9 / (double)cpu_ns,
 		(long long)st.st_size, usage.ru_maxrss);
+}
+
+/* ---- a day */
+
+/* The one number that a statement gives. */
+static uint64_t ask(sqlite3 *db, const char *sql)
+{
+	sqlite3_stmt *statement;
+	uint64_t value;
+
+	if (sqlite3_prepare_v2(db, sql, -1, &statement, NULL) ||
+		sqlite3_step(statement) != SQLITE_ROW)
+		abort();
+	value = (uint64_t)sqlite3_column_int64(statement, 0);
+	sqlite3_finalize(statement);
+	return value;
+}
+
+/* What the trace says beside what was given. 1: they differ. */
+static int compare(sqlite3 *db, const struct feed *f)
+{
+	const struct {
+		const char *what, *sql;
+		uint64_t given;
+	} sums[] = {
+		{"turns", "SELECT iterations FROM loop", f->turns},
+		{"busy_ns", "SELECT busy_ns FROM loop", f->busy_ns},
+		{"select_ns", "SELECT select_ns FROM loop", f->select_ns},
+		{"turns_by_second",
+			"SELECT (SELECT sum(count) FROM iteration_total) + (SELECT count(*) FROM "
+			"iteration)",
+			f->turns},
+		{"busy_ns_by_second",
+			"SELECT (SELECT sum(busy_ns) FROM iteration_total) + (SELECT sum(busy_ns) "
+			"FROM iteration)",
+			f->busy_ns},
+		{"causes_ns",
+			"SELECT (SELECT sum(busy_ns) FROM iteration_total) + (SELECT sum(cpu_ns) "
+			"FROM iteration)",
+			f->busy_ns},
+		{"steps",
+			"SELECT (SELECT sum(count) FROM step_total) + (SELECT count(*) FROM "
+			"task_step)",
+			f->steps},
+		{"step_ns",
+			"SELECT (SELECT sum(duration_ns) FROM step_total) + (SELECT "
+			"coalesce(sum(duration_ns), 0) FROM task_step)",
+			f->step_ns},
+	};
+	int wrong = 0;
+
+	for (size_t i = 0; i < sizeof(sums) / sizeof(*sums); i++) {
+		uint64_t told = ask(db, sums[i].sql);
+
+		printf("\"%s\": [%llu, %llu], ", sums[i].what, (unsigned long long)sums[i].given,
+			(unsigned long long)told);
+		wrong |= told != sums[i].given;
+	}
+	return wrong;
+}
+
+static int day(const char *folder, const char *path, uint64_t records)
+{
+	/* a step is a wakeup, the step itself and every other time a timer */
+	uint64_t turns = records / (STEPS_A_TURN * 5 / 2 + 1);
+	struct feed f = {.pause_ns = DAY_NS / turns - (uint64_t)STEPS_A_TURN * STEP_NS};
+	uint64_t begin_ns = now_ns(CLOCK_PROCESS_CPUTIME_ID), cpu_ns, late_kib;
+	struct stat st;
+	sqlite3 *db;
+	int wrong;
+
+	run(&f, folder, path, MIN_STEP_NS, DAY_BYTES, records);
+	late_kib = memory_kib();
+	cpu_ns = now_ns(CLOCK_PROCESS_CPUTIME_ID) - begin_ns;
+	if (stat(path, &st) || sqlite3_open(path, &db))
+		abort();
+	printf("{\"records\": %llu, \"hours\": %.1f, \"cpu_s\": %.0f, \"early_kib\": %llu, "
+	       "\"late_kib\": %llu, \"bytes\": %lld, ",
+		(unsigned long long)f.records, (double)f.time_ns / 3600e9, (double)cpu_ns / 1e9,
+		(unsigned long long)f.early_kib, (unsigned long long)late_kib,
+		(long long)st.st_size);
+	wrong = compare(db, &f);
+	printf("\"lost\": %llu, \"exact\": %s}\n",
+		(unsigned long long)ask(db, "SELECT coalesce(sum(count), 0) FROM lost"),
+		wrong ? "false" : "true");
+	sqlite3_close(db);
+	return wrong;
 }
 
 /* In a process of its own, so that the peak of memory is its own. */
@@ -238,14 +375,19 @@ static int measure_apart(const char *what, const char *folder, const char *path,
 int main(int argc, char **argv)
 {
 	uint64_t records = argc > 1 ? strtoull(argv[1], NULL, 0) : RECORDS;
-	char folder[] = "/tmp/ingest-bench-XXXXXX", path[64];
+	char folder[] = "/var/tmp/ingest-bench-XXXXXX", path[64];
 	int failed;
 
-	if (!records || argc == 3 || argc > 4)
+	if (!records || (argc == 3 && strcmp(argv[2], "day")) || argc > 4)
 		return 2;
 	if (!mkdtemp(folder))
 		return 1;
 	snprintf(path, sizeof(path), "%s/trace.db", folder);
+	if (argc == 3) {
+		failed = day(folder, path, records);
+		unlink(path);
+		return rmdir(folder) || failed;
+	}
 	if (argc == 4) {
 		failed =
 			measure_apart("kept", folder, argv[3], strtoull(argv[2], NULL, 0), records);
