@@ -252,6 +252,33 @@ static void block(struct bpf_feed *f, const struct ev_kernel_block *r)
 	record_tail_put(ev + 1, target, ev->target_len);
 }
 
+/* ---- who ends a wait --------------------------------------------------------------------- */
+
+static void wake(struct bpf_feed *f, const struct ev_kernel_wake *r)
+{
+	uint32_t stack = stack_of(f, &r->head, 0, r->cut);
+	struct ev_gil_holder *holder;
+	struct ev_block_ended *ended;
+
+	loops_thread(f, r->head.tid, r->thread_id, r->head.time_ns);
+	if (r->what == WAKES_GIL) {
+		holder = RECORD_NEW(&f->queue, gil_holder, 0, r->waiter, r->head.time_ns);
+		if (!holder)
+			return;
+		holder->busy_since_ns = r->busy_since_ns;
+		holder->stands_for_ns = r->waited_ns;
+		holder->holder = r->head.tid;
+		holder->stack = stack;
+		holder->exact = 1;
+		return;
+	}
+	ended = RECORD_NEW(&f->queue, block_ended, 0, r->waiter, r->head.time_ns);
+	if (!ended)
+		return;
+	ended->by = r->head.tid;
+	ended->stack = stack;
+}
+
 /* ---- tasks ------------------------------------------------------------------------------- */
 
 static void task_new(struct bpf_feed *f, const struct ev_kernel_task_new *r)
@@ -470,6 +497,9 @@ void translate(struct bpf_feed *f, const struct ev_head *record)
 	switch (record->kind) {
 	case EV_kernel_block:
 		block(f, (const struct ev_kernel_block *)record);
+		break;
+	case EV_kernel_wake:
+		wake(f, (const struct ev_kernel_wake *)record);
 		break;
 	case EV_kernel_task_new:
 		task_new(f, (const struct ev_kernel_task_new *)record);

@@ -354,6 +354,7 @@ static void dispatch(struct model *model, struct process *p, const struct ev_hea
 		RECORD(received, received_record)
 		RECORD(sample, sample_record)
 		RECORD(gil_holder, gil_holder_record)
+		RECORD(block_ended, block_ended_record)
 		RECORD(opcodes, body_opcodes)
 		RECORD(body, body_record)
 		RECORD(code, stack_code)

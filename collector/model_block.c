@@ -30,6 +30,8 @@ static void put(struct model *model, struct process *p, struct thread *t, const 
 {
 	struct task *task = task_get(p, c->task);
 	struct site site = stack_site(c->stack);
+	struct ended ended = ended_take(t, c->begin_ns, c->end_ns);
+	struct site ended_site = stack_site(ended.stack);
 	char call[CALL_MAX], number[NUMBER_MAX];
 	struct loop *loop;
 	struct cell *cell;
@@ -44,7 +46,10 @@ static void put(struct model *model, struct process *p, struct thread *t, const 
 		NUMBER(c->off_ns + c->runq_ns), NUMBER(c->cpu_ns), TEXT_OF(call),
 		TEXT_OF(name_of(c->syscall, number)), TEXT_OF(callsite_class_name(class)),
 		TEXT_OF(c->target), ID(stack_row(model, c->stack)), TEXT_OF(site.file),
-		NUMBER_IF(site.line, site.line), TEXT_OF(site.function));
+		NUMBER_IF(site.line, site.line), TEXT_OF(site.function),
+		ID(ended.by ? ended.by->id : 0), ID(stack_row(model, ended.stack)),
+		TEXT_OF(ended_site.file), NUMBER_IF(ended_site.line, ended_site.line),
+		TEXT_OF(ended_site.function));
 }
 
 /* The one wait that the kernel saw in a call is what the call was; of several, the longest. */

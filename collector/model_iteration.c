@@ -388,6 +388,7 @@ void iteration_record(struct model *model, struct process *p, const struct ev_it
 			 select_ns))
 		loss_add(model, p, "records without memory", 1);
 	samples_end(t, begin_ns);
+	holders_end(model, t, begin_ns, busy_ns);
 	l->span = (struct span){0};
 }
 

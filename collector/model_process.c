@@ -492,6 +492,7 @@ static void free_thread(void *value, void *ctx)
 	(void)ctx;
 	free(t->gc);
 	free(t->samples);
+	free(t->holders);
 	free(t);
 }
 

@@ -147,28 +147,6 @@ void sample_record(struct model *model, struct process *p, const struct ev_sampl
 		TEXT_OF(site.function));
 }
 
-void gil_holder_record(struct model *model, struct process *p, const struct ev_gil_holder *r)
-{
-	uint64_t time_ns = model_time(model, r->head.time_ns);
-	struct thread *t = thread_get(model, p, r->head.tid, time_ns);
-	struct thread *holder = r->holder ? thread_get(model, p, r->holder, time_ns) : NULL;
-	struct stack *s = stack_get(model, p, r->stack);
-	struct site site = stack_site(s);
-
-	if (!t || !model_room(model))
-		return;
-	if (model->samples >= SAMPLES_MAX) {
-		loss_add(model, p, "samples beyond the limit", 1);
-		return;
-	}
-	model->samples++;
-	STORE_PUT(model->store, gil_sample, NUMBER(p->id), NUMBER(t->id),
-		ID(holder ? holder->id : 0), NUMBER(model_time(model, r->busy_since_ns)),
-		NUMBER(time_ns), NUMBER(model_time(model, model->t0_ns + r->stands_for_ns)),
-		ID(stack_row(model, s)), TEXT_OF(site.file), NUMBER_IF(site.line, site.line),
-		TEXT_OF(site.function));
-}
-
 struct site samples_hottest(const struct thread *t, uint64_t begin_ns, bool running)
 {
 	const struct samples *s = t->samples;

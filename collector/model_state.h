@@ -297,6 +297,12 @@ struct thread {
 	struct loop_run *inner_run[INNER_RUNS_MAX];
 	unsigned int inner_runs;
 	struct samples *samples; /* model_sample.c; NULL: never sampled */
+	struct holders *holders; /* model_holder.c; NULL: none seen */
+	struct ended {           /* who ended a wait of this thread, until it is told of */
+		struct thread *by;
+		struct stack *stack;
+		uint64_t time_ns; /* 0: nobody */
+	} ended;
 };
 
 struct loss {
@@ -560,10 +566,17 @@ void anomaly_put(struct model *model, struct process *p, uint64_t time_ns, const
 	const struct task *task, struct cell *cell, const char *coro, const char *message,
 	struct stack *s, struct site site);
 
+/* ---- model_holder.c */
+void gil_holder_record(struct model *model, struct process *p, const struct ev_gil_holder *r);
+/* An iteration ended that began then. */
+void holders_end(struct model *model, struct thread *t, uint64_t begin_ns, uint64_t busy_ns);
+void block_ended_record(struct model *model, struct process *p, const struct ev_block_ended *r);
+/* Who ended the thread's wait, if that is known and was then. */
+struct ended ended_take(struct thread *t, uint64_t begin_ns, uint64_t end_ns);
+
 /* ---- model_sample.c */
 #define HOTTEST_SAMPLES_MIN 3u /* of an iteration, before its place is taken from them */
 void sample_record(struct model *model, struct process *p, const struct ev_sample *r);
-void gil_holder_record(struct model *model, struct process *p, const struct ev_gil_holder *r);
 /*
  * Where the samples of the iteration that began then stand for the most time; running: leaving out
  * those off CPU. file NULL: too few.

@@ -183,7 +183,10 @@ CREATE TABLE blocking_call(		-- calls of at least min_block_ns on loop threads
 	class TEXT NOT NULL,		-- sleep, network, file, subprocess, dns, database, lock, fault, other
 	target TEXT NOT NULL,
 	stack INTEGER REFERENCES stack,
-	file TEXT, line INTEGER, function TEXT	-- innermost user frame, else innermost frame
+	file TEXT, line INTEGER, function TEXT,	-- innermost user frame, else innermost frame
+	ended_by INTEGER REFERENCES thread,	-- of a lock: the thread that let go of it; null: not seen
+	ended_stack INTEGER REFERENCES stack,	-- its stack then
+	ended_file TEXT, ended_line INTEGER, ended_function TEXT
 ) STRICT;
 
 CREATE TABLE gc(
@@ -311,6 +314,7 @@ CREATE TABLE gil_sample(		-- who had the GIL while a loop waited for it, in iter
 	begin_ns INTEGER NOT NULL,	-- of the iteration
 	time_ns INTEGER NOT NULL,
 	duration_ns INTEGER NOT NULL,	-- what it stands for: since the sample before it, or the iteration's begin
+	exact INTEGER NOT NULL,		-- 1: the kernel saw the holder let go at that time, having had it for so long
 	stack INTEGER REFERENCES stack,	-- of the holder
 	file TEXT, line INTEGER, function TEXT	-- innermost user frame, else innermost frame
 ) STRICT;

@@ -139,6 +139,11 @@ struct kernel_frame { /* in frames of kernel_ kinds */
 	__u64 instr;  /* the frame's member, for layout_position() */
 };
 
+enum kernel_wakes { /* ev_kernel_wake.what: what the thread lets go of */
+	WAKES_GIL = 0,
+	WAKES_LOCK = 1,
+};
+
 enum kernel_touches { /* ev_kernel_block.touches: what `touched` holds */
 	TOUCHES_NOTHING = 0,
 	TOUCHES_PATH = 1,  /* names on the way up to the root, innermost first, each with its NUL */

@@ -1,31 +1,68 @@
 /*
- * Who had the GIL while a loop was held for want of it, as sampled from outside meanwhile. Asked of
- * the stalls of which waiting for it is a part that counts.
+ * Who had the GIL while a loop was held for want of it, as the kernel saw or samples from outside
+ * say. Asked of the stalls of which waiting for it is a part that counts.
  */
 #include "viewer/report.h"
 
 #include <errno.h>
 
 #include "probe/base/cleanup.h"
+#include "probe/base/units.h"
+#include "viewer/names.h"
+#include "viewer/text_parts.h"
 
 #define SHARE_LEAST 10 /* one part in so many of the stall */
+
+/* A row: place, thread, samples, its id, how long it had the GIL; a holder's rows together, its
+ * main place first. */
+static int holder_take(struct report *report, sqlite3_stmt *rows)
+{
+	struct gil_holder *h = list_add(&report->holders);
+
+	if (!h)
+		return -ENOMEM;
+	h->samples = column_ns(rows, 4);
+	h->held_ns = column_ns(rows, 6);
+	h->thread = keep_column(report, rows, 3);
+	return h->thread ? keep_place(report, rows, 0, &h->place) : -ENOMEM;
+}
+
+/* Of how long each had it only the shares count: what was sampled stands for other causes too. */
+static void holders_share(struct report *report, struct stall *s)
+{
+	struct gil_holder *h = &report->holders.at[s->holders_at];
+	uint64_t sum = 0;
+
+	for (size_t i = 0; i < s->holders; i++)
+		sum += h[i].held_ns;
+	for (size_t i = 0; i < s->holders && sum; i++)
+		h[i].held_ns =
+			(uint64_t)((__uint128_t)h[i].held_ns * s->causes.ns[CAUSE_gil] / sum);
+	s->holder = *h;
+}
 
 static int holder_read(struct report *report, struct stall *s)
 {
 	cleanup(rows_freep) sqlite3_stmt *rows = NULL;
+	int64_t last = -1; /* no thread's */
 	int rc = trace_rows(report->trace, QUERY_gil_holder, &rows);
 
 	if (rc)
 		return rc;
+	s->holders_at = report->holders.n;
 	sqlite3_bind_int64(rows, 1, s->iteration);
-	rc = trace_next(report->trace, rows);
-	if (rc != 1)
-		return rc;
-	s->holder.thread = keep_column(report, rows, 3);
-	if (!s->holder.thread || keep_place(report, rows, 0, &s->holder.place))
-		return -ENOMEM;
-	s->holder.samples = column_ns(rows, 4);
-	return 0;
+	while ((rc = trace_next(report->trace, rows)) == 1 && s->holders < HOLDERS_MAX) {
+		if (sqlite3_column_int64(rows, 5) == last)
+			continue;
+		last = sqlite3_column_int64(rows, 5);
+		rc = holder_take(report, rows);
+		if (rc)
+			return rc;
+		s->holders++;
+	}
+	if (s->holders)
+		holders_share(report, s);
+	return rc < 0 ? rc : 0;
 }
 
 int holders_read(struct report *report)
@@ -39,4 +76,23 @@ int holders_read(struct report *report)
 			rc = holder_read(report, s);
 	}
 	return rc;
+}
+
+void holders_print_others(
+	const struct report *report, int cell, const struct stall *stall, FILE *out)
+{
+	char text[DURATION_BYTES];
+
+	for (size_t i = 1; i < stall->holders; i++) {
+		const struct gil_holder *h = &report->holders.at[stall->holders_at + i];
+		const char *function = function_name(&h->place);
+
+		if (h->held_ns < stall->causes.ns[CAUSE_gil] / SHARE_LEAST)
+			continue;
+		fprintf(out, *h->thread ? "; thread %s" : "; another thread", h->thread);
+		fprintf(out, function ? ", in %s" : "", function);
+		fputs(", ", out);
+		place_print(report, cell, &h->place, out);
+		fprintf(out, ", had it %s", duration_format(h->held_ns, text, sizeof(text)));
+	}
 }

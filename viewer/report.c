@@ -375,6 +375,7 @@ void report_free(struct report *report)
 	free(report->stalls.at);
 	free(report->leaks.at);
 	free(report->sites.at);
+	free(report->holders.at);
 	free(report->calls.at);
 	free(report->turns.at);
 	for (size_t i = 0; i < report->findings.n; i++)

@@ -8,6 +8,7 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+#include <stdio.h>
 
 #include "viewer/causes.h"
 #include "viewer/lag.h"
@@ -94,7 +95,9 @@ struct gil_holder {         /* the thread that kept a stalled loop from the GIL 
 	uint64_t samples;   /* at the place; 0: not known */
 	const char *thread; /* its name; "": not known */
 	struct place place; /* where it was most of that time */
+	uint64_t held_ns;   /* of the stall's wait for it */
 };
+#define HOLDERS_MAX 8u /* of a stall that are told */
 
 struct stall {
 	int64_t iteration;
@@ -107,7 +110,8 @@ struct stall {
 	bool quiet;             /* a synchronous cell that delayed nobody: no fault */
 	struct causes causes;
 	struct place place;
-	struct gil_holder holder;
+	struct gil_holder holder;   /* who had it the longest */
+	size_t holders_at, holders; /* all of them, in report->holders, that one first */
 };
 
 struct leak {
@@ -123,7 +127,10 @@ struct leak {
 struct site { /* equal process, loop, cell, place, call and class */
 	int process, loop, cell;
 	struct place place;
-	const char *call, *syscall, *class, *target; /* syscall, target and stack of the longest */
+	const char *call, *syscall, *class,
+		*target;          /* syscall, target, stack, ended_by of the longest */
+	const char *ended_thread; /* name of the thread that ended the wait; NULL: not known */
+	struct place ended;       /* where that thread was */
 	int64_t stack;
 	uint64_t count, total_ns, max_ns;
 	uint64_t stall_ns;           /* of it inside stalls that are not quiet */
@@ -205,6 +212,7 @@ struct report {
 	LIST(struct cell) cells;
 	LIST(struct stall) stalls;       /* by begin */
 	LIST(struct leak) leaks;         /* by creation */
+	LIST(struct gil_holder) holders; /* of all stalls */
 	LIST(struct site) sites;         /* by total, longest first */
 	LIST(struct call) calls;         /* by loop and begin */
 	LIST(struct turn) turns;         /* by loop and begin */
@@ -230,6 +238,11 @@ struct report {
 int report_read(struct trace *trace, const struct report_options *options, struct report **ret);
 void report_free(struct report *report); /* accepts NULL */
 void report_freep(struct report **report);
+
+/* "; thread b, in f, app.py:8, had it 412 ms": those that had the GIL beside the first, for what
+ * counts. */
+void holders_print_others(
+	const struct report *report, int cell, const struct stall *stall, FILE *out);
 
 typedef LIST(struct frame) frame_list;
 

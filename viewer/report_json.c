@@ -260,8 +260,18 @@ static json_t *holder_json(const struct gil_holder *holder)
 	object = json_object();
 	member(&object, "thread", json_text(holder->thread));
 	place_members(&object, &holder->place);
+	member(&object, "share_ms", json_ms(holder->held_ns));
 	member(&object, "samples", integer(holder->samples));
 	return object;
+}
+
+static json_t *holders_json(const struct report *report, const struct stall *s)
+{
+	json_t *array = json_array();
+
+	for (size_t i = 0; i < s->holders; i++)
+		json_array_append_new(array, holder_json(&report->holders.at[s->holders_at + i]));
+	return array;
 }
 
 static json_t *stall_json(struct report *report, const struct output_options *options, size_t i)
@@ -276,6 +286,7 @@ static json_t *stall_json(struct report *report, const struct output_options *op
 	member(&object, "duration_ms", json_ms(s->busy_ns));
 	member(&object, "causes_ms", causes_json(report, &s->causes, s->busy_ns));
 	member(&object, "gil_holder", holder_json(&s->holder));
+	member(&object, "gil_holders", holders_json(report, s));
 	place_members(&object, &s->place);
 	member(&object, "samples", samples_json(report, s));
 	return object;
@@ -365,6 +376,19 @@ static json_t *stack_json(struct report *report, int64_t stack)
 	return NULL;
 }
 
+/* The thread that ended the longest wait there, and where it was; null: not seen. */
+static json_t *ended_json(const struct site *s)
+{
+	json_t *object;
+
+	if (!s->ended_thread)
+		return json_null();
+	object = json_object();
+	member(&object, "thread", json_text(s->ended_thread));
+	place_members(&object, &s->ended);
+	return object;
+}
+
 static json_t *site_json(struct report *report, const struct output_options *options, size_t i)
 {
 	const struct site *s = &report->sites.at[i];
@@ -381,6 +405,7 @@ static json_t *site_json(struct report *report, const struct output_options *opt
 	member(&object, "syscall", json_text(s->syscall));
 	member(&object, "class", json_text(s->class));
 	member(&object, "target", json_text(s->target));
+	member(&object, "ended_by", ended_json(s));
 	member(&object, "count", integer(s->count));
 	member(&object, "total_ms", json_ms(s->total_ns));
 	member(&object, "max_ms", json_ms(s->max_ns));

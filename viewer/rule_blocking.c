@@ -257,8 +257,60 @@ static const char *advice_keep(struct judge *judge, const struct finding *f)
 	return kept ? kept : "";
 }
 
+/* The site of the longest wait of a finding of which it is known who ended it; NULL: of none. */
+static const struct site *ended_site(const struct judge *judge, const struct finding *f)
+{
+	const struct report *report = judge->report;
+	size_t index = (size_t)(f - report->findings.at);
+	const struct site *longest = NULL;
+
+	for (size_t i = 0; i < report->sites.n; i++) {
+		const struct site *s = &report->sites.at[i];
+
+		if (judge->weights[i].rule == f->rule && judge->weights[i].finding == index &&
+			s->ended_thread && (!longest || s->max_ns > longest->max_ns))
+			longest = s;
+	}
+	return longest;
+}
+
+/* "; thread worker ended the wait, in put, app.py:9"; malloc'd, "" where it is not known. */
+static char *ended_text(const struct report *report, const struct finding *f, const struct site *s)
+{
+	const char *function = s ? function_name(&s->ended) : NULL;
+	char *text = NULL;
+	size_t size;
+	FILE *out = open_memstream(&text, &size);
+
+	if (!out)
+		return NULL;
+	if (s) {
+		fprintf(out,
+			*s->ended_thread ? "; thread %s ended the wait"
+					 : "; another thread ended the wait",
+			s->ended_thread);
+		if (function)
+			fprintf(out, ", in %s", function);
+		fputs(s->ended.file ? ", " : "", out);
+		if (s->ended.file)
+			place_print(report, f->cell, &s->ended, out);
+	}
+	fclose(out);
+	return text;
+}
+
+static json_t *ended_evidence(struct judge *judge, const struct site *s)
+{
+	return s ? json_pack("{s:s,s:s?,s:i,s:s}", "thread", utf8_keep(judge, s->ended_thread),
+			   "file", s->ended.file ? utf8_keep(judge, s->ended.file) : NULL, "line",
+			   s->ended.line, "function", utf8_keep(judge, s->ended.function))
+		 : NULL;
+}
+
 static void finding_end(struct judge *judge, struct finding *f)
 {
+	const struct site *ended = ended_site(judge, f);
+	cleanup(freep) char *who = ended_text(judge->report, f, ended);
 	char often[64] = "", delayed[96];
 	const char *why = "";
 
@@ -271,17 +323,18 @@ static void finding_end(struct judge *judge, struct finding *f)
 	if (f->severity == SEVERITY_note && f->cell != NONE &&
 		judge->report->cells.at[f->cell].synchronous)
 		why = ", as a synchronous cell does by design";
-	finding_say(judge, f, "%s held the event loop for %s%s%s%s", f->subject,
-		time_text(f->cost_ns), often, delayed, why);
+	finding_say(judge, f, "%s held the event loop for %s%s%s%s%s", f->subject,
+		time_text(f->cost_ns), often, delayed, why, who ? who : "");
 	if (!f->advice)
 		f->advice = is_import(f->subject)
 				    ? "Import it before the loop runs, at the top of the module."
 				    : advice_keep(judge, f);
 	finding_evidence(judge, f,
-		json_pack("{s:s,s:s,s:I,s:f,s:o}", "call", utf8_keep(judge, f->subject), "class",
-			f->detail, "calls", (json_int_t)f->count, "longest_ms",
+		json_pack("{s:s,s:s,s:I,s:f,s:o,s:o*}", "call", utf8_keep(judge, f->subject),
+			"class", f->detail, "calls", (json_int_t)f->count, "longest_ms",
 			(double)(f->longest_ns / 1000) / 1000.0, "tasks_delayed",
-			f->delayed ? json_integer(f->delayed) : json_null()));
+			f->delayed ? json_integer(f->delayed) : json_null(), "ended_by",
+			ended_evidence(judge, ended)));
 }
 
 int rule_blocking(struct judge *judge, const struct rule *rule)

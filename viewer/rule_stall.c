@@ -103,8 +103,9 @@ static const struct stall *held_stall(const struct report *report, const struct 
 }
 
 /* "thread hog, in crunch, app.py:8"; malloc'd, NULL: out of memory. */
-static char *holder_text(const struct report *report, int cell, const struct gil_holder *holder)
+static char *holder_text(const struct report *report, int cell, const struct stall *stall)
 {
+	const struct gil_holder *holder = &stall->holder;
 	const char *function = function_name(&holder->place);
 	char *text = NULL;
 	size_t size;
@@ -116,6 +117,7 @@ static char *holder_text(const struct report *report, int cell, const struct gil
 	if (function)
 		fprintf(out, "%s, ", function);
 	place_print(report, cell, &holder->place, out);
+	holders_print_others(report, cell, stall, out);
 	fclose(out);
 	return text;
 }
@@ -132,7 +134,7 @@ static json_t *holder_evidence(struct judge *judge, const struct gil_holder *hol
 static void holder_say(struct judge *judge, const struct rule *rule, struct finding *f)
 {
 	const struct stall *s = held_stall(judge->report, f);
-	cleanup(freep) char *who = s ? holder_text(judge->report, f->cell, &s->holder) : NULL;
+	cleanup(freep) char *who = s ? holder_text(judge->report, f->cell, s) : NULL;
 
 	if (who) {
 		if (!is_by_design(judge->report, f->cell))

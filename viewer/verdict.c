@@ -24,9 +24,9 @@ struct culprit { /* one cause at one place of one cell, over all stalls */
 	uint64_t held_ns; /* stalls that it was part of, in all */
 	uint64_t stalls;
 	uint32_t tasks_delayed;
-	bool delayed_most;               /* at most so many */
-	uint64_t holder_ns;              /* of the stall that tells the holder */
-	const struct gil_holder *holder; /* who had the GIL; NULL: not known */
+	bool delayed_most;        /* at most so many */
+	uint64_t holder_ns;       /* of the stall that tells the holder */
+	const struct stall *held; /* a stall that tells who had the GIL; NULL: none does */
 };
 
 typedef LIST(struct culprit) culprit_list;
@@ -83,7 +83,7 @@ static int stall_blame(culprit_list *list, const struct stall *s)
 		}
 		if (s->holder.samples && s->causes.ns[CAUSE_gil] > c->holder_ns) {
 			c->holder_ns = s->causes.ns[CAUSE_gil];
-			c->holder = &s->holder;
+			c->held = s;
 		}
 	}
 	return 0;
@@ -188,15 +188,18 @@ static void call_print(FILE *out, const struct report *report, const struct culp
 /* " (crunch at app.py:8, in thread hog)" */
 static void holder_print(FILE *out, const struct report *report, const struct culprit *c)
 {
-	const char *function = c->holder ? function_name(&c->holder->place) : NULL;
+	const struct gil_holder *holder = c->held ? &c->held->holder : NULL;
+	const char *function = holder ? function_name(&holder->place) : NULL;
 
-	if (!c->holder)
+	if (!holder)
 		return;
 	fputs(" (", out);
 	if (function)
 		fprintf(out, "%s, ", function);
-	place_print(report, c->cell, &c->holder->place, out);
-	fprintf(out, *c->holder->thread ? ", in thread %s)" : ")", c->holder->thread);
+	place_print(report, c->cell, &holder->place, out);
+	fprintf(out, *holder->thread ? ", in thread %s" : "", holder->thread);
+	holders_print_others(report, c->cell, c->held, out);
+	fputc(')', out);
 }
 
 /* How much of it, unless it is nearly all; what; and where. */

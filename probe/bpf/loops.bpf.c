@@ -4,6 +4,7 @@
  * (slot.h). Never changes anything in the target.
  */
 #include "probe/bpf/steps.bpf.h"
+#include "probe/bpf/wake.bpf.h"
 
 char LICENSE[] SEC("license") = "GPL"; /* most helpers are for GPL programs only */
 
@@ -31,6 +32,8 @@ static __always_inline int call_enter(
 		loop_drop(s, (__s32)regs->di, now_ns);
 	class = call_class(number, s->argument, config.target.gil_begin, config.target.gil_end);
 	part_enter(&s->part, now_ns, class, &account);
+	if (number == __NR_futex && !futex_wakes(number, regs->si))
+		wait_begin(s, index, class, now_ns);
 	s->enter_off_ns = part_sum(&s->part, class);
 	s->enter_runq_ns = s->part.sum_ns[PART_RUNQ];
 	return 0;
@@ -44,6 +47,8 @@ int BPF_PROG(on_sys_enter, struct pt_regs *regs, long number)
 
 	if (!ours())
 		return 0;
+	if (futex_wakes((__u32)number, regs->si))
+		waiters_tell(regs->di);
 	tid = tid_now();
 	s = slot_get(tid, &index);
 	if (!s) {
@@ -74,6 +79,8 @@ int BPF_PROG(on_sys_exit, struct pt_regs *regs, long result)
 	now_ns = bpf_ktime_get_ns();
 	class = s->part.syscall;
 	part_exit(&s->part, now_ns, &account);
+	if (class == PART_GIL && !futex_wakes(s->syscall, s->argument[1]))
+		s->gil_exit_ns = now_ns;
 	if (s->poll_ns) {
 		turn_begin(s, now_ns, result);
 	} else if (s->loop && class != PART_GIL && class != PART_USER) {

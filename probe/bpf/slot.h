@@ -64,6 +64,8 @@ struct loop_slot {
 	__u32 syscall; /* number; NO_SYSCALL */
 	__u32 gc_generation;
 	__u64 gc_ns, gc_sum_ns; /* a collection's beginning; 0: none */
+	__u64 gil_ns,
+		gil_exit_ns; /* who has the GIL has it since then; its last futex call ended */
 	struct open_step step[SLOT_STEPS];
 	struct partition part;
 };

@@ -17,6 +17,7 @@
 #define RECORD_BYTES 4096u
 
 #define TASKS_MAX 262144u
+#define WAITERS 8u                  /* loops that wait on futexes at one time; a power of two */
 #define RING_SIZE_BYTES (16u << 20) /* 150,000 steps, 100 ms at 1,500,000 a second */
 
 const volatile struct kernel_config config;
@@ -76,7 +77,7 @@ struct scratch {
 
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
-	__uint(max_entries, SLOTS_MAX);
+	__uint(max_entries, SLOTS_MAX + WAITERS); /* the last ones: of threads that wake loops' */
 	__type(key, __u32);
 	__type(value, struct scratch);
 } scratches SEC(".maps");
@@ -134,6 +135,9 @@ __u64 exec_ns;       /* the process became another program */
 __u64 loops;         /* ids given out */
 __u64 run_once_code; /* code object of BaseEventLoop._run_once; 0: not known yet. Written by the
 			recorder */
+
+/* The slots whose threads began to wait on a futex last, plus 1. */
+__u32 waiting[WAITERS];
 
 static const struct loop_slot slot_zero;
 

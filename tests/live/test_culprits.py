@@ -1,0 +1,151 @@
+"""Who kept a loop waiting is named, with what they did: those that had the GIL, each for as long as it had it, and the thread that let go
+of a lock."""
+import json
+import subprocess
+
+import pytest
+
+from conftest import PROGRAM
+from interpreters import DEBIAN
+from test_attach import WHY_NOT
+
+pytestmark = pytest.mark.skipif(WHY_NOT is not None, reason=str(WHY_NOT))
+
+# Two threads take turns at keeping the GIL, in calls that do not let go of it, three times as long in one as in the other.
+HOGS = """\
+import asyncio, ctypes, functools, json, operator, sys, threading, time
+
+PARTS = {"long": 0.03, "short": 0.01}
+used = dict.fromkeys(PARTS, 0.0)
+turns = {name: threading.Semaphore(0) for name in PARTS}
+on = True
+keep = ctypes.PyDLL(None).usleep
+
+def burn(name):
+    # in one go, so that the GIL cannot change hands between the clocks
+    begin, _, end = map(operator.call, (time.monotonic, functools.partial(keep, int(PARTS[name] * 1e6)), time.monotonic))
+    used[name] += end - begin
+
+def long():
+    hog("long", "short")
+
+def short():
+    hog("short", "long")
+
+def hog(name, other):
+    while True:
+        turns[name].acquire()
+        if not on:
+            return
+        burn(name)
+        turns[other].release()
+
+def hold():
+    global on
+    end = time.monotonic() + 1
+    while time.monotonic() < end:
+        for i in range(2000):
+            pass
+    on = False
+
+async def main():
+    for f in (long, short):
+        threading.Thread(target=f, daemon=True, name=f.__name__).start()
+    print("ready", flush=True)
+    await asyncio.get_running_loop().run_in_executor(None, sys.stdin.readline)
+    turns["long"].release()
+    hold()
+    print(json.dumps(used), flush=True)
+
+asyncio.run(main())
+"""
+
+ENDS = """\
+import asyncio, concurrent.futures, queue, sys, threading, time
+
+lock, items, go = threading.Lock(), queue.Queue(), threading.Semaphore(0)
+
+def lets_go():
+    time.sleep(0.15)
+    lock.release()
+
+def puts():
+    time.sleep(0.15)
+    items.put(1)
+
+def answers():
+    time.sleep(0.15)
+    return 1
+
+def in_thread(f):
+    threading.Thread(target=f, name=f.__name__).start()
+
+def wants_lock():
+    in_thread(lets_go)
+    lock.acquire()
+
+def wants_item():
+    in_thread(puts)
+    items.get()
+
+def wants_result(pool):
+    pool.submit(answers).result()
+
+async def main():
+    lock.acquire()
+    print("ready", flush=True)
+    await asyncio.get_running_loop().run_in_executor(None, sys.stdin.readline)
+    with concurrent.futures.ThreadPoolExecutor(1) as pool:
+        wants_lock()
+        await asyncio.sleep(0.01)
+        wants_item()
+        await asyncio.sleep(0.01)
+        wants_result(pool)
+    await asyncio.sleep(0.01)
+
+asyncio.run(main())
+"""
+
+
+def attached(source, tmp_path):
+    """The program begins when it is watched. What it printed, and the report."""
+    script = tmp_path / "app.py"
+    script.write_text(source)
+    child = subprocess.Popen([DEBIAN, str(script)], stdout=subprocess.PIPE, stdin=subprocess.PIPE, text=True, cwd=tmp_path)
+    try:
+        assert child.stdout.readline() == "ready\n"
+        watch = subprocess.Popen([PROGRAM, "attach", "-o", "t.db", str(child.pid)], cwd=tmp_path, text=True, stdout=subprocess.DEVNULL,
+                                 stderr=subprocess.PIPE, stdin=subprocess.DEVNULL)
+        while "watching" not in watch.stderr.readline():
+            assert watch.poll() is None
+        out, _ = child.communicate("begin\n", timeout=20)
+        err = watch.communicate(timeout=20)[1]
+        assert watch.returncode == 0, err
+    finally:
+        child.kill()
+        child.wait()
+    return out, err
+
+
+def test_each_thread_has_its_share_of_the_gil(report, tmp_path):
+    out, err = attached(HOGS, tmp_path)
+    true = json.loads(out)
+    stall = max(report("t.db")["stalls"], key=lambda s: s["duration_ms"])
+    first, second = stall["gil_holders"][:2]
+    assert stall["gil_holder"] == first
+    assert abs(first["share_ms"] / second["share_ms"] / (true["long"] / true["short"]) - 1) < 0.1, (stall["gil_holders"], true)
+    assert first["share_ms"] == pytest.approx(true["long"] * 1e3, rel=0.1), (stall["gil_holders"], true)
+    assert sum(h["share_ms"] for h in stall["gil_holders"]) == pytest.approx(stall["causes_ms"]["gil"], rel=0.01)
+    assert (first["function"], second["function"]) == ("burn", "burn"), stall["gil_holders"]
+    assert "had it" in err and "app.py:11" in err, err
+
+
+def test_who_let_go_of_a_lock_is_named(report, tmp_path):
+    attached(ENDS, tmp_path)
+    told = report("t.db")
+    ended = {site["function"]: site["ended_by"] for site in told["blocking_sites"] if site["class"] == "lock"}
+    assert (ended["wants_lock"]["function"], ended["wants_lock"]["line"]) == ("lets_go", 7), told["blocking_sites"]
+    assert (ended["wants_item"]["function"], ended["wants_item"]["line"]) == ("puts", 11), told["blocking_sites"]
+    assert ended["wants_result"] is not None, told["blocking_sites"]
+    messages = {f["evidence"]["ended_by"]["function"]: f["message"] for f in told["findings"] if f["rule"] == "AS107" and f["evidence"].get("ended_by")}
+    assert "ended the wait, in lets_go, app.py:7" in messages["lets_go"], messages
