@@ -110,6 +110,7 @@ static void configure(struct kernel_config *config, const struct bpf_sensor_opti
 	config->tgid = o->pid;
 	config->min_block_ns = o->min_block_ns;
 	config->min_step_ns = o->min_step_ns;
+	config->streams = getenv("AWAITSCOPE_STREAMS") != NULL;
 	arguments_set(config->step, o->points, POINT_STEP);
 	arguments_set(config->task_new, o->points, POINT_TASK_NEW);
 	arguments_set(config->set, o->points, POINT_SET);

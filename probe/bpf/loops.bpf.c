@@ -3,10 +3,37 @@
  * and probes on its interpreter. Loaded by the recorder. Writes records (probe/event.def) and slots
  * (slot.h). Never changes anything in the target.
  */
+#define PART_TELL(p, told, now_ns, argument, account) part_tell(p, told, now_ns, argument, account)
+struct partition;
+struct part_account;
+static inline __attribute__((always_inline)) void part_tell(const struct partition *p,
+	unsigned int told, unsigned long long now_ns, unsigned int argument,
+	const struct part_account *account);
+
 #include "probe/bpf/steps.bpf.h"
 #include "probe/bpf/wake.bpf.h"
 
 char LICENSE[] SEC("license") = "GPL"; /* most helpers are for GPL programs only */
+
+/* ---- for tests: what partitions are told */
+
+static __always_inline void part_tell(const struct partition *p, unsigned int told,
+	unsigned long long now_ns, unsigned int argument, const struct part_account *account)
+{
+	const struct loop_slot *s = (const void *)p - __builtin_offsetof(struct loop_slot, part);
+	struct ev_kernel_part *ev = config.streams ? RECORD_RESERVE(kernel_part) : NULL;
+
+	if (!ev)
+		return;
+	*ev = (struct ev_kernel_part){.head = HEAD(kernel_part, now_ns),
+		.ran_ns = account->ran_ns,
+		.delayed_ns = account->delayed_ns,
+		.arrived = account->arrived,
+		.told = told,
+		.argument = argument};
+	ev->head.tid = s->tid;
+	RECORD_SUBMIT(ev);
+}
 
 /* ---- system calls */
 

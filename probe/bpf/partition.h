@@ -25,6 +25,20 @@ enum part_class {
 	PART_SELECT, /* in the loop's own selector: no part of busy time */
 	PART_CLASSES
 };
+
+/* What a partition is told, as it comes: for streams that its test replays (ev_kernel_part). */
+enum part_told {
+	PART_TOLD_ENTER,
+	PART_TOLD_EXIT,
+	PART_TOLD_COLLECT,
+	PART_TOLD_OUT,
+	PART_TOLD_IN,
+	PART_TOLD_TURN
+};
+#ifndef PART_TELL
+#define PART_TELL(p, told, now_ns, argument, account)
+#endif
+
 #define PART_ROOM 16u /* a power of two, so that a verifier sees an index to be in range */
 
 /*
@@ -44,6 +58,7 @@ struct partition {
 	__u64 on_ns;    /* charged as on a CPU since `at_out` was taken */
 	__u64 off_ns;   /* what the last absence gave to off_class, in this turn */
 	__u64 doubt_ns; /* what the last switch out gave to PART_UNKNOWN, in this turn */
+	__u64 arrived;  /* the last arrival that is known of, by the scheduler's clock */
 	__u64 clock;    /* our clock less the scheduler's, at the last arrival; 0: not known */
 	struct part_account at_out;
 	__u64 healed;         /* lost switches that other evidence gave back */
@@ -98,27 +113,38 @@ static inline void part_charge(struct partition *p, __u64 now_ns)
 }
 
 /*
- * It is on a CPU again. The scheduler says how much of its absence it waited for one; of a thread
- * that could run when it went that is all of it. The rest it waited for what its system call waits
- * for.
+ * It was away, and is on a CPU again since in_ns. The scheduler says how much of that it waited for
+ * a CPU; of a thread that could run when it went that is all of it. It says too what it ran: where
+ * that is more than since in_ns, it came and went meanwhile, and nobody told. The rest it waited
+ * for what its system call waits for.
  */
-static inline void part_absent(struct partition *p, __u64 in_ns, const struct part_account *account)
+static inline void part_absent(
+	struct partition *p, __u64 in_ns, __u64 now_ns, const struct part_account *account)
 {
 	__u64 left = in_ns > p->last_ns ? in_ns - p->last_ns : 0;
 	__u64 delayed_ns = account->delayed_ns - p->at_out.delayed_ns;
-	__u64 runq_ns = p->runnable || delayed_ns > left ? left : delayed_ns;
-	/* it was preempted earlier than we were told */
-	__u64 more_ns = p->runnable && delayed_ns > left ? delayed_ns - left : 0;
+	__u64 seen_ns = p->on_ns + (now_ns > in_ns ? now_ns - in_ns : 0);
+	__u64 ran_ns = account->ran_ns - p->at_out.ran_ns, more_ns, runq_ns;
 
+	ran_ns = ran_ns > seen_ns + PART_TOLERANCE_NS || (ran_ns > seen_ns && !p->out_ns)
+			 ? ran_ns - seen_ns
+			 : 0;
+	ran_ns = ran_ns < left ? ran_ns : left;
+	part_add(p, part_on_cpu(p), ran_ns);
+	p->on_ns += ran_ns;
+	p->last_ns += left;
+	left -= ran_ns;
+	/* it was preempted earlier than we were told */
+	more_ns = p->runnable && delayed_ns > left ? delayed_ns - left : 0;
 	more_ns = more_ns < p->doubt_ns ? more_ns : p->doubt_ns;
 	part_add(p, PART_UNKNOWN, -more_ns);
 	part_add(p, PART_RUNQ, more_ns);
-
+	runq_ns = (p->runnable && !ran_ns) || delayed_ns > left ? left : delayed_ns;
 	part_add(p, PART_RUNQ, runq_ns);
 	p->off_class = part_off_cpu(p);
 	p->off_ns = left - runq_ns;
 	part_add(p, p->off_class, p->off_ns);
-	p->last_ns += left;
+	p->arrived = account->arrived;
 }
 
 /* The scheduler's account does not fit either: it splits what it can, the rest is not known. */
@@ -141,6 +167,7 @@ static inline void part_give_up(
 	if (now_ns > p->last_ns)
 		p->last_ns = now_ns;
 	p->at_out = *account;
+	p->arrived = account->arrived;
 	p->stale = 1;
 	p->off_ns = 0;
 }
@@ -155,16 +182,13 @@ static inline void part_heal(struct partition *p, __u64 now_ns, const struct par
 	__u64 in_ns = account->arrived + p->clock;
 
 	p->healed++;
-	if (!p->clock || account->arrived == p->at_out.arrived) {
-		part_give_up(p, now_ns, account);
-		return;
-	}
+	p->stale = 1; /* what it has run since is not known to the ns: not compared up to its next
+			 switch */
 	in_ns = in_ns < p->last_ns ? p->last_ns : in_ns > now_ns ? now_ns : in_ns;
-	/* it has not run more than since then, so it did not come and go more than once */
-	if (account->ran_ns - p->at_out.ran_ns > now_ns - in_ns + PART_TOLERANCE_NS)
-		part_give_up(p, now_ns, account);
+	if (p->clock && account->arrived != p->arrived)
+		part_absent(p, in_ns, now_ns, account);
 	else
-		part_absent(p, in_ns, account);
+		part_give_up(p, now_ns, account);
 }
 
 /* Called first by whatever shows that the thread is on a CPU. */
@@ -172,8 +196,11 @@ static inline void part_seen(struct partition *p, __u64 now_ns, const struct par
 {
 	if (p->out_ns && p->in_ns) {
 		p->clock = account->arrived ? p->in_ns - account->arrived : 0;
-		part_absent(p, p->in_ns, account);
+		part_absent(p, p->in_ns, now_ns, account);
 	} else if (p->out_ns) {
+		part_heal(p, now_ns, account);
+	} else if (p->clock && account->arrived != p->arrived) {
+		p->runnable = 0; /* nor was it told that it went */
 		part_heal(p, now_ns, account);
 	}
 	p->out_ns = 0;
@@ -185,12 +212,15 @@ static inline void part_begin(struct partition *p, __u64 now_ns, const struct pa
 {
 	p->last_ns = now_ns;
 	p->at_out = *account;
+	p->arrived = account->arrived;
 	p->stale = 1;
 }
 
 /* From here on sums are of another turn; only what comes now is set right in it. */
 static inline void part_turn(struct partition *p)
 {
+	PART_TELL(p, PART_TOLD_TURN, p->last_ns, 0, &p->at_out);
+	p->collecting = 0; /* no collection goes on across a selector */
 	p->off_ns = 0;
 	p->doubt_ns = 0;
 }
@@ -198,12 +228,14 @@ static inline void part_turn(struct partition *p)
 static inline void part_enter(
 	struct partition *p, __u64 now_ns, __u32 class, const struct part_account *account)
 {
+	PART_TELL(p, PART_TOLD_ENTER, now_ns, class, account);
 	part_seen(p, now_ns, account);
 	p->syscall = class;
 }
 
 static inline void part_exit(struct partition *p, __u64 now_ns, const struct part_account *account)
 {
+	PART_TELL(p, PART_TOLD_EXIT, now_ns, 0, account);
 	part_seen(p, now_ns, account);
 	p->syscall = PART_USER;
 }
@@ -211,6 +243,7 @@ static inline void part_exit(struct partition *p, __u64 now_ns, const struct par
 static inline void part_collect(
 	struct partition *p, __u64 now_ns, __u32 collecting, const struct part_account *account)
 {
+	PART_TELL(p, PART_TOLD_COLLECT, now_ns, collecting, account);
 	part_seen(p, now_ns, account);
 	p->collecting = collecting;
 }
@@ -258,6 +291,7 @@ static inline void part_out(
 {
 	__u64 before_ns = p->last_ns, span_ns;
 
+	PART_TELL(p, PART_TOLD_OUT, now_ns, runnable, account);
 	part_seen(p, now_ns, account);
 	span_ns = p->last_ns - before_ns;
 	span_ns = span_ns < p->on_ns ? span_ns : p->on_ns;
@@ -275,7 +309,7 @@ static inline void part_out(
 static inline void part_close(struct partition *p, __u64 now_ns)
 {
 	if (p->out_ns)
-		part_absent(p, p->in_ns ? p->in_ns : now_ns, &p->at_out);
+		part_absent(p, p->in_ns ? p->in_ns : now_ns, now_ns, &p->at_out);
 	p->out_ns = 0;
 	p->in_ns = 0;
 	part_charge(p, now_ns);
@@ -283,6 +317,7 @@ static inline void part_close(struct partition *p, __u64 now_ns)
 
 static inline void part_in(struct partition *p, __u64 now_ns)
 {
+	PART_TELL(p, PART_TOLD_IN, now_ns, 0, &p->at_out);
 	/* if its switch out was not told, part_compare() will notice */
 	if (p->out_ns && !p->in_ns)
 		p->in_ns = now_ns;

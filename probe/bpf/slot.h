@@ -26,7 +26,7 @@ struct kernel_config {
 	struct point_argument gc_done[POINT_ARGUMENTS_MAX];
 	__u64 min_block_ns, min_step_ns;
 	__u32 tgid;
-	__u32 pad0;
+	__u32 streams; /* 1: tell what partitions are told, for their test */
 };
 
 struct open_step {

@@ -125,9 +125,9 @@ TEST(partition_heals_a_lost_switch_in)
 	assert_int_equal(sum(&t.part), t.now - 5 * MS);
 }
 
-/* GIVEN it came and went and came, and only the first of these was told THEN what it ran in between
- * is not called a wait */
-TEST(partition_does_not_guess_at_three_lost_switches)
+/* GIVEN it came and went and came, and only the first of these was told THEN the scheduler knows
+ * what it ran in between */
+TEST(partition_heals_three_lost_switches)
 {
 	struct thread t;
 
@@ -143,8 +143,31 @@ TEST(partition_does_not_guess_at_three_lost_switches)
 	part_enter(&t.part, t.now, PART_FILE, &t.account);
 	assert_int_equal(t.part.sum_ns[PART_RUNQ], 3 * MS);
 	assert_int_equal(t.part.sum_ns[PART_USER], 31 * MS);
-	assert_int_equal(t.part.sum_ns[PART_UNKNOWN], 27 * MS);
-	assert_int_equal(t.part.discrepancy_ns, 27 * MS);
+	assert_int_equal(t.part.sum_ns[PART_FAULT], 1 * MS + 27 * MS);
+	assert_int_equal(t.part.sum_ns[PART_UNKNOWN], 0);
+	assert_int_equal(sum(&t.part), t.now - 5 * MS);
+}
+
+/* GIVEN neither its going nor its coming was told THEN the scheduler knows of both */
+TEST(partition_heals_an_absence_that_nobody_told)
+{
+	struct thread t;
+
+	begin(&t);
+	away(&t, 1 * MS, 0);
+	part_enter(&t.part, t.now, PART_SLEEP, &t.account);
+	run(&t, 2 * MS);
+	t.now += 30 * MS; /* away */
+	arrive(&t, 4 * MS);
+	part_exit(&t.part, t.now, &t.account);
+	run(&t, 1 * MS);
+	part_out(&t.part, t.now, 0, &t.account);
+	assert_int_equal(t.part.sum_ns[PART_KERNEL], 2 * MS);
+	assert_int_equal(t.part.sum_ns[PART_SLEEP], 26 * MS);
+	assert_int_equal(t.part.sum_ns[PART_RUNQ], 4 * MS);
+	assert_int_equal(t.part.sum_ns[PART_USER], 1 * MS);
+	assert_int_equal(t.part.sum_ns[PART_UNKNOWN], 0);
+	assert_int_equal(t.part.healed, 1);
 	assert_int_equal(sum(&t.part), t.now - 5 * MS);
 }
 
@@ -260,7 +283,8 @@ int main(void)
 		RUN(partition_gives_each_wait_to_its_class),
 		RUN(partition_calls_being_preempted_the_run_queue),
 		RUN(partition_heals_a_lost_switch_in),
-		RUN(partition_does_not_guess_at_three_lost_switches),
+		RUN(partition_heals_three_lost_switches),
+		RUN(partition_heals_an_absence_that_nobody_told),
 		RUN(partition_believes_the_scheduler_at_the_edges),
 		RUN(partition_believes_the_run_queue),
 		RUN(partition_gives_up_what_the_scheduler_denies),

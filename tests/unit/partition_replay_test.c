@@ -1,0 +1,209 @@
+/*
+ * Streams of real loop threads, as the kernel told them (partition_streams.py), replayed: whole,
+ * the partition leaves nothing unknown; with pieces missing its sums stay exact, and only turns
+ * that miss something change.
+ */
+#include <stdbool.h>
+
+#include "probe/bpf/partition.h"
+
+#include "tests/unit/unit.h"
+
+struct event {
+	uint8_t told, argument;
+	uint64_t after_ns;
+	uint64_t ran_ns, delayed_ns, arrived; /* how much the account had grown */
+};
+
+#include "tests/unit/partition_streams.h"
+
+#define TURNS_MAX 512
+#define TRIALS 300
+#define MISSING_MAX 8u
+
+struct turn {
+	size_t first, last; /* events; that of its end */
+	uint64_t begin_ns, busy_ns;
+	struct partition at_begin;
+	uint64_t sum_ns[PART_ROOM];
+};
+
+struct replay {
+	struct partition part;
+	struct part_account account;
+	uint64_t now;
+	struct turn turn[TURNS_MAX];
+	size_t turns;
+	bool open;
+};
+
+static uint64_t sum(const uint64_t sum_ns[PART_ROOM])
+{
+	uint64_t sum = 0;
+
+	for (int i = 0; i < PART_CLASSES; i++)
+		sum += sum_ns[i];
+	return sum;
+}
+
+static void turn_begin(struct replay *r, size_t at)
+{
+	assert_true(r->turns < TURNS_MAX);
+	r->turn[r->turns] =
+		(struct turn){.first = at, .begin_ns = r->part.last_ns, .at_begin = r->part};
+	r->open = true;
+}
+
+static void turn_end(struct replay *r, size_t at)
+{
+	struct turn *t = &r->turn[r->turns];
+
+	if (!r->open)
+		return;
+	t->last = at;
+	t->busy_ns = r->now - t->begin_ns;
+	for (int i = 0; i < PART_CLASSES; i++)
+		t->sum_ns[i] = r->part.sum_ns[i] - t->at_begin.sum_ns[i];
+	r->turns++;
+	r->open = false;
+}
+
+static void tell(struct replay *r, const struct event *e)
+{
+	switch (e->told) {
+	case PART_TOLD_ENTER:
+		part_enter(&r->part, r->now, e->argument, &r->account);
+		break;
+	case PART_TOLD_EXIT:
+		part_exit(&r->part, r->now, &r->account);
+		break;
+	case PART_TOLD_COLLECT:
+		part_collect(&r->part, r->now, e->argument, &r->account);
+		break;
+	case PART_TOLD_OUT:
+		part_out(&r->part, r->now, e->argument, &r->account);
+		break;
+	case PART_TOLD_IN:
+		part_in(&r->part, r->now);
+		break;
+	default:
+		part_turn(&r->part);
+	}
+}
+
+/* A turn begins and ends with these: what it is without them is another question. */
+static bool is_bound(const struct event *e, size_t i, size_t count)
+{
+	return e[i].told == PART_TOLD_TURN ||
+	       (e[i].told == PART_TOLD_ENTER && e[i].argument == PART_SELECT) ||
+	       (i + 1 < count && e[i + 1].told == PART_TOLD_TURN);
+}
+
+static void replay(struct replay *r, const struct event *e, size_t count, const bool *missing)
+{
+	*r = (struct replay){.now = 1000000000, .account = {.arrived = 500000000}};
+	part_begin(&r->part, r->now, &r->account);
+	for (size_t i = 0; i < count; i++) {
+		r->now += e[i].after_ns;
+		r->account.ran_ns += e[i].ran_ns;
+		r->account.delayed_ns += e[i].delayed_ns;
+		r->account.arrived += e[i].arrived;
+		if (missing && missing[i])
+			continue;
+		tell(r, &e[i]);
+		if (e[i].told == PART_TOLD_TURN)
+			turn_begin(r, i);
+		else if (e[i].told == PART_TOLD_ENTER && e[i].argument == PART_SELECT)
+			turn_end(r, i);
+	}
+}
+
+static void check_sums(const struct replay *r)
+{
+	assert_int_equal(sum(r->part.sum_ns), r->part.last_ns - 1000000000);
+	for (size_t i = 0; i < r->turns; i++)
+		assert_int_equal(sum(r->turn[i].sum_ns), r->turn[i].busy_ns);
+}
+
+static void replay_whole(const char *name, const struct event *e, size_t count)
+{
+	static struct replay r;
+
+	replay(&r, e, count, NULL);
+	check_sums(&r);
+	for (size_t i = 0; i < r.turns; i++)
+		if (r.turn[i].sum_ns[PART_UNKNOWN])
+			fail_msg("%s: turn %zu has %llu ns unknown", name, i,
+				(unsigned long long)r.turn[i].sum_ns[PART_UNKNOWN]);
+	assert_true(r.turns > 2);
+}
+
+/* A turn is measured from the thread's last switch before it on: it is touched where any of that is
+ * missing. */
+static bool is_touched(
+	const struct replay *r, const struct event *e, size_t turn, const bool *missing)
+{
+	size_t first = r->turn[turn].first;
+
+	while (first && e[first].told != PART_TOLD_OUT)
+		first--;
+	for (size_t i = first; i < r->turn[turn].last; i++)
+		if (missing[i])
+			return true;
+	return false;
+}
+
+static void replay_with_pieces_missing(const char *name, const struct event *e, size_t count)
+{
+	static struct replay whole, holed;
+	static bool missing[4096];
+
+	assert_true(count <= sizeof(missing));
+	replay(&whole, e, count, NULL);
+	for (int trial = 0; trial < TRIALS; trial++) {
+		unsigned int k = 1 + (unsigned int)rand() % MISSING_MAX;
+
+		memset(missing, 0, sizeof(missing));
+		while (k) {
+			size_t i = (size_t)rand() % count;
+
+			k--;
+			missing[i] = !is_bound(e, i, count);
+		}
+		replay(&holed, e, count, missing);
+		check_sums(&holed);
+		assert_int_equal(holed.turns, whole.turns);
+		for (size_t i = 0; i < whole.turns; i++)
+			if (!is_touched(&whole, e, i, missing) &&
+				memcmp(whole.turn[i].sum_ns, holed.turn[i].sum_ns,
+					sizeof(whole.turn[i].sum_ns)))
+				fail_msg("%s, trial %d: turn %zu misses nothing and has changed",
+					name, trial, i);
+	}
+}
+
+TEST(partition_knows_all_of_a_real_stream)
+{
+#define REPLAY(stream) replay_whole(#stream, stream, sizeof(stream) / sizeof(*stream));
+	STREAMS(REPLAY)
+#undef REPLAY
+}
+
+TEST(partition_changes_no_turn_that_misses_nothing)
+{
+	srand(FUZZ_SEED);
+#define REPLAY(stream)                                                                             \
+	replay_with_pieces_missing(#stream, stream, sizeof(stream) / sizeof(*stream));
+	STREAMS(REPLAY)
+#undef REPLAY
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		RUN(partition_knows_all_of_a_real_stream),
+		RUN(partition_changes_no_turn_that_misses_nothing),
+	};
+
+	return RUN_TESTS(tests);
+}
