@@ -25,7 +25,7 @@ struct turn {
 	size_t first, last; /* events; that of its end */
 	uint64_t begin_ns, busy_ns;
 	struct partition at_begin;
-	uint64_t sum_ns[PART_ROOM];
+	__u64 sum_ns[PART_ROOM];
 };
 
 struct replay {
@@ -37,7 +37,7 @@ struct replay {
 	bool open;
 };
 
-static uint64_t sum(const uint64_t sum_ns[PART_ROOM])
+static uint64_t sum(const __u64 sum_ns[PART_ROOM])
 {
 	uint64_t sum = 0;
 
