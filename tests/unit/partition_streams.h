@@ -1,4 +1,5 @@
 /* Written by partition_streams.py. told, argument, ns since the event before; growth of ran, delayed, arrived. */
+/* clang-format off */
 static const struct event stream_0[] = { /* waits.py, 30 sleeps */
 	{0, 13, 0, 0, 0, 0},
 	{3, 0, 6119, 166640, 0, 0},
