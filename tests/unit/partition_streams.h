@@ -1,4 +1,4 @@
-/* Written by partition_streams.py: told, argument, ns since the event before; growth of the account. */
+/* By partition_streams.py: told, argument, ns since the last one; growth of the account. */
 /* clang-format off */
 static const struct event stream_0[] = { /* waits.py, 30 sleeps */
 	{0, 13, 0, 0, 0, 0},

@@ -40,7 +40,7 @@ def events_of(awaitscope, program, only):
 
 
 def main():
-    print("/* Written by partition_streams.py: told, argument, ns since the event before; growth of the account. */")
+    print("/* By partition_streams.py: told, argument, ns since the last one; growth of the account. */")
     print("/* clang-format off */")
     for number, (program, only) in enumerate(ACTS):
         events = events_of(sys.argv[1], program, only)
