@@ -432,7 +432,6 @@ void iteration_unfinished(
 	if (!l || last_ns <= begin_ns || model->full)
 		return;
 	cell = t->process->cells ? cell_for_span(t, begin_ns, last_ns) : NULL;
-	count_source(t->process, false, last_ns - begin_ns);
 	count_iteration(model, l, last_ns, last_ns - begin_ns, 0);
 	put_iteration(model, l, cell, &r, begin_ns, last_ns - begin_ns, 0);
 }
