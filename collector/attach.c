@@ -271,7 +271,7 @@ static int begin(struct attachment *a)
 /* ---- while it is watched ----------------------------------------------------------------- */
 
 /* The process is not there any more: whether to go on without it. */
-static bool left(struct attachment *a, const char *how)
+static bool left(struct attachment *a, const char *how, bool executed)
 {
 	uint32_t pid = a->target.pid;
 	cleanup(freep) char *name = NULL;
@@ -286,7 +286,7 @@ static bool left(struct attachment *a, const char *how)
 	name = text_for_terminal(follow_name(a->follow), NAME_CHARS);
 	attach_live_say("process %" PRIu32 " %s; waiting for the next start of %s, Ctrl-C ends",
 		pid, how, name ? name : "it");
-	follow_ended(a->follow);
+	follow_ended(a->follow, executed);
 	a->look_ns = 0;
 	return true;
 }
@@ -323,7 +323,7 @@ static bool retry(struct attachment *a, uint64_t now_ns)
 	if (!rc || rc == -EAGAIN || rc == -ESRCH || now_ns < a->found_ns + STARTS_NS)
 		return true;
 	snprintf(how, sizeof(how), "cannot be watched: %s", why);
-	return left(a, how);
+	return left(a, how, false);
 }
 
 /* One turn; false: the recording ends. */
@@ -336,10 +336,10 @@ static bool turn(struct attachment *a, bool ended)
 		return true;
 	}
 	if (ended)
-		return left(a, "has ended");
+		return left(a, "has ended", false);
 	if (!a->target.feed)
 		return retry(a, now_ns);
-	return !bpf_feed_execed(a->target.feed) || left(a, "has become another program");
+	return !bpf_feed_execed(a->target.feed) || left(a, "has become another program", true);
 }
 
 static void watch(struct attachment *a, const struct signals *signals)

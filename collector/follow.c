@@ -34,6 +34,7 @@ struct follow {
 	struct sight first;
 	uint32_t pid;
 	uint64_t ended_ticks;
+	bool same; /* the process itself may be it again */
 };
 
 static void sight_clear(struct sight *s)
@@ -131,16 +132,12 @@ const char *follow_name(const struct follow *f)
 	return f->name;
 }
 
-bool follow_is_kernel(const struct follow *f)
-{
-	return f->connection != NULL;
-}
-
-void follow_ended(struct follow *f)
+void follow_ended(struct follow *f, bool same)
 {
 	uint64_t late = NOTICED_LATE_MS * (uint64_t)sysconf(_SC_CLK_TCK) / 1000, now = now_ticks();
 
 	f->ended_ticks = now > late ? now - late : 0;
+	f->same = same;
 }
 
 static bool same_arguments(char *const *a, char *const *b)
@@ -159,8 +156,9 @@ static bool same_arguments(char *const *a, char *const *b)
 static bool is_it(const struct follow *f, uint32_t pid, const struct sight *s)
 {
 	const char *connection = f->connection ? procfs_connection_file(s->argv) : NULL;
+	bool in_time = pid == f->pid ? f->same : s->start_ticks >= f->ended_ticks;
 
-	if (s->uid != f->first.uid || (pid != f->pid && s->start_ticks < f->ended_ticks))
+	if (s->uid != f->first.uid || !in_time)
 		return false;
 	if (f->connection)
 		return connection && !strcmp(connection, f->connection);

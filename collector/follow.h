@@ -16,9 +16,9 @@ void follow_free(struct follow *follow); /* accepts NULL */
 /* What it is looked for by, for people: "ipykernel in /home/ada", "app.py". Text of the target's.
  */
 const char *follow_name(const struct follow *follow);
-bool follow_is_kernel(const struct follow *follow);
-/* It has ended, or become another program: what begins from now on may be it. */
-void follow_ended(struct follow *follow);
+/* What begins from now on may be it. same: so may the process itself, which has executed something.
+ */
+void follow_ended(struct follow *follow, bool same);
 /* The process that it is now, the first to begin where several fit. -ENOENT: none yet. */
 int follow_find(struct follow *follow, uint32_t *ret_pid);
 

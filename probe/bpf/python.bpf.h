@@ -128,6 +128,7 @@ static __always_inline void code_put(__u64 code, __u64 file, __u64 now_ns)
 	table = read_u64(code + LAY.code_linetable);
 	size = read_u64(table + LAY.bytes_size);
 	r->ev.table_bytes = (__u32)size;
+	barrier_var(size); /* what is compared is what is used, for the verifier */
 	if (size > TABLE_BYTES)
 		size = TABLE_BYTES;
 	if (bpf_probe_read_user(r->table, (__u32)size, (void *)(table + LAY.bytes_data)))
