@@ -462,7 +462,7 @@ def test_collections_are_judged_where_the_interpreter_tells_of_them(python, awai
     told = report("t.db")
     unchecked = {one["rule"]: one["needs"] for one in told["coverage"]["not_checked"]}
     if python.path == DEBIAN:  # built with USDT
-        found, = [one for one in told["findings"] if one["rule"] == "AS109"]
-        assert found["evidence"]["longest_ms"] > 5 and "AS109" not in unchecked
+        found = [one["evidence"]["longest_ms"] for one in told["findings"] if one["rule"] == "AS109"]
+        assert found and min(found) > 5 and "AS109" not in unchecked  # a long one has been sampled, and has a place of its own
     elif any("gc start" in note for note in told["coverage"]["notes"]):
         assert "AS109" in unchecked and not [one for one in told["findings"] if one["rule"] == "AS109"]
