@@ -90,7 +90,8 @@ void holders_print_others(
 		if (h->held_ns < stall->causes.ns[CAUSE_gil] / SHARE_LEAST)
 			continue;
 		fprintf(out, *h->thread ? "; thread %s" : "; another thread", h->thread);
-		fprintf(out, function ? ", in %s" : "", function);
+		if (function)
+			fprintf(out, ", in %s", function);
 		fputs(", ", out);
 		place_print(report, cell, &h->place, out);
 		fprintf(out, ", had it %s", duration_format(h->held_ns, text, sizeof(text)));

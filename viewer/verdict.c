@@ -197,7 +197,8 @@ static void holder_print(FILE *out, const struct report *report, const struct cu
 	if (function)
 		fprintf(out, "%s, ", function);
 	place_print(report, c->cell, &holder->place, out);
-	fprintf(out, *holder->thread ? ", in thread %s" : "", holder->thread);
+	if (*holder->thread)
+		fprintf(out, ", in thread %s", holder->thread);
 	holders_print_others(report, c->cell, c->held, out);
 	fputc(')', out);
 }
