@@ -43,6 +43,7 @@ static void feed_free(struct feed *feed)
 	map_free(&f->names);
 	map_free(&f->told);
 	map_free(&f->known);
+	native_clear(f);
 	target_free(f->options.target);
 	if (f->options.points)
 		points_clear(f->options.points);
@@ -217,6 +218,13 @@ static int waits_for_gil(const struct feed *feed, const struct busy_loop *loop)
 	       s->part.syscall == PART_GIL;
 }
 
+static const struct native_moment *native(const struct feed *feed, const struct busy_loop *busy)
+{
+	const struct native_moment *m = ((const struct bpf_feed *)feed)->moment;
+
+	return m && m->tid == busy->loop.tid && m->time_ns > busy->loop.busy_since_ns ? m : NULL;
+}
+
 static int has(const struct feed *feed, uint32_t pid)
 {
 	return ((const struct bpf_feed *)feed)->options.pid == pid;
@@ -335,6 +343,7 @@ int bpf_feed_open(
 		.busy = busy,
 		.still_busy = still_busy,
 		.waits_for_gil = waits_for_gil,
+		.native = native,
 		.has = has,
 		.processes = processes,
 		.fd = poll_fd,

@@ -47,7 +47,10 @@ struct bpf_feed {
 	struct map names;          /* hash of a text -> id */
 	struct map told;           /* tid -> its thread record was written */
 	struct map known;          /* a code, the hash of a stack's addresses -> id, since when */
-	uint32_t codes_given;      /* by the kernel, so far */
+	struct native *native;     /* NULL: not asked yet */
+	bool native_refused;
+	struct native_moment *moment;
+	uint32_t codes_given; /* by the kernel, so far */
 	uint32_t name_ids;
 	uint64_t loss_told[LOSSES];
 	uint64_t damaged;
@@ -72,6 +75,12 @@ uint32_t translate_stack(struct bpf_feed *f, const struct kernel_frame *frame, u
 uint32_t translate_name(struct bpf_feed *f, const char *text, const struct ev_head *head);
 uint32_t translate_call(uint32_t number); /* id in syscalls.def; 0: not in it */
 void translate_lost(struct bpf_feed *f, const char *what, uint64_t count, uint64_t now_ns);
+
+/* ---- bpf_native.c: native frames of the stack that is translated between begin and end */
+void native_record(struct bpf_feed *f, const struct ev_kernel_native *r);
+void native_begin(struct bpf_feed *f, const struct ev_head *head);
+void native_end(struct bpf_feed *f);
+void native_clear(struct bpf_feed *f);
 
 /* ---- bpf_tasks.c: pending tasks from the target's memory. 0, or what the sink returned */
 int tasks_list(struct bpf_feed *f, uint64_t now_ns, const char *when);

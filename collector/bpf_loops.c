@@ -90,6 +90,9 @@ void loops_thread(struct bpf_feed *f, uint32_t tid, uint64_t thread_id, uint64_t
 
 	if (map_get(&f->told, tid) || map_put(&f->told, tid, f))
 		return;
+	if (bpf_sensor_clock(f->sensor, tid))
+		bpf_feed_hook(f, "native stacks while it computes", "the kernel refused the clock",
+			now_ns);
 	snprintf(
 		path, sizeof(path), "/proc/%" PRIu32 "/task/%" PRIu32 "/comm", f->options.pid, tid);
 	fd = open(path, O_RDONLY | O_CLOEXEC);

@@ -4,11 +4,13 @@
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
 #include <errno.h>
+#include <linux/perf_event.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "probe/base/cleanup.h"
@@ -19,7 +21,8 @@
 #include "probe/bpf/loops.skel.h"
 #pragma GCC diagnostic pop
 
-#define LINKS_MAX (POINTS_MAX + 8u)
+#define LINKS_MAX (POINTS_MAX + SLOTS_MAX + 8u)
+#define CLOCK_HZ 99u /* no multiple of what programs do */
 
 struct bpf_sensor {
 	struct loops *program;
@@ -257,6 +260,27 @@ int bpf_sensor_probe(struct bpf_sensor *s, enum point_kind kind)
 	while (rc && s->links > before)
 		bpf_link__destroy(s->link[--s->links]);
 	return rc;
+}
+
+int bpf_sensor_clock(struct bpf_sensor *s, uint32_t tid)
+{
+	struct perf_event_attr clock = {.type = PERF_TYPE_SOFTWARE,
+		.config = PERF_COUNT_SW_CPU_CLOCK,
+		.size = sizeof(clock),
+		.sample_freq = CLOCK_HZ,
+		.freq = 1};
+	int fd =
+		(int)syscall(SYS_perf_event_open, &clock, (pid_t)tid, -1, -1, PERF_FLAG_FD_CLOEXEC);
+	struct bpf_link *link;
+
+	if (fd < 0)
+		return -errno;
+	link = bpf_program__attach_perf_event(s->program->progs.on_cpu_clock, fd);
+	if (!link) {
+		close(fd);
+		return -errno;
+	}
+	return link_add(s, link); /* which has the descriptor */
 }
 
 /* ---- threads and slots ------------------------------------------------------------------ */

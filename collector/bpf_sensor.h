@@ -47,6 +47,8 @@ void bpf_sensor_unwatch(struct bpf_sensor *s);
  * one said, and none of the kind is in place.
  */
 int bpf_sensor_probe(struct bpf_sensor *s, enum point_kind kind);
+/* Its native stack while it computes for long, from now on. */
+int bpf_sensor_clock(struct bpf_sensor *s, uint32_t tid);
 /* Threads of the process; at most max. Returns how many, or -errno. */
 int bpf_sensor_threads(struct bpf_sensor *s, struct bpf_thread *ret, size_t max);
 

@@ -153,8 +153,11 @@ uint32_t translate_stack(struct bpf_feed *f, const struct kernel_frame *frame, u
 	struct target_frame frames[TARGET_FRAMES_MAX];
 	uint32_t n = count < TARGET_FRAMES_MAX ? count : TARGET_FRAMES_MAX;
 	uint64_t key = hash_frames(frame, count, cut);
-	uint32_t id = known_get(f, key, head);
+	uint32_t id;
 
+	for (uint32_t i = 0; i < f->outside.natives; i++)
+		key = map_mix(key, f->outside.native[i]);
+	id = known_get(f, key, head);
 	if (id)
 		return id;
 	for (uint32_t i = 0; i < n; i++)
@@ -229,11 +232,15 @@ uint32_t translate_call(uint32_t number)
 
 static void block(struct bpf_feed *f, const struct ev_kernel_block *r)
 {
-	uint32_t stack = stack_of(f, &r->head, 0, r->cut);
 	size_t size;
 	const void *touched = record_tail(&r->head, 1, &size);
 	char target[TOUCHED_TEXT_BYTES];
 	struct ev_block *ev;
+	uint32_t stack;
+
+	native_begin(f, &r->head);
+	stack = stack_of(f, &r->head, 0, r->cut);
+	native_end(f);
 
 	touched_text(r->touches, touched, size, target);
 	ev = RECORD_NEW(&f->queue, block, strlen(target), r->head.tid, r->head.time_ns);
@@ -512,6 +519,9 @@ void translate(struct bpf_feed *f, const struct ev_head *record)
 		break;
 	case EV_kernel_wakeup:
 		wakeup(f, (const struct ev_kernel_wakeup *)record);
+		break;
+	case EV_kernel_native:
+		native_record(f, (const struct ev_kernel_native *)record);
 		break;
 	case EV_kernel_code:
 		code_given(f, (const struct ev_kernel_code *)record);

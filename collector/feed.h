@@ -7,6 +7,7 @@
 
 #include "collector/record.h"
 #include "collector/rings.h"
+#include "probe/target/native.h"
 
 struct feed;
 
@@ -25,6 +26,10 @@ struct feed_ops {
 	/* before and after the holder of the GIL is looked up: whether that loop's thread has
 	 * waited for it since */
 	int (*waits_for_gil)(const struct feed *feed, const struct busy_loop *busy);
+	/* after a stack was read, by the sampler: the last native stack of a loop's thread; NULL,
+	 * also as what it returns: none */
+	const struct native_moment *(*native)(
+		const struct feed *feed, const struct busy_loop *busy);
 	/* whether this process was ever seen to be traced, and how many were */
 	int (*has)(const struct feed *feed, uint32_t pid);
 	unsigned int (*processes)(const struct feed *feed);

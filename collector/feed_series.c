@@ -119,6 +119,13 @@ static int waits_for_gil(const struct feed *feed, const struct busy_loop *loop)
 	return one && one->ops->waits_for_gil(one, loop);
 }
 
+static const struct native_moment *native(const struct feed *feed, const struct busy_loop *loop)
+{
+	const struct feed *one = feed_of(feed, loop->pid);
+
+	return one && one->ops->native ? one->ops->native(one, loop) : NULL;
+}
+
 static int has(const struct feed *feed, uint32_t pid)
 {
 	const struct feed_series *s = (const struct feed_series *)feed;
@@ -147,6 +154,7 @@ int feed_series_new(struct feed_series **ret)
 		.busy = busy,
 		.still_busy = still_busy,
 		.waits_for_gil = waits_for_gil,
+		.native = native,
 		.has = has,
 		.processes = processes,
 		.fd = poll_fd,

@@ -33,6 +33,8 @@ void stack_code(struct model *model, struct process *p, const struct ev_code *r)
 	code->file = tail_text(model, &r->head, 0);
 	code->function = tail_text(model, &r->head, 1);
 	code->place = place_of(code->file, p->stdlib, code->function);
+	if (code->line_format == LINE_NATIVE)
+		code->place = (struct place){.owner = PLACE_GENERATED};
 	code->size = size;
 	if (size)
 		memcpy(code->table, table, size);
@@ -42,6 +44,16 @@ void stack_code(struct model *model, struct process *p, const struct ev_code *r)
 const struct code *code_get(const struct process *p, uint32_t id)
 {
 	return id ? map_get(&p->codes, id) : NULL;
+}
+
+static bool is_native(const struct process *p, const void *pair)
+{
+	const struct code *code;
+	uint32_t id;
+
+	memcpy(&id, pair, sizeof(id));
+	code = code_get(p, id);
+	return code && code->line_format == LINE_NATIVE;
 }
 
 void stack_record(struct model *model, struct process *p, const struct ev_stack *r)
@@ -65,9 +77,15 @@ void stack_record(struct model *model, struct process *p, const struct ev_stack 
 		loss_add(model, p, "records without memory", 1);
 		return;
 	}
-	s->count = (uint32_t)count;
-	if (count)
-		memcpy(s->at, pairs, count * sizeof(uint64_t));
+	while (s->natives < count &&
+		is_native(p, (const char *)pairs + s->natives * sizeof(uint64_t)))
+		s->natives++;
+	s->count = (uint32_t)count - s->natives;
+	if (s->count)
+		memcpy(s->at, (const char *)pairs + s->natives * sizeof(uint64_t),
+			s->count * sizeof(uint64_t));
+	if (s->natives)
+		memcpy(s->at + s->count, pairs, s->natives * sizeof(uint64_t));
 }
 
 /* ---- frames */
@@ -176,7 +194,7 @@ struct stack *stack_get(struct model *model, struct process *p, uint32_t id)
 
 	if (!s || s->resolved)
 		return s;
-	for (uint32_t i = 0; i < s->count; i++) {
+	for (uint32_t i = 0; i < s->count + s->natives; i++) {
 		s->at[i].frame = resolve_pair(model, p, &s->at[i].pair);
 		if (!s->user && frame_is_user(s->at[i].frame))
 			s->user = s->at[i].frame;
@@ -226,7 +244,10 @@ uint32_t stack_row(struct model *model, struct stack *s)
 
 	if (!s || !s->resolved || s->row)
 		return s ? s->row : 0;
-	for (uint32_t i = s->count; i-- > 0;) {
+	for (uint32_t n = s->count + s->natives, left = n; left-- > 0;) {
+		/* the innermost Python frame is the caller of the outermost native one */
+		uint32_t i = left >= s->natives ? left - s->natives : s->count + left;
+
 		row = node_get(model, row, s->at[i].frame->id);
 		if (!row) {
 			loss_add(model, NULL, "stacks beyond the limit", 1);

@@ -107,6 +107,11 @@ struct stack { /* as one process announced it; resolved at its first use */
 	bool resolved;
 	const struct frame *user; /* innermost frame of user code; NULL: none */
 	bool awaited_known;
+	/*
+	 * Frames of C functions inside the innermost Python one. They stand behind the others,
+	 * since nothing that judges whose code it is wants them.
+	 */
+	uint32_t natives;
 	/* What a chain of coroutines waits for, by its frames; NULL: a future itself. */
 	const char *awaited;
 	union {

@@ -40,6 +40,8 @@ void outside_clear(struct outside *o)
 	codes_forget(o);
 	map_free(&o->stacks);
 	o->stacks = (struct map){0};
+	map_free(&o->native_codes);
+	o->native_codes = (struct map){0};
 }
 
 /* A file that a kernel made up: codes of cells come and go. */
@@ -76,8 +78,8 @@ static uint32_t line_format(const struct outside *o)
 }
 
 /* 0: no room. */
-static uint32_t code_announce(
-	struct outside *o, const struct target_code *code, uint32_t tid, uint64_t now_ns)
+static uint32_t code_announce(struct outside *o, const struct target_code *code, uint32_t format,
+	uint32_t tid, uint64_t now_ns)
 {
 	size_t file = strlen(code->file), function = strlen(code->function);
 	size_t table = code->table_size;
@@ -91,7 +93,7 @@ static uint32_t code_announce(
 		return 0;
 	ev->id = o->id_base | ++o->code_ids;
 	ev->firstlineno = code->firstlineno;
-	ev->line_format = line_format(o);
+	ev->line_format = format;
 	ev->file_len = (uint32_t)file;
 	ev->function_len = (uint32_t)function;
 	ev->linetable_len = (uint32_t)table;
@@ -134,7 +136,7 @@ static int code_take(struct outside *o, struct known_code *known, uint64_t addre
 	if (known->id && known->content == content)
 		return 0;
 	known->content = content;
-	known->id = code_announce(o, &code, tid, now_ns);
+	known->id = code_announce(o, &code, line_format(o), tid, now_ns);
 	return known->id ? 0 : -ENOBUFS;
 }
 
@@ -158,7 +160,7 @@ int outside_given(struct outside *o, uint64_t address, const struct target_code 
 	}
 	content = content_of(code);
 	if (!known->id || known->content != content)
-		known->id = code_announce(o, code, tid, now_ns);
+		known->id = code_announce(o, code, line_format(o), tid, now_ns);
 	known->content = content;
 	known->cell = true;
 	known->given = known->id != 0;
@@ -200,6 +202,23 @@ int outside_code(struct outside *o, uint64_t address, uint32_t tid, uint64_t now
 	return rc;
 }
 
+void outside_native(
+	struct outside *o, const char *object, const char *function, uint32_t tid, uint64_t now_ns)
+{
+	struct target_code code = {.file = (char *)object, .function = (char *)function};
+	uint64_t key = content_of(&code);
+	uint32_t id = (uint32_t)(uintptr_t)map_get(&o->native_codes, key);
+
+	if (o->natives == NATIVE_FRAMES_MAX)
+		return;
+	if (!id) {
+		id = code_announce(o, &code, LINE_NATIVE, tid, now_ns);
+		if (!id || map_put(&o->native_codes, key, (void *)(uintptr_t)id))
+			return;
+	}
+	o->native[o->natives++] = id;
+}
+
 static int stack_announce(struct outside *o, const void *pairs, size_t size, uint32_t cut,
 	uint32_t tid, uint64_t now_ns, uint32_t *ret_id)
 {
@@ -229,8 +248,12 @@ static int stack_announce(struct outside *o, const void *pairs, size_t size, uin
 int outside_stack(struct outside *o, const struct target_frame *frame, uint32_t count, uint32_t cut,
 	uint32_t tid, uint64_t now_ns, uint64_t era, uint32_t *ret_id)
 {
-	uint32_t pairs[TARGET_FRAMES_MAX][2], n = 0;
+	uint32_t pairs[NATIVE_FRAMES_MAX + TARGET_FRAMES_MAX][2], n = 0;
 
+	for (; n < o->natives; n++) {
+		pairs[n][0] = o->native[n];
+		pairs[n][1] = 0;
+	}
 	for (uint32_t i = 0; i < count && i < TARGET_FRAMES_MAX; i++) {
 		int rc = outside_code(o, frame[i].code, tid, now_ns, era, &pairs[n][0]);
 

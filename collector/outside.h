@@ -7,6 +7,7 @@
 
 #include "collector/map.h"
 #include "collector/record_queue.h"
+#include "probe/target/native.h"
 #include "probe/target/target.h"
 
 struct outside {
@@ -19,6 +20,9 @@ struct outside {
 			       unknown */
 	bool lenient;       /* frames whose code cannot be read are left out, and counted in gone */
 	uint64_t gone;
+	/* Native frames that the next stacks begin with, innermost first: outside_native(). */
+	uint32_t native[NATIVE_FRAMES_MAX], natives;
+	struct map native_codes;
 };
 
 void outside_clear(struct outside *o);
@@ -36,6 +40,9 @@ int outside_given(struct outside *o, uint64_t address, const struct target_code 
  */
 int outside_stack(struct outside *o, const struct target_frame *frame, uint32_t count, uint32_t cut,
 	uint32_t tid, uint64_t now_ns, uint64_t era, uint32_t *ret_id);
+/* Adds a function of an object file to the native frames of the next stacks. */
+void outside_native(
+	struct outside *o, const char *object, const char *function, uint32_t tid, uint64_t now_ns);
 /* The id of the code object at this address; the same results. */
 int outside_code(struct outside *o, uint64_t address, uint32_t tid, uint64_t now_ns, uint64_t era,
 	uint32_t *ret_id);

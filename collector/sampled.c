@@ -13,6 +13,8 @@
 #include "probe/target/process.h"
 #include "probe/target/target.h"
 
+#define NATIVE_AGE_NS 60000000u /* an older native stack says nothing of now */
+
 struct sampled {
 	uint32_t pid, hexversion;
 	struct target *target; /* NULL: not opened yet, or refused */
@@ -137,13 +139,25 @@ static uint32_t kind_of(const struct sampled *s, char state, uint64_t runq_ns, u
 	return SAMPLE_UNKNOWN;
 }
 
-int sampled_take(struct sampled *s, const struct ring_loop *loop, uint64_t now_ns,
-	uint64_t stands_for_ns, uint64_t *runq_ns)
+/* The thread has been in the same C function since then, as far as its Python stack tells. */
+static bool still_there(
+	const struct sampled *s, const struct native_moment *native, uint64_t now_ns)
+{
+	return native && native->count && native->code && s->stack.count &&
+	       now_ns - native->time_ns < NATIVE_AGE_NS && !s->stack.moved &&
+	       s->stack.frame[0].code == native->code &&
+	       s->stack.frame[0].position == native->position;
+}
+
+int sampled_take(struct sampled *s, const struct ring_loop *loop,
+	const struct native_moment *native, uint64_t now_ns, uint64_t stands_for_ns,
+	uint64_t *runq_ns)
 {
 	struct memory memory = memory_of_process(s->pid);
 	uint64_t before_ns = *runq_ns, task = 0;
 	struct ev_sample *ev;
 	uint32_t stack = 0;
+	bool in_native;
 	char state;
 	int rc = reader_open(s, now_ns);
 
@@ -160,8 +174,15 @@ int sampled_take(struct sampled *s, const struct ring_loop *loop, uint64_t now_n
 		task = loop->task;
 	else if (memory_read_pointer(&memory, loop->task_at, &task))
 		task = 0; /* it does without */
+	s->outside.natives = 0;
+	if (state == 'R' && still_there(s, native, now_ns))
+		for (uint32_t i = 0; i < native->count; i++)
+			outside_native(&s->outside, native->frame[i].object,
+				native->frame[i].function, loop->tid, now_ns);
+	in_native = s->outside.natives != 0;
 	rc = outside_stack(&s->outside, s->stack.frame, s->stack.count, s->stack.cut, loop->tid,
 		now_ns, loop->busy_since_ns, &stack);
+	s->outside.natives = 0;
 	s->sample = s->queue.end;
 	if (rc)
 		return rc == -EFAULT || rc == -EPROTO ? -EAGAIN : rc;
@@ -172,7 +193,7 @@ int sampled_take(struct sampled *s, const struct ring_loop *loop, uint64_t now_n
 	ev->busy_since_ns = loop->busy_since_ns;
 	ev->stands_for_ns = stands_for_ns;
 	ev->stack = stack;
-	ev->kind = kind_of(s, state, *runq_ns, before_ns);
+	ev->kind = in_native ? SAMPLE_NATIVE : kind_of(s, state, *runq_ns, before_ns);
 	ev->state = (uint32_t)state;
 	ev->faults = (state == 'S' || state == 'D') && process_thread_faults(s->pid, loop->tid);
 	return 0;

@@ -192,8 +192,9 @@ static void take(struct sampler *s, const struct feed *feed, struct held *h)
 	int rc = -ESRCH;
 
 	if (at < s->processes && begin_ns > since_ns && feed->ops->still_busy(feed, &h->busy))
-		rc = sampled_take(
-			s->process[at], &h->busy.loop, begin_ns, stands_for_ns, &h->runq_ns);
+		rc = sampled_take(s->process[at], &h->busy.loop,
+			feed->ops->native ? feed->ops->native(feed, &h->busy) : NULL, begin_ns,
+			stands_for_ns, &h->runq_ns);
 	s->queued = true;
 	if (!rc && feed->ops->still_busy(feed, &h->busy)) {
 		sampled_keep(s->process[at]);

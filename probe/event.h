@@ -165,7 +165,8 @@ enum line_format {         /* ev_code.line_format: what a frame's position is */
 	LINE_LNOTAB = 1,   /* 3.8, 3.9: byte offset into co_code, co_lnotab */
 	LINE_TABLE310 = 2, /* 3.10: byte offset into co_code, PEP 626 co_linetable */
 	LINE_TABLE311 =
-		3, /* 3.11+: byte offset into co_code_adaptive, location table with columns */
+		3,       /* 3.11+: byte offset into co_code_adaptive, location table with columns */
+	LINE_NATIVE = 4, /* a C function, file is its object: no line */
 };
 
 #endif

@@ -253,7 +253,8 @@ int report_stack(struct report *report, int64_t stack, frame_list *frames);
 
 struct sample { /* all of one place and kind in one stall */
 	struct place place;
-	const char *kind; /* python, native, unknown */
+	const char *kind;   /* python, native, unknown */
+	const char *native; /* the C function of an extension that it was in; "": not known */
 	uint64_t count;
 };
 

@@ -232,6 +232,7 @@ static json_t *sample_json(const struct sample *s)
 	place_members(&object, &s->place);
 	member(&object, "count", integer(s->count));
 	member(&object, "kind", json_text(s->kind));
+	member(&object, "native", *s->native ? json_text(s->native) : json_null());
 	return object;
 }
 

@@ -32,6 +32,9 @@ int report_samples(struct report *report, const struct stall *stall, sample_list
 			return -ENOMEM;
 		s->kind = kind_of(sqlite3_column_text(rows, 3));
 		s->count = column_ns(rows, 4);
+		s->native = keep_column(report, rows, 5);
+		if (!s->native)
+			return -ENOMEM;
 	}
 	return rc;
 }

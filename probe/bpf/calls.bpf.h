@@ -3,6 +3,7 @@
 #define PROBE_BPF_CALLS_H
 
 #include "probe/bpf/call_kind.h"
+#include "probe/bpf/native.bpf.h"
 #include "probe/bpf/python.bpf.h"
 #include "probe/bpf/touch.bpf.h"
 
@@ -37,6 +38,7 @@ __noinline int block_put(
 		turn_forget(s);
 		return 0; /* between two runs of a loop its thread may block */
 	}
+	native_put(s, now_ns);
 	ev = (struct ev_kernel_block *)to->record;
 	*ev = (struct ev_kernel_block){.head = HEAD(kernel_block, now_ns),
 		.begin_ns = s->enter_ns,

@@ -93,7 +93,7 @@ struct task_struct {
 };
 
 struct pt_regs {
-	unsigned long r10, dx, si, di, orig_ax, sp;
+	unsigned long r15, r14, r13, r12, bp, bx, r10, dx, si, di, orig_ax, ip, sp;
 };
 
 struct seq_file;

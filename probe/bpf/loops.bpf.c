@@ -166,6 +166,22 @@ int BPF_PROG(on_exec, struct task_struct *task)
 	return 0;
 }
 
+/* ---- while a loop's thread computes */
+
+#define LONG_NS 20000000u /* as the recorder's sampler has it */
+
+SEC("perf_event")
+int on_cpu_clock(void *ctx)
+{
+	__u64 now_ns = bpf_ktime_get_ns();
+	__u32 index;
+	struct loop_slot *s = slot_get(tid_now(), &index);
+
+	if (s && s->busy_since_ns && now_ns - s->busy_since_ns >= LONG_NS)
+		native_put(s, now_ns);
+	return 0;
+}
+
 /* ---- tasks */
 
 SEC("uprobe")

@@ -245,6 +245,11 @@ static __always_inline void slot_drop(__u32 tid)
 /* The recorder looks every few ms by itself. */
 #define RECORD_SUBMIT(record) bpf_ringbuf_submit(record, BPF_RB_NO_WAKEUP)
 
+static __always_inline bool ring_is_filling(void)
+{
+	return bpf_ringbuf_query(&ring, BPF_RB_AVAIL_DATA) > RING_SIZE_BYTES / 2;
+}
+
 /*
  * The record in the scratch: a fixed part, `frames` of a stack behind it, then text_len bytes of
  * s->text. wake: the recorder is to look at once, before what the stack refers to is gone.

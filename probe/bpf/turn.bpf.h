@@ -39,11 +39,6 @@ static __always_inline void causes_put(struct loop_slot *s, __u64 now_ns)
 
 #define TURNS_TOLD_NS 100000000u /* how often, while the ring is filling */
 
-static __always_inline bool ring_is_filling(void)
-{
-	return bpf_ringbuf_query(&ring, BPF_RB_AVAIL_DATA) > RING_SIZE_BYTES / 2;
-}
-
 /* Where records are many, short iterations are summed before any is lost. */
 static __always_inline bool turn_summed(struct loop_slot *s, __u64 now_ns)
 {

@@ -1,0 +1,69 @@
+/*
+ * The native stack of the thread in hand as it stands: registers and the words from its inner end.
+ * Nothing is unwound here; the recorder does that, by the unwind tables of the mapped files.
+ */
+#ifndef PROBE_BPF_NATIVE_H
+#define PROBE_BPF_NATIVE_H
+
+#include "probe/bpf/python.bpf.h"
+
+#define NATIVE_BYTES                                                                               \
+	8192u /* a power of two; from there to python's own frames it is mostly less               \
+	       */
+#define NATIVE_BYTES_MIN 512u
+#define NATIVE_TRIES 5u /* halvings: the stack may end before */
+#define NATIVE_AGAIN_NS 5000000u
+
+struct native_record {
+	struct ev_kernel_native ev;
+	unsigned char stack[NATIVE_BYTES];
+};
+
+static __always_inline void native_fill(struct loop_slot *s, struct native_record *r, __u64 now_ns)
+{
+	__u64 thread = thread_of(s), frame = thread ? innermost(thread) : 0;
+	struct task_struct *task = (struct task_struct *)bpf_get_current_task_btf();
+	struct pt_regs *regs = (struct pt_regs *)bpf_task_pt_regs(task);
+	__u32 size = NATIVE_BYTES;
+
+	r->ev = (struct ev_kernel_native){.head = HEAD(kernel_native, now_ns),
+		.ip = regs->ip,
+		.sp = regs->sp,
+		.bp = regs->bp,
+		.bx = regs->bx,
+		.r12 = regs->r12,
+		.r13 = regs->r13,
+		.r14 = regs->r14,
+		.r15 = regs->r15,
+		.stack_len = NATIVE_BYTES};
+	r->ev.head.size_words = sizeof(*r) / 8;
+	if (frame) {
+		r->ev.code = read_u64(frame + LAY.frame_code) & ~(__u64)LAYOUT_CODE_MASK;
+		r->ev.instr = frame_instr(frame);
+	}
+#pragma unroll
+	for (__u32 i = 0; i < NATIVE_TRIES; i++)
+		if (!r->ev.stack_bytes) {
+			size = NATIVE_BYTES >> i;
+			if (!bpf_probe_read_user(r->stack, size, (void *)r->ev.sp))
+				r->ev.stack_bytes = size;
+		}
+}
+
+/* Before the record that it belongs to, with the same time. */
+__noinline int native_put(struct loop_slot *s, __u64 now_ns)
+{
+	struct native_record *r;
+
+	if (!s || now_ns < s->native_after_ns || ring_is_filling())
+		return 0;
+	s->native_after_ns = now_ns + NATIVE_AGAIN_NS;
+	r = bpf_ringbuf_reserve(&ring, sizeof(*r), 0);
+	if (!r)
+		return 0; /* the other record tells that the ring is full */
+	native_fill(s, r, now_ns);
+	RECORD_SUBMIT(r);
+	return 0;
+}
+
+#endif

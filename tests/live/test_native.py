@@ -1,0 +1,72 @@
+"""Native frames under the Python ones, from outside: what a C extension does is named, without a symbol of the interpreter."""
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from interpreters import DEBIAN
+from test_attach import WHY_NOT, rows, running
+
+pytestmark = pytest.mark.skipif(WHY_NOT is not None, reason=str(WHY_NOT))
+SOURCE = Path(__file__).parent / "targets/native_ext.c"
+PROGRAM = """\
+import asyncio, time
+import native_ext
+
+def waits():
+    native_ext.block(40)
+
+async def main():
+    print("ready", flush=True)
+    while True:
+        waits()
+        await asyncio.sleep(0.05)
+
+asyncio.run(main())
+"""
+
+
+def include_folder(python):
+    told = subprocess.run([python, "-c", "import sysconfig; print(sysconfig.get_path('include')); print(sysconfig.get_config_var('EXT_SUFFIX'))"],
+                          capture_output=True, text=True, check=True)
+    return told.stdout.split()
+
+
+@pytest.fixture
+def extension(tmp_path):
+    """native_ext in the program's folder, optimised as extensions are, without frame pointers."""
+    include, suffix = include_folder(DEBIAN)
+    if not (Path(include) / "Python.h").exists():
+        pytest.skip("no headers of /usr/bin/python3 (python3-dev)")
+    subprocess.run(["cc", "-O2", "-fomit-frame-pointer", "-shared", "-fPIC", "-I" + include, SOURCE, "-o", tmp_path / ("native_ext" + suffix)], check=True)
+    return tmp_path / ("native_ext" + suffix)
+
+
+def test_a_call_that_blocks_in_an_extension_names_its_function(extension, awaitscope, report, tmp_path):
+    with running(PROGRAM, tmp_path) as child:
+        ended = awaitscope("attach", "-o", "t.db", "--duration", "0.8s", str(child.pid))
+        assert ended.status == 0, ended
+    site, = [one for one in report("t.db")["blocking_sites"] if one["function"] == "waits"]
+    assert (site["line"], site["call"], site["syscall"]) == (5, "native_ext.block(40)", "poll")
+    functions = [frame["function"] for frame in site["stack"]]
+    assert functions[:4] == [functions[0], "ext_waits", "block", "waits"] and "poll" in functions[0], functions
+    assert site["stack"][1]["file"] == str(extension) and site["stack"][1]["line"] is None
+    assert site["file"].endswith("app.py") and site["count"] >= 3
+
+
+BURNS = PROGRAM.replace("native_ext.block(40)", "native_ext.burn(400)")
+
+
+def test_what_an_extension_computes_is_sampled_by_name(extension, awaitscope, report, tmp_path):
+    with running(BURNS, tmp_path) as child:
+        ended = awaitscope("attach", "-o", "t.db", "--duration", "1.6s", str(child.pid))
+        assert ended.status == 0, ended
+    stalls = [one for one in report("t.db")["stalls"] if one["duration_ms"] > 300]
+    samples = [one for stall in stalls for one in stall["samples"]]
+    named = [one for one in samples if one["native"] == "ext_burns"]
+    assert stalls and all(one["kind"] == "native" and one["line"] == 5 and one["function"] == "waits" for one in named), samples
+    assert sum(one["count"] for one in named) > 0.5 * sum(one["count"] for one in samples), samples
+    stacks = rows(tmp_path / "t.db", "SELECT DISTINCT f.function, u.function, o.function FROM sample s JOIN stack a ON a.id = s.stack"
+                  " JOIN frame f ON f.id = a.frame JOIN stack b ON b.id = a.parent JOIN frame u ON u.id = b.frame"
+                  " JOIN stack c ON c.id = b.parent JOIN frame o ON o.id = c.frame WHERE f.function = 'ext_burns'")
+    assert stacks == [("ext_burns", "burn", "waits")]
