@@ -131,6 +131,8 @@ static __always_inline void code_put(__u64 code, __u64 file, __u64 now_ns)
 	barrier_var(size); /* what is compared is what is used, for the verifier */
 	if (size > TABLE_BYTES)
 		size = TABLE_BYTES;
+	barrier_var(size); /* so that the verifier sees the bound where it is used */
+	size &= TABLE_BYTES * 2 - 1;
 	if (bpf_probe_read_user(r->table, (__u32)size, (void *)(table + LAY.bytes_data)))
 		r->ev.table_bytes = 0;
 	r->ev.file_len = FILE_BYTES;
