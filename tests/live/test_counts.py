@@ -53,7 +53,7 @@ def test_counts(python, program, tmp_path):
     argv = [path, "-B", "-W", "ignore", TARGETS / "counts.py", program]
     if program == "short_threads":
         argv.append(THREADS if python.path == interpreters.DEBIAN else THREADS_ELSEWHERE)
-    ended = run_program([PROGRAM, "run", "-q", "-o", "trace.db", "--", *argv], cwd=tmp_path, timeout=300,
+    ended = run_program([PROGRAM, "run", "--sensor", "agent", "-q", "-o", "trace.db", "--", *argv], cwd=tmp_path, timeout=300,
                         env=dict(os.environ, PYTHONPATH=""))
     assert ended.status == 0 and not ended.err, ended
     counted = json.loads(ended.out)

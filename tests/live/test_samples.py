@@ -1,4 +1,4 @@
-"""Busy loops are read from outside while they are busy: right lines, on every interpreter found, and no harm."""
+"""Busy loops are read from outside while they are busy, beside an agent alone: right lines, on every interpreter found, and no harm."""
 import json
 import os
 import re
@@ -69,7 +69,7 @@ def skip_unless_sampled(report):
 def test_computing_step_shows_its_lines(awaitscope, report, tmp_path, python):
     program = tmp_path / "app.py"
     program.write_text(COMPUTES)
-    ended = awaitscope("run", "-o", "t.db", "--", python, program)
+    ended = awaitscope("run", "--sensor", "agent", "-o", "t.db", "--", python, program)
     assert ended.status == 0, ended
     told = report("t.db")
     skip_unless_sampled(told)
@@ -118,7 +118,7 @@ over = True
 def test_who_has_the_gil_is_seen(awaitscope, report, tmp_path, python):
     program = tmp_path / "app.py"
     program.write_text(STARVES)
-    ended = awaitscope("run", "-o", "t.db", "--", python, program)
+    ended = awaitscope("run", "--sensor", "agent", "-o", "t.db", "--", python, program)
     assert ended.status == 0, ended
     told = report("t.db")
     skip_unless_sampled(told)
@@ -141,7 +141,8 @@ def test_hang_in_a_call_shows_its_line_while_it_lasts(awaitscope, report, tmp_pa
                        "    fetch()\n"
                        "asyncio.run(main())\n")
     from conftest import PROGRAM
-    child = subprocess.Popen([PROGRAM, "run", "-v", "-o", "t.db", "--", "/usr/bin/python3", program], cwd=tmp_path, text=True,
+    recording = [PROGRAM, "run", "--sensor", "agent", "-v", "-o", "t.db"]
+    child = subprocess.Popen([*recording, "--", "/usr/bin/python3", program], cwd=tmp_path, text=True,
                              stdout=subprocess.PIPE, stderr=subprocess.PIPE)
     timer = threading.Timer(60, child.kill)
     timer.start()
@@ -238,7 +239,7 @@ def test_programs_may_end_at_any_moment_of_a_sample(awaitscope, report, tmp_path
                        "        how = ('kill', 'exit', 'exec', 'fork', 'return')[i % 5]\n"
                        "        subprocess.run([sys.executable, __file__, how, str(0.02 + i * 0.003)])\n"
                        "    print('done')\n")
-    ended = awaitscope("run", "-o", "t.db", "--", "/usr/bin/python3", program)
+    ended = awaitscope("run", "--sensor", "agent", "-o", "t.db", "--", "/usr/bin/python3", program)
     assert ended.status == 0 and ended.out == "done\n", ended
     told = report("t.db")
     assert not told["coverage"]["lost_events"], told["coverage"]
@@ -257,7 +258,7 @@ def test_recursion_deeper_than_is_told(awaitscope, report, tmp_path, python):
                        "async def main():\n"
                        "    down(1500)\n"
                        "asyncio.run(main())\n")
-    ended = awaitscope("run", "-o", "t.db", "--", python, program)
+    ended = awaitscope("run", "--sensor", "agent", "-o", "t.db", "--", python, program)
     assert ended.status == 0, ended
     told = report("t.db")
     skip_unless_sampled(told)
@@ -269,7 +270,7 @@ def test_cell_that_another_follows_at_the_same_address(awaitscope, report, make_
     """CPython gives the code of one cell the memory of the last: a sample must name its own."""
     sources = [f"import time as t{n}\n" + "\n" * n + f"end = t{n}.perf_counter() + 0.3\n"
                f"while t{n}.perf_counter() < end: pass" for n in range(6)]
-    ended = awaitscope("run", "-o", "t.db", make_notebook("cells", *sources), timeout=120)
+    ended = awaitscope("run", "--sensor", "agent", "-o", "t.db", make_notebook("cells", *sources), timeout=120)
     assert ended.status == 0, ended
     told = report("t.db")
     skip_unless_sampled(told)

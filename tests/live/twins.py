@@ -1,4 +1,5 @@
-"""One program twice: as it is, and under awaitscope. Also the agent alone, with nobody who reads its rings."""
+"""One program twice: as it is, and with the agent in it, which is what `run` has where nobody is root. Also an agent
+whose rings nobody reads."""
 import atexit
 import os
 import re
@@ -37,7 +38,8 @@ def same(argv, folder, prefix=(), run_options=(), **options):
     prefix: a command in front of both (unshare, setpriv)."""
     bare = run_program([*prefix, *argv], cwd=folder, **options)
     trace = folder / "trace.db"
-    traced = run_program([*prefix, PROGRAM, "run", "-q", "--force", "-o", trace, *run_options, "--", *argv], cwd=folder, **options)
+    recording = [PROGRAM, "run", "--sensor", "agent", "-q", "--force", "-o", trace]
+    traced = run_program([*prefix, *recording, *run_options, "--", *argv], cwd=folder, **options)
     assert told(traced) == told(bare), f"bare: {bare}\ntraced: {traced}"
     return trace, bare
 
@@ -47,7 +49,7 @@ CRASHED = 128  # statuses from here on are signals
 
 def same_if_alive(argv, folder, **options):
     """same() of a program that dies by a signal now and then, also bare: where it does, it must not do so more often traced."""
-    trace, recording = folder / "trace.db", [PROGRAM, "run", "-q", "--force", "-o", folder / "trace.db", "--"]
+    trace, recording = folder / "trace.db", [PROGRAM, "run", "--sensor", "agent", "-q", "--force", "-o", folder / "trace.db", "--"]
 
     def run(traced):
         return run_program([*recording, *argv] if traced else argv, cwd=folder, **options)
