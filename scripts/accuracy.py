@@ -65,6 +65,9 @@ REASONS = {  # (sensor, beginning of the act's name): what is known to miss, and
     "userfaultfd's faults count as minor ones; from inside, such a wait cannot be told from a "
     "call nobody hooked. Samples from outside tell it, and they begin where a turn is 20 ms old: below that it is unknown, not guessed.",
 }
+OUTSIDE = ("From outside such a wait is that of the system calls in it, {}: it is told as what it is, and the call by its name, but the class is "
+           "not the agent's.")
+REASONS.update({("attach", "sqlite locked"): OUTSIDE.format("sleep and file"), ("attach", "name server"): OUTSIDE.format("network")})
 GIL = ("Probably: the thread that lets the loop go on was put off CPU while it held the GIL; the program's own clocks take that for the lock's "
        "wait.")
 REASONS.update({("agent", name): GIL for name in ("Future.result()", "lock released", "mixture: sleep, code, collection, lock")})
@@ -90,7 +93,8 @@ hypervisor took CPU time away (steal in /proc/stat) are dropped and counted.
 %s
 
 Below %.0f us the programs' own clocks, which are read in Python around the selector, are no better. On uvloop, whose selector a program cannot
-wrap, busy time is compared with the act alone and not judged.
+wrap, busy time is compared with the act alone and not judged, nor is the CPU time that is beyond it. Where a program's clocks cannot tell a
+lock's wait from one for the GIL, or the CPU time of waits for the GIL from the rest (awaitscope counts that as `gil`), the sum is judged.
 
 """ % ("\n".join("| %s | within %g %% | %g %% or %g ms | at most %g %% of busy time |" % (
     s.head, 100 * s.busy_share, 100 * s.cause_share, s.cause_ms, 100 * s.unknown_share) for s in SENSORS), CLOCKS_MS * 1e3)
@@ -118,6 +122,8 @@ class Act:
             true["cpu_kernel"], true["cpu_user"] = true["kernel"], true["cpu"] - true["kernel"]
         self.true = {c: true.get(c, 0) / NS for c in self.causes}
         self.error = {c: row[c] / NS - self.true[c] for c in self.causes}
+        if loop == "uvloop":  # what lies outside of the act is the loop's computing
+            self.error["cpu"] -= min(max(0.0, self.busy_error), max(0.0, self.error["cpu"]))
         merged = truth.get("merged")
         if merged:
             self.error[merged], self.error["gil"] = self.error[merged] + self.error["gil"], 0.0
