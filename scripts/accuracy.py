@@ -67,6 +67,8 @@ REASONS = {  # (sensor, beginning of the act's name): what is known to miss, and
 }
 OUTSIDE = ("From outside such a wait is that of the system calls in it, {}: it is told as what it is, and the call by its name, but the class is "
            "not the agent's.")
+REASONS[("run", "sqlite locked")] = ("The kernel's account of the turn has the sleeps and file waits that the call is made of; they are not yet moved to the call's "
+                                     "class in the turn, as they are among blocking calls.")
 REASONS.update({("attach", "sqlite locked"): OUTSIDE.format("sleep and file"), ("attach", "name server"): OUTSIDE.format("network")})
 GIL = ("Probably: the thread that lets the loop go on was put off CPU while it held the GIL; the program's own clocks take that for the lock's "
        "wait.")
@@ -376,7 +378,8 @@ def misses_of(sensors, found):
         for by_sensor in found.values():
             for g in by_sensor.get(sensor.name, ()):
                 if g.misses() or len(g.seen) < len(g.acts):
-                    why = next((why for (s, name), why in REASONS.items() if s == sensor.name and g.name.startswith(name)), "Reason not known.")
+                    edge = "Put off its CPU between the program's clock and the selector, which the program cannot see." if g.misses() == ["busy"] else None
+                    why = edge or next((why for (s, name), why in REASONS.items() if s == sensor.name and g.name.startswith(name)), "Reason not known.")
                     yield "Missed by %s: %s. %s" % (sensor.head, g.name, why)
 
 
