@@ -217,7 +217,7 @@ static int open_any(struct trace *trace)
 
 static int check_schema(struct trace *trace, char *why, size_t size)
 {
-	int64_t application, version;
+	int64_t application = 0, version = 0;
 	int rc = pragma_number(trace->sql, "PRAGMA application_id", &application);
 
 	if (rc == SQLITE_OK)
