@@ -92,8 +92,8 @@ static const char *const loss_names[LOSSES] = {
 static void losses_tell(struct bpf_feed *f)
 {
 	for (unsigned int i = 0; i < LOSSES; i++) {
-		if (i == LOSS_FRAMES)
-			continue; /* the record came, only without a stack */
+		if (!loss_names[i])
+			continue; /* told at the end, see gaps_tell() */
 		uint64_t now = bpf_sensor_loss(f->sensor, (enum kernel_loss)i);
 
 		translate_lost(f, loss_names[i], now - f->loss_told[i], f->last_ns);
@@ -121,9 +121,17 @@ static int take_cell(void *ctx, uint32_t pid, const struct ev_head *record)
 /* What is missing though no record is. */
 static void gaps_tell(struct bpf_feed *f)
 {
-	uint64_t stacks = bpf_sensor_loss(f->sensor, LOSS_FRAMES);
+	uint64_t stacks = bpf_sensor_loss(f->sensor, LOSS_FRAMES),
+		 tasks = bpf_sensor_loss(f->sensor, LOSS_PYTHON);
 	char text[96];
 
+	if (tasks) {
+		snprintf(text, sizeof(text),
+			"%" PRIu64
+			" were made in asyncio's Python code, whose steps have no probes",
+			tasks);
+		bpf_feed_hook(f, "tasks of Python code", text, f->last_ns);
+	}
 	if (!stacks && !f->outside.gone)
 		return;
 	snprintf(text, sizeof(text),
@@ -286,8 +294,8 @@ static bool is_emulated(const struct points *points, enum point_kind kind)
  */
 static void probes_place(struct bpf_feed *f, uint64_t now_ns)
 {
-	static const enum point_kind order[] = {POINT_GC_DONE, POINT_GC_START, POINT_SET,
-		POINT_STEP_END, POINT_STEP, POINT_TASK_NEW};
+	static const enum point_kind order[] = {POINT_GC_DONE, POINT_GC_START, POINT_AUDIT,
+		POINT_PYTHON, POINT_SET, POINT_STEP_END, POINT_STEP, POINT_TASK_NEW};
 	const struct points *points = f->options.points;
 	bool ends = false;
 

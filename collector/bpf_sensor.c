@@ -107,6 +107,29 @@ static void arguments_set(struct point_argument to[POINT_ARGUMENTS_MAX],
 		memcpy(to, p->argument, sizeof(p->argument));
 }
 
+static void audit_kinds_set(struct audit_kind kinds[AUDIT_KINDS])
+{
+	static const struct {
+		const char *event;
+		uint32_t first;
+	} list[AUDIT_KINDS] = {
+#define AUDIT(event, first, count) {event, first},
+#include "probe/audit.def"
+#undef AUDIT
+	};
+
+	for (size_t i = 0; i < AUDIT_KINDS; i++) {
+		size_t n = strlen(list[i].event);
+		bool any_ending = list[i].event[n - 1] == '*';
+		struct audit_kind *kind = &kinds[i];
+
+		n -= any_ending;
+		*kind = (struct audit_kind){.first = list[i].first};
+		memcpy(kind->name.text, list[i].event, n);
+		memset(kind->mask.text, 0xff, any_ending ? n : sizeof(kind->mask.text));
+	}
+}
+
 static void configure(struct kernel_config *config, const struct bpf_sensor_options *o)
 {
 	config->target = *o->target;
@@ -119,6 +142,8 @@ static void configure(struct kernel_config *config, const struct bpf_sensor_opti
 	arguments_set(config->set, o->points, POINT_SET);
 	arguments_set(config->gc_start, o->points, POINT_GC_START);
 	arguments_set(config->gc_done, o->points, POINT_GC_DONE);
+	arguments_set(config->audit, o->points, POINT_AUDIT);
+	audit_kinds_set(config->audit_kind);
 }
 
 static int slots_map(struct bpf_sensor *s)
@@ -227,6 +252,10 @@ static struct bpf_program *program_of(const struct bpf_sensor *s, enum point_kin
 		return s->program->progs.on_task_new;
 	case POINT_SET:
 		return s->program->progs.on_future_set;
+	case POINT_PYTHON:
+		return s->program->progs.on_python_task;
+	case POINT_AUDIT:
+		return s->program->progs.on_audit;
 	case POINT_GC_START:
 		return s->program->progs.on_gc_start;
 	case POINT_GC_DONE:

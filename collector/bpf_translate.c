@@ -428,6 +428,49 @@ static void wakeup(struct bpf_feed *f, const struct ev_kernel_wakeup *r)
 	ev->by_tid = r->by_tid;
 }
 
+/* ---- audit events ------------------------------------------------------------------------ */
+
+/* What an import reads is not told, as in the agent. */
+static bool audit_matters(const char *event, const char *detail, size_t size)
+{
+	static const char *const endings[] = {".py", ".pyc", ".so"};
+
+	if (strcmp(event, "open"))
+		return true;
+	for (size_t i = 0; i < sizeof(endings) / sizeof(*endings); i++) {
+		size_t n = strlen(endings[i]);
+
+		if (size >= n && !memcmp(detail + size - n, endings[i], n))
+			return false;
+	}
+	return size > 0;
+}
+
+static void audit(struct bpf_feed *f, const struct ev_kernel_audit *r)
+{
+	const uint64_t name[] = {r->name_0, r->name_1, r->name_2};
+	char event[sizeof(name) + 1] = "", detail[NAME_BYTES];
+	size_t size, detail_len;
+	const void *data = record_tail(&r->head, 1, &size);
+	uint32_t stack, id;
+	struct ev_audit *ev;
+
+	memcpy(event, name, sizeof(name));
+	detail_len = text_of(r->str_state, data, size, detail, sizeof(detail));
+	if (!audit_matters(event, detail, detail_len))
+		return;
+	stack = stack_of(f, &r->head, 0, r->cut);
+	id = translate_name(f, event, &r->head);
+	ev = RECORD_NEW(&f->queue, audit, detail_len, r->head.tid, r->head.time_ns);
+	if (!ev)
+		return;
+	ev->task = r->task;
+	ev->stack = stack;
+	ev->event = id;
+	ev->detail_len = (uint32_t)detail_len;
+	record_tail_put(ev + 1, detail, detail_len);
+}
+
 /* ---- codes ------------------------------------------------------------------------------- */
 
 /* Of the whole table, if there is less of it than that, only memory can tell. */
@@ -507,6 +550,9 @@ void translate(struct bpf_feed *f, const struct ev_head *record)
 		break;
 	case EV_kernel_wake:
 		wake(f, (const struct ev_kernel_wake *)record);
+		break;
+	case EV_kernel_audit:
+		audit(f, (const struct ev_kernel_audit *)record);
 		break;
 	case EV_kernel_task_new:
 		task_new(f, (const struct ev_kernel_task_new *)record);

@@ -14,30 +14,9 @@ static const struct audit_kind {
 	const char *event;         /* a trailing '*' stands for any ending */
 	unsigned int first, count; /* of its arguments */
 } kinds[] = {
-	{"fcntl.flock", 1, 1},
-	{"fcntl.lockf", 1, 1},
-	{"ftplib.connect", 1, 2},
-	{"http.client.connect", 1, 2},
-	{"imaplib.open", 1, 2},
-	{"open", 0, 1},
-	{"os.exec", 0, 2},
-	{"os.fork", 0, 0},
-	{"os.forkpty", 0, 0},
-	{"os.posix_spawn", 0, 2},
-	{"os.system", 0, 1},
-	{"poplib.connect", 1, 2},
-	{"pty.spawn", 0, 1},
-	{"shutil.*", 0, 2},
-	{"smtplib.connect", 1, 2},
-	{"socket.connect", 1, 1},
-	{"socket.getaddrinfo", 0, 2},
-	{"socket.gethostby*", 0, 1},
-	{"socket.getnameinfo", 0, 1},
-	{"sqlite3.connect", 0, 1},
-	{"subprocess.Popen", 1, 1},
-	{"telnetlib.Telnet.open", 1, 2},
-	{"time.sleep", 0, 1},
-	{"urllib.Request", 0, 1},
+#define AUDIT(event, first, count) {event, first, count},
+#include "probe/audit.def"
+#undef AUDIT
 };
 
 struct detail {

@@ -10,7 +10,7 @@ static inline __attribute__((always_inline)) void part_tell(const struct partiti
 	unsigned int told, unsigned long long now_ns, unsigned int argument,
 	const struct part_account *account);
 
-#include "probe/bpf/steps.bpf.h"
+#include "probe/bpf/audit.bpf.h"
 #include "probe/bpf/wake.bpf.h"
 
 char LICENSE[] SEC("license") = "GPL"; /* most helpers are for GPL programs only */
@@ -231,6 +231,25 @@ int on_future_set(struct pt_regs *regs)
 	struct loop_slot *s = slot_get(tid_now(), &index);
 
 	return s ? future_set(s, future, bpf_ktime_get_ns()) : 0;
+}
+
+/* Every task that Python code makes known to asyncio; those of C code do it without this method. */
+SEC("uprobe")
+int on_python_task(struct pt_regs *regs)
+{
+	lose(LOSS_PYTHON);
+	return 0;
+}
+
+SEC("uprobe")
+int on_audit(struct pt_regs *regs)
+{
+	__u64 name = argument_get(regs, &config.audit[0]);
+	__u64 arguments = argument_get(regs, &config.audit[1]);
+	__u32 index;
+	struct loop_slot *s = slot_get(tid_now(), &index);
+
+	return s && s->loop ? audit_put(s, index, name, arguments, bpf_ktime_get_ns()) : 0;
 }
 
 /* ---- collections */

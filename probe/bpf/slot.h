@@ -17,6 +17,27 @@
 #define NO_SYSCALL (~0u)
 #define EPFD_UNKNOWN (-1) /* of a loop that was busy when the recorder came */
 
+#define AUDIT_NAME_BYTES 24u
+#define AUDIT_NAME_WORDS (AUDIT_NAME_BYTES / 8)
+
+union audit_name { /* ended and filled up by zeros */
+	char text[AUDIT_NAME_BYTES];
+	__u64 word[AUDIT_NAME_WORDS];
+};
+
+enum {
+#define AUDIT(event, first, count) +1
+	AUDIT_KINDS = 0
+#include "probe/audit.def"
+#undef AUDIT
+};
+
+struct audit_kind {
+	union audit_name name, mask; /* mask: the bits that count */
+	__u32 first;                 /* of its arguments: the one to show */
+	__u32 pad0;
+};
+
 struct kernel_config {
 	struct target_constants target;
 	struct point_argument step[POINT_ARGUMENTS_MAX];
@@ -24,6 +45,8 @@ struct kernel_config {
 	struct point_argument set[POINT_ARGUMENTS_MAX];
 	struct point_argument gc_start[POINT_ARGUMENTS_MAX];
 	struct point_argument gc_done[POINT_ARGUMENTS_MAX];
+	struct point_argument audit[POINT_ARGUMENTS_MAX];
+	struct audit_kind audit_kind[AUDIT_KINDS];
 	__u64 min_block_ns, min_step_ns;
 	__u32 tgid;
 	__u32 streams; /* 1: tell what partitions are told, for their test */
@@ -76,6 +99,7 @@ enum kernel_loss {   /* counters of what could not be recorded */
 	LOSS_STEPS,  /* short steps left out while the ring was more than half full */
 	LOSS_SLOTS,  /* threads beyond SLOTS_MAX */
 	LOSS_TASKS,  /* tasks beyond the table of tasks: without name and chain */
+	LOSS_PYTHON, /* tasks of asyncio's Python code, whose steps have no probes */
 	LOSS_FRAMES, /* stacks that could not be read */
 	LOSSES
 };

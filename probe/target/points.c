@@ -29,6 +29,7 @@ static const char *const kind_names[POINT_KINDS] = {
 	[POINT_TASK_NEW] = "task creation",
 	[POINT_WAKEUP] = "wakeup",
 	[POINT_SET] = "future set",
+	[POINT_PYTHON] = "Python task",
 	[POINT_AUDIT] = "audit",
 	[POINT_GC_START] = "gc start",
 	[POINT_GC_DONE] = "gc done",
@@ -283,11 +284,12 @@ static void task_points_add(
 		point->argument[1] = in_memory(1, layout.tuple_item);
 	}
 	setters_add(f, source, found);
+	entry_add(f, POINT_PYTHON, source, &found->python, (struct arguments){0, 0});
 }
 
 static void refuse_tasks(struct points *points, const char *why)
 {
-	for (unsigned int kind = POINT_STEP; kind <= POINT_SET; kind++)
+	for (unsigned int kind = POINT_STEP; kind <= POINT_PYTHON; kind++)
 		points->why[kind] = why;
 }
 

@@ -24,6 +24,7 @@ enum point_kind {
 			   none) */
 	POINT_WAKEUP,   /* what a task waited for is done: task, that future */
 	POINT_SET,      /* Future.set_result() or set_exception() begins: future */
+	POINT_PYTHON,   /* asyncio._register_task() begins: a task of Python code is made known */
 	POINT_AUDIT,    /* USDT python:audit: name (char *), tuple of arguments (0: none) */
 	POINT_GC_START, /* USDT python:gc__start: generation */
 	POINT_GC_DONE,  /* USDT python:gc__done: objects collected */

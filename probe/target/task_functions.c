@@ -21,6 +21,7 @@
 #define STUBS_MAX 4u
 
 static const char no_set[] = "no method of Future that sets it was found";
+static const char no_register[] = "no function _register_task() was found";
 static const char changed_set[] = "the compiler has changed the arguments of Future's methods";
 
 /* ---- by symbols -------------------------------------------------------------------------- */
@@ -48,6 +49,8 @@ void task_functions_by_symbols(const struct elf_file *file, int minor, struct ta
 		"the compiler has changed the arguments of the wakeup function");
 	ret->set[0] = by_symbol(file, "_asyncio_Future_set_result", no_set, changed_set);
 	ret->set[1] = by_symbol(file, "_asyncio_Future_set_exception", no_set, changed_set);
+	ret->python = by_symbol(file, "_asyncio__register_task", no_register,
+		"the compiler has changed the arguments of _register_task()");
 }
 
 /* ---- by relocations ---------------------------------------------------------------------- */
@@ -61,7 +64,8 @@ static bool is_function(const struct elf_file *file, uint64_t address)
 }
 
 struct names { /* functions that data names */
-	uint64_t task_init, step_call, wakeup_call, wakeup_method, set_result, set_exception;
+	uint64_t task_init, step_call, wakeup_call, wakeup_method, set_result, set_exception,
+		register_task;
 };
 
 static uint64_t function_at(const struct elf_file *file, uint64_t slot)
@@ -129,6 +133,8 @@ static void name_take(const struct elf_file *file, int minor, uint64_t at, struc
 		keep(&names->wakeup_call, type_slot(file, minor, at, TYPE_CALL, SLOT_TP_CALL));
 	else if (!strcmp(name, "task_wakeup"))
 		keep(&names->wakeup_method, function_at(file, at + METHOD_CODE));
+	else if (!strcmp(name, "_register_task"))
+		keep(&names->register_task, function_at(file, at + METHOD_CODE));
 	else if (!strcmp(name, "set_result"))
 		setters_take(file, at, names);
 }
@@ -307,4 +313,5 @@ void task_functions_recover(const struct elf_file *file, int minor, struct task_
 		"its data names no wakeup function");
 	ret->set[0] = found(names.set_result, no_set);
 	ret->set[1] = found(names.set_exception, no_set);
+	ret->python = found(names.register_task, no_register);
 }

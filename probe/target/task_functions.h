@@ -19,6 +19,7 @@ struct task_functions {
 	struct task_function task_new; /* Task's tp_init */
 	struct task_function wakeup;   /* task_wakeup(); to 3.9 the wrapper's tp_call */
 	struct task_function set[2];   /* Future.set_result(), Future.set_exception() */
+	struct task_function python;   /* _register_task(), as Python code calls it */
 };
 
 void task_functions_by_symbols(const struct elf_file *file, int minor, struct task_functions *ret);

@@ -466,3 +466,42 @@ def test_collections_are_judged_where_the_interpreter_tells_of_them(python, awai
         assert found and min(found) > 5 and "AS109" not in unchecked  # a long one has been sampled, and has a place of its own
     elif any("gc start" in note for note in told["coverage"]["notes"]):
         assert "AS109" in unchecked and not [one for one in told["findings"] if one["rule"] == "AS109"]
+
+
+ASKS = """
+import asyncio, os, sqlite3, subprocess
+
+async def child():
+    await asyncio.sleep(0)
+
+def of_python(loop, coro, **options):
+    return asyncio.tasks._PyTask(coro, loop=loop, **options)
+
+async def main():
+    print("ready", flush=True)
+    await asyncio.sleep(1)
+    for _ in range(3):
+        subprocess.run(["true"])
+        sqlite3.connect(":memory:").close()
+        await asyncio.sleep(0.02)
+    loop = asyncio.get_running_loop()
+    loop.set_task_factory(of_python)
+    for _ in range(40):
+        await loop.create_task(child())
+    loop.set_task_factory(None)
+    await asyncio.sleep(0.1)
+
+asyncio.run(main())
+"""
+
+
+@pytest.mark.parametrize("python", PYTHONS, ids=lambda one: one.name)
+def test_audit_events_and_tasks_of_python_code(python, awaitscope, report, tmp_path):
+    with running(ASKS, tmp_path, python.path) as child:
+        assert awaitscope("attach", "-o", "t.db", str(child.pid)).status == 0
+    counted = [what for what, in rows(tmp_path / "t.db", "SELECT detail FROM coverage WHERE what = 'hook:tasks of Python code'")]
+    assert counted == ["40 were made in asyncio's Python code, whose steps have no probes"]
+    asked = rows(tmp_path / "t.db", "SELECT event, detail, count(*) FROM audit_event WHERE event != 'open' GROUP BY 1, 2 ORDER BY 1")
+    placed = rows(tmp_path / "t.db", "SELECT sensor FROM coverage WHERE what = 'hook:audit'") == [("placed",)]
+    assert placed or python.path != DEBIAN  # whose build has USDT
+    assert asked == ([("sqlite3.connect", ":memory:", 3), ("subprocess.Popen", "true", 3)] if placed else [])

@@ -43,7 +43,7 @@ def places(found):
 def test_every_task_point_is_found_and_emulated(python, idle):
     found, missing, ends_whole = points(idle, python.minor, "any")
     kinds = {p["kind"] for p in found}
-    assert {"step", "step end", "task creation", "wakeup", "future set"} <= kinds and ends_whole, missing
+    assert {"step", "step end", "task creation", "wakeup", "future set", "Python task"} <= kinds and ends_whole, missing
     assert all(p["emulated"] for p in found), found
     assert all(p["arguments"][0][0] for p in found if p["kind"] == "step end"), "a register holds the task"
 
