@@ -5,6 +5,9 @@
  */
 #include "collector/model_state.h"
 
+#include <stdlib.h>
+#include <string.h>
+
 #define TURNS_MAX 1000000u            /* of a record that a kernel writes ten times a second */
 #define ITERATION_MAX_NS (1ull << 62) /* none is as long: a tape with wrong numbers */
 #define NEARLY_ALL 5 /* but for one part in so many: the rest is between two samples */
@@ -20,20 +23,62 @@ static void span_grow(struct span *s, uint64_t begin_ns, uint64_t end_ns)
 		s->last_ns = end_ns;
 }
 
+static void wait_add(struct span *s, const struct early_wait *wait)
+{
+	uint64_t wall_ns = wait->end_ns - wait->begin_ns;
+
+	s->blocked_ns[wait->class] += wait->off_ns;
+	if (wall_ns <= s->longest_block_ns)
+		return;
+	s->longest_block_ns = wall_ns;
+	s->block_site = wait->site;
+}
+
+/* The room is doubled whenever it is full: where there are a power of two of them. */
+static void early_keep(struct loop *l, const struct early_wait *wait)
+{
+	struct early_wait *room = l->early;
+
+	if (l->earlies < EARLY_WAITS_MAX && !(l->earlies & (l->earlies - 1)))
+		room = realloc(l->early, (l->earlies ? l->earlies * 2 : 1) * sizeof(*room));
+	if (l->earlies >= EARLY_WAITS_MAX || !room) {
+		l->earlies = EARLY_WAITS_MAX + 1;
+		return;
+	}
+	l->early = room;
+	l->early[l->earlies++] = *wait;
+}
+
+/*
+ * Of a loop's first iteration, which uvloop begins with the first poll only: what ran before, in
+ * the same turn of its own, is not part of it.
+ */
+static void early_take_out(struct loop *l, uint64_t begin_ns)
+{
+	if (l->earlies <= EARLY_WAITS_MAX && l->earlies && l->early[0].end_ns <= begin_ns) {
+		memset(l->span.blocked_ns, 0, sizeof(l->span.blocked_ns));
+		l->span.longest_block_ns = 0;
+		for (unsigned int i = 0; i < l->earlies; i++)
+			if (l->early[i].end_ns > begin_ns)
+				wait_add(&l->span, &l->early[i]);
+	}
+	free(l->early);
+	l->early = NULL;
+	l->earlies = 0;
+}
+
 void span_block(struct thread *t, enum block_class class, uint64_t begin_ns, uint64_t end_ns,
 	uint64_t off_ns, struct site site)
 {
-	uint64_t wall_ns = end_ns - begin_ns;
+	const struct early_wait wait = {begin_ns, end_ns, off_ns, class, site};
 
 	for (unsigned int i = 0; i < t->depth; i++) {
-		struct span *s = &t->loops[i]->span;
+		struct loop *l = t->loops[i];
 
-		span_grow(s, begin_ns, end_ns);
-		s->blocked_ns[class] += off_ns;
-		if (wall_ns <= s->longest_block_ns)
-			continue;
-		s->longest_block_ns = wall_ns;
-		s->block_site = site;
+		span_grow(&l->span, begin_ns, end_ns);
+		wait_add(&l->span, &wait);
+		if (!l->iterations)
+			early_keep(l, &wait);
 	}
 }
 
@@ -378,6 +423,8 @@ void iteration_record(struct model *model, struct process *p, const struct ev_it
 	gc_settle(model, t, NULL, begin_ns, end_ns);
 	if (l->span.last_ns && l->span.last_ns <= begin_ns)
 		l->span = (struct span){.exact = l->span.exact}; /* before the loop's first poll */
+	if (!l->iterations)
+		early_take_out(l, begin_ns);
 	count_iteration(model, l, end_ns, busy_ns, select_ns);
 	cell = p->cells ? cell_for_span(t, begin_ns, end_ns) : NULL;
 	if (busy_ns >= model->fold_ns)

@@ -26,8 +26,10 @@ void loop_free(void *loop, void *ctx)
 	struct loop *l = loop;
 
 	(void)ctx;
-	if (l)
+	if (l) {
 		free(l->window);
+		free(l->early);
+	}
 	free(l);
 }
 

@@ -230,6 +230,14 @@ struct span {
 	struct site block_site, step_site;
 };
 
+/* A wait before a loop's first iteration has ended: where it lies is known then. */
+struct early_wait {
+	uint64_t begin_ns, end_ns, off_ns;
+	enum block_class class;
+	struct site site;
+};
+#define EARLY_WAITS_MAX 4096u /* of a loop; with more, all count for its first iteration */
+
 struct loop_run {         /* one run_forever() */
 	struct live live; /* first */
 	uint64_t id;
@@ -258,6 +266,8 @@ struct loop {
 	uint64_t iterations, busy_ns, select_ns, max_busy_ns;
 	struct window *window; /* NULL: all is kept */
 	struct span span;
+	struct early_wait *early; /* NULL: none, or the first iteration has ended */
+	unsigned int earlies;
 	unsigned int entries;  /* run_forever() calls that have not returned */
 	struct loop_run *run;  /* the innermost of them */
 	unsigned int runs_cut; /* of those inside it, the ones without a loop_run */

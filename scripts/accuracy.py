@@ -67,8 +67,9 @@ REASONS = {  # (sensor, beginning of the act's name): what is known to miss, and
 }
 OUTSIDE = ("From outside such a wait is that of the system calls in it, {}: it is told as what it is, and the call by its name, but the class is "
            "not the agent's.")
-REASONS[("run", "sqlite locked")] = ("The kernel's account of the turn has the sleeps and file waits that the call is made of; they are not yet moved to the call's "
-                                     "class in the turn, as they are among blocking calls.")
+REASONS[("run", "sqlite locked")] = (
+    "The kernel's account of the turn has the sleeps and file waits that the call is made of; they are not yet moved to the call's class in "
+    "the turn, as they are among blocking calls.")
 REASONS.update({("attach", "sqlite locked"): OUTSIDE.format("sleep and file"), ("attach", "name server"): OUTSIDE.format("network")})
 GIL = ("Probably: the thread that lets the loop go on was put off CPU while it held the GIL; the program's own clocks take that for the lock's "
        "wait.")
@@ -86,9 +87,8 @@ INTRO = """# Reported against true
 
 Made by `scripts/accuracy.py`. Programs under `tests/accuracy` hold their loop in a known way and write what their own clocks say; each act
 is compared with its iteration in the trace: under `run` with the agent alone, under `run` as root with the kernel's help, and under
-`attach`, each a run of its own. A cell is median / worst of the errors in ms. Under "causes" stand the act's main cause, and the worst of
-all its causes by name; where an act says so, user and system time are judged apart. N is the acts compared; acts during which the
-hypervisor took CPU time away (steal in /proc/stat) are dropped and counted.
+`attach`, each a run of its own and a table of its own. Where an act says so, user and system time are judged apart. N is the acts
+compared; acts during which the hypervisor took CPU time away (steal in /proc/stat) are dropped and counted.
 
 | | busy time | each cause, the larger of | unknown |
 | --- | --- | --- | --- |
@@ -100,6 +100,10 @@ lock's wait from one for the GIL, or the CPU time of waits for the GIL from the 
 
 """ % ("\n".join("| %s | within %g %% | %g %% or %g ms | at most %g %% of busy time |" % (
     s.head, 100 * s.busy_share, 100 * s.cause_share, s.cause_ms, 100 * s.unknown_share) for s in SENSORS), CLOCKS_MS * 1e3)
+
+
+HEAD = ("act", "N (dropped)", "true busy, ms, median", "busy error, ms: median / p95 / worst", "worst, %", "main cause",
+        "its error, ms: median / p95 / worst", "worst, %", "worst of any cause, ms", "unknown, %", "")
 
 
 class Skip(Exception):
@@ -172,21 +176,24 @@ class Group:
         return sorted({m for a in self.acts for m in a.misses()} | ({"unknown"} if self.unknown > self.sensor.unknown_share else set()))
 
     def cells(self):
-        """busy; causes; unknown and the verdict."""
+        """The columns of HEAD behind the act's name."""
+        count = "%d (%d)" % (len(self.acts), self.dropped)
         if not self.seen:
-            return ("–", "–", "no iteration of %d" % len(self.acts))
+            return (count,) + ("–",) * 7 + ("no iteration of %d" % len(self.acts),)
         worst = max(self.seen, key=lambda a: abs(a.error[a.worst]) / a.allowed[a.worst])
         out = sum(1 for a in self.acts if a.misses())
         misses = self.misses()
         verdict = "met" if not misses else "**missed**: %s%s" % (", ".join(misses).replace("_", ":"), " in %d of %d" % (out, len(self.acts)) if out else "")
-        return (spread(a.busy_error for a in self.seen),
-                "%s; %.3f %s" % (spread(a.error[self.cause] for a in self.seen), abs(worst.error[worst.worst]), worst.worst.replace("_", ":")),
-                "%.3f %% %s" % (100 * self.unknown, verdict))
+        return (count, "%.2f" % self.true_busy, *spread([(a.busy_error, a.true_busy) for a in self.seen]), self.cause.replace("_", ":"),
+                *spread([(a.error[self.cause], a.true[self.cause]) for a in self.seen]),
+                "%.3f %s" % (abs(worst.error[worst.worst]), worst.worst.replace("_", ":")), "%.3f" % (100 * self.unknown), verdict)
 
 
 def spread(errors):
-    size = sorted(abs(e) for e in errors)
-    return "%.3f / %.3f" % (statistics.median(size), size[-1])
+    """Of (error, truth): median / 95 % of all / worst in ms, and the worst in percent."""
+    size = sorted(abs(e) for e, _ in errors)
+    share = max((abs(e) / true for e, true in errors if true), default=0)
+    return "%.3f / %.3f / %.3f" % (statistics.median(size), size[(len(size) * 95 + 99) // 100 - 1], size[-1]), "%.2f" % (100 * share)
 
 
 # ---- measuring
@@ -357,20 +364,8 @@ def measure_all(args, results, sensors, notes):
     return found, tally
 
 
-def rows_of(sensors, found):
-    """The first table."""
-    head = ("act", "true busy, ms", "main cause") + sum((("%s: N (dropped)" % s.head, "busy", "causes", "unknown") for s in sensors), ())
-    rows = [head]
-    for by_sensor in found.values():
-        for name in dict.fromkeys(g.name for groups in by_sensor.values() for g in groups):
-            mine = {s: next((g for g in groups if g.name == name), None) for s, groups in by_sensor.items()}
-            one = next(g for g in mine.values() if g and g.seen) if any(g and g.seen for g in mine.values()) else None
-            row = (name, "%.2f" % one.true_busy, one.cause.replace("_", ":")) if one else (name, "–", "–")
-            for s in sensors:
-                g = mine.get(s.name)
-                row += ("%d (%d)" % (len(g.acts), g.dropped),) + g.cells() if g else ("–",) * 4
-            rows.append(row)
-    return rows
+def rows_of(sensor, found):
+    return [HEAD] + [(g.name,) + g.cells() for by_sensor in found.values() for g in by_sensor.get(sensor.name, ())]
 
 
 def misses_of(sensors, found):
@@ -417,14 +412,14 @@ def main():
     results, notes = Results(args.results, args.seconds), []
     load = results.of.setdefault("load", os.getloadavg()[0])
     found, tally = measure_all(args, results, sensors, notes)
-    text = table(rows_of(sensors, found))
+    text = "\n\n".join("## %s\n\n%s" % (s.head[0].upper() + s.head[1:], table(rows_of(s, found))) for s in sensors)
     notes = list(dict.fromkeys(notes)) + list(misses_of(sensors, found))
     notes += ["%s: accounted %.3f %% of busy time or more; largest discrepancy from the scheduler's accounts in one iteration %.3f ms; events lost %d; "
               "iterations whose causes do not sum to their length %d; largest difference between the JSON report and the rows %.4f ms." % (
                   s.head, 100 * tally[s.name][4], tally[s.name][2], tally[s.name][3], tally[s.name][0], tally[s.name][1]) for s in sensors]
     if load > QUIET_LOAD:
         notes.append("**Taken beside other load**: run-queue wait is part of most acts here, and rare misses come from it.")
-    text += "\n\n" + "\n\n".join(notes) + "\n"
+    text += "\n\n## What was missed, and why\n\n" + "\n\n".join(notes) + "\n"
     if not args.no_tools:
         rows, beside = tools_table(args, results, found)
         text += "\n" + BESIDE + "\n\n".join([table(rows)] + beside) + "\n"
