@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "collector/shorten.h"
+#include "probe/base/text.h"
 
 #define DIGITS "0123456789"
 
@@ -68,8 +69,6 @@ static void module_of_path(const char *path, char *buf, size_t size)
  * theirs. */
 static struct place bracketed(const char *file, const char *function)
 {
-	static const char *const typed[] = {"<stdin>", "<string>", "<ipython-input-", "<console>",
-		"<input>", "<timed exec>", "<timed eval>", "<unknown>", "<module>"};
 	struct place p = {.owner = PLACE_GENERATED};
 
 	if (starts_with(file, "<frozen ")) {
@@ -81,9 +80,8 @@ static struct place bracketed(const char *file, const char *function)
 	/* dataclasses compile their methods as "<string>" too. */
 	if (starts_with(function, "__create_fn__"))
 		return p;
-	for (size_t i = 0; i < sizeof(typed) / sizeof(*typed); i++)
-		if (starts_with(file, typed[i]))
-			p.owner = PLACE_USER;
+	if (text_is_typed_in(file))
+		p.owner = PLACE_USER;
 	return p;
 }
 

@@ -167,7 +167,9 @@ bool file_is_user(const struct report *report, const char *file)
 		return false;
 	if (cell_of_file(report, file, NONE) != NONE)
 		return true;
-	if (*file == '<' || library_path(file) || strstr(file, "/ipykernel_"))
+	if (*file == '<')
+		return text_is_typed_in(file);
+	if (library_path(file) || strstr(file, "/ipykernel_"))
 		return false;
 	for (size_t i = 0; i < report->processes.n; i++) {
 		const char *stdlib = report->processes.at[i].stdlib;

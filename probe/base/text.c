@@ -244,3 +244,14 @@ char *text_to_utf8(const void *bytes, size_t n)
 	out[size] = '\0';
 	return out;
 }
+
+bool text_is_typed_in(const char *file)
+{
+	static const char *const typed[] = {"<stdin>", "<string>", "<ipython-input-", "<console>",
+		"<input>", "<timed exec>", "<timed eval>", "<unknown>", "<module>"};
+
+	for (size_t i = 0; i < sizeof(typed) / sizeof(*typed); i++)
+		if (!strncmp(file, typed[i], strlen(typed[i])))
+			return true;
+	return false;
+}

@@ -2,6 +2,7 @@
 #ifndef PROBE_BASE_TEXT_H
 #define PROBE_BASE_TEXT_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 /*
@@ -18,5 +19,9 @@ size_t text_fit(const char *s, size_t columns);
 /* A malloc'd copy of n bytes with every byte that is not part of valid UTF-8, and every NUL,
  * replaced by U+FFFD. */
 char *text_to_utf8(const void *bytes, size_t n);
+
+/* Of code without a file ("<stdin>", "<string>"): whether somebody typed it in, and no library made
+ * it. */
+bool text_is_typed_in(const char *file);
 
 #endif
