@@ -210,9 +210,11 @@ static int collection_take(struct judge *judge, const struct rule *rule, sqlite3
 	f = finding_at(judge, rule, process, cell, &place);
 	if (!f || finding_gain(f, turn->loop, turn->begin_ns, ns))
 		return -ENOMEM;
-	/* a collection that hardly ran waited for a CPU: then that was the cause */
-	severity = in_synchronous(report, cell, begin_ns) || cpu_ns < ns / 2 ? SEVERITY_note
-									     : rule->severity;
+	/* one that hardly ran, or would not have been long on a CPU of its own, waited for one */
+	severity = in_synchronous(report, cell, begin_ns) || cpu_ns < ns / 2 ||
+				   cpu_ns < report->stall_ns / 2
+			   ? SEVERITY_note
+			   : rule->severity;
 	if (!f->count++ || severity > f->severity)
 		f->severity = severity;
 	f->cost_ns += ns;

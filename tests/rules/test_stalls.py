@@ -127,10 +127,11 @@ def test_a_short_collection_or_one_outside_of_turns_is_none(tmp_path):
     assert not t.findings("AS109")
 
 
-def test_a_collection_that_hardly_ran_is_a_note(tmp_path):
+@pytest.mark.parametrize("length, cpu", [(200, 20), (85, 45)], ids=["waited for most of it", "alone it were short"])
+def test_a_collection_that_waited_for_a_cpu_is_a_note(tmp_path, length, cpu):
     t = Trace(tmp_path / "t.db")
-    t.iteration(1000, 201, gc=20, runq=180)
-    collection(t, 1000, 200, cpu=20)
+    t.iteration(1000, length + 1, gc=cpu, runq=length - cpu)
+    collection(t, 1000, length, cpu=cpu)
     assert [f["severity"] for f in t.findings("AS109")] == ["note"]
 
 
