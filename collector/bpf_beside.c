@@ -4,11 +4,10 @@
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
 #include <errno.h>
-#include <pthread.h>
-#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "collector/bpf_links.h"
 #include "probe/announce.h"
 #include "probe/base/cleanup.h"
 #include "probe/bpf/beside.h"
@@ -22,15 +21,11 @@
 
 #define STRING(x) STRING_OF(x)
 #define STRING_OF(x) #x
-#define LINKS 8u
 
 struct bpf_beside {
 	struct beside *program;
 	struct ring_buffer *ring;
-	struct bpf_link *link[LINKS];
-	size_t links;
-	pthread_t detacher;
-	bool detaching; /* it runs, and has the links */
+	struct bpf_links links;
 };
 
 static int quiet(enum libbpf_print_level level, const char *format, va_list args)
@@ -43,31 +38,16 @@ static void beside_freep(struct bpf_beside **b)
 	bpf_beside_free(*b);
 }
 
-static void *links_destroy(void *ctx)
-{
-	struct bpf_beside *b = ctx;
-
-	while (b->links)
-		bpf_link__destroy(b->link[--b->links]);
-	return NULL;
-}
-
 void bpf_beside_detach(struct bpf_beside *b)
 {
-	if (b->detaching)
-		return;
-	b->detaching = !pthread_create(&b->detacher, NULL, links_destroy, b);
-	if (!b->detaching)
-		links_destroy(b);
+	bpf_links_detach(&b->links);
 }
 
 void bpf_beside_free(struct bpf_beside *b)
 {
 	if (!b)
 		return;
-	bpf_beside_detach(b);
-	if (b->detaching)
-		pthread_join(b->detacher, NULL);
+	bpf_links_clear(&b->links);
 	ring_buffer__free(b->ring);
 	beside__destroy(b->program);
 	free(b);
@@ -97,14 +77,6 @@ static void maps_choose(struct beside *program)
 		bpf_map__set_autocreate(others[i], false);
 }
 
-static int link_add(struct bpf_beside *b, struct bpf_link *link)
-{
-	if (!link)
-		return -errno;
-	b->link[b->links++] = link;
-	return 0;
-}
-
 static int trace(struct bpf_beside *b)
 {
 	struct bpf_program *const programs[] = {
@@ -117,7 +89,7 @@ static int trace(struct bpf_beside *b)
 	int rc = 0;
 
 	for (size_t i = 0; i < sizeof(programs) / sizeof(*programs) && !rc; i++)
-		rc = link_add(b, bpf_program__attach_trace(programs[i]));
+		rc = bpf_links_add(&b->links, bpf_program__attach_trace(programs[i]));
 	return rc;
 }
 
@@ -126,7 +98,8 @@ static int announced(struct bpf_beside *b, const char *agent)
 {
 	LIBBPF_OPTS(bpf_uprobe_opts, options, .func_name = STRING(ANNOUNCE));
 
-	return link_add(b, bpf_program__attach_uprobe_opts(
+	return bpf_links_add(
+		&b->links, bpf_program__attach_uprobe_opts(
 				   b->program->progs.on_announced, -1, agent, 0, &options));
 }
 

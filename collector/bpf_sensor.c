@@ -5,7 +5,6 @@
 #include <bpf/libbpf.h>
 #include <errno.h>
 #include <linux/perf_event.h>
-#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -13,6 +12,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "collector/bpf_links.h"
 #include "probe/base/cleanup.h"
 
 /* generated; its own style */
@@ -21,7 +21,6 @@
 #include "probe/bpf/loops.skel.h"
 #pragma GCC diagnostic pop
 
-#define LINKS_MAX (POINTS_MAX + SLOTS_MAX + 8u)
 #define CLOCK_HZ 99u /* no multiple of what programs do */
 
 struct bpf_sensor {
@@ -31,11 +30,8 @@ struct bpf_sensor {
 	size_t slots_bytes;
 	const struct points *points;
 	uint32_t pid;
-	struct bpf_link *link[LINKS_MAX];
-	size_t links;
+	struct bpf_links links;
 	size_t watches; /* the first ones: tracepoints */
-	pthread_t detacher;
-	bool detaching; /* it runs, and has the links */
 };
 
 static int quiet(enum libbpf_print_level level, const char *format, va_list args)
@@ -49,31 +45,16 @@ static void sensor_freep(struct bpf_sensor **s)
 }
 
 /* The last one first: the steps' beginnings before their ends. */
-static void *links_destroy(void *ctx)
-{
-	struct bpf_sensor *s = ctx;
-
-	while (s->links)
-		bpf_link__destroy(s->link[--s->links]);
-	return NULL;
-}
-
 void bpf_sensor_detach(struct bpf_sensor *s)
 {
-	if (s->detaching)
-		return;
-	s->detaching = !pthread_create(&s->detacher, NULL, links_destroy, s);
-	if (!s->detaching)
-		links_destroy(s);
+	bpf_links_detach(&s->links);
 }
 
 void bpf_sensor_free(struct bpf_sensor *s)
 {
 	if (!s)
 		return;
-	bpf_sensor_detach(s);
-	if (s->detaching)
-		pthread_join(s->detacher, NULL);
+	bpf_links_clear(&s->links);
 	ring_buffer__free(s->ring);
 	if (s->slots)
 		munmap(s->slots, s->slots_bytes);
@@ -197,18 +178,6 @@ int bpf_sensor_open(const struct bpf_sensor_options *o, bpf_record_fn fn, void *
 	return 0;
 }
 
-static int link_add(struct bpf_sensor *s, struct bpf_link *link)
-{
-	if (!link)
-		return -errno;
-	if (s->links == LINKS_MAX) {
-		bpf_link__destroy(link);
-		return -ENOBUFS;
-	}
-	s->link[s->links++] = link;
-	return 0;
-}
-
 int bpf_sensor_watch(struct bpf_sensor *s, const char **ret_why)
 {
 	struct bpf_program *const programs[] = {
@@ -220,21 +189,21 @@ int bpf_sensor_watch(struct bpf_sensor *s, const char **ret_why)
 	};
 
 	for (size_t i = 0; i < sizeof(programs) / sizeof(*programs); i++) {
-		int rc = link_add(s, bpf_program__attach_trace(programs[i]));
+		int rc = bpf_links_add(&s->links, bpf_program__attach_trace(programs[i]));
 
 		if (rc)
 			return refuse(
 				ret_why, rc, "this kernel's tracepoints cannot be attached to");
 	}
-	s->watches = s->links;
+	s->watches = s->links.count;
 	return 0;
 }
 
 void bpf_sensor_unwatch(struct bpf_sensor *s)
 {
 	for (size_t i = 0; i < s->watches; i++) {
-		bpf_link__destroy(s->link[i]);
-		s->link[i] = NULL;
+		bpf_link__destroy(s->links.link[i]);
+		s->links.link[i] = NULL;
 	}
 	s->watches = 0;
 }
@@ -269,14 +238,15 @@ static int probe_place(struct bpf_sensor *s, struct bpf_program *program, const 
 {
 	LIBBPF_OPTS(bpf_uprobe_opts, options, .ref_ctr_offset = p->semaphore);
 
-	return link_add(s, bpf_program__attach_uprobe_opts(program, (pid_t)s->pid,
+	return bpf_links_add(
+		&s->links, bpf_program__attach_uprobe_opts(program, (pid_t)s->pid,
 				   s->points->object[p->object].path, p->offset, &options));
 }
 
 int bpf_sensor_probe(struct bpf_sensor *s, enum point_kind kind)
 {
 	struct bpf_program *program = program_of(s, kind);
-	size_t before = s->links;
+	size_t before = s->links.count;
 	int rc = -ENOENT;
 
 	for (uint32_t i = 0; program && i < s->points->count; i++) {
@@ -286,8 +256,8 @@ int bpf_sensor_probe(struct bpf_sensor *s, enum point_kind kind)
 		if (rc)
 			break;
 	}
-	while (rc && s->links > before)
-		bpf_link__destroy(s->link[--s->links]);
+	if (rc)
+		bpf_links_drop(&s->links, before);
 	return rc;
 }
 
@@ -309,7 +279,7 @@ int bpf_sensor_clock(struct bpf_sensor *s, uint32_t tid)
 		close(fd);
 		return -errno;
 	}
-	return link_add(s, link); /* which has the descriptor */
+	return bpf_links_add(&s->links, link); /* which has the descriptor */
 }
 
 /* ---- threads and slots ------------------------------------------------------------------ */

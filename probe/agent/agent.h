@@ -56,6 +56,7 @@ struct agent_state {
 	uint64_t since_ns; /* when this process began to record: a step that began before belongs to
 			      the parent's */
 	uint64_t look_ns;  /* when what is looked at once a second is due; UINT64_MAX: nothing is */
+	uint64_t session;  /* announce_session() of the rings' folder */
 	void *interp;      /* PyInterpreterState* of the interpreter we serve */
 };
 extern struct agent_state agent;

@@ -7,7 +7,6 @@
 #include <dlfcn.h>
 #include <elf.h>
 #include <link.h>
-#include <stdlib.h>
 
 #include "probe/agent/agent.h"
 #include "probe/agent/symver.h"
@@ -49,13 +48,12 @@ static bool runtime_find(uint64_t *ret_begin, uint64_t *ret_end)
 void announce_thread(bool runs)
 {
 	static uint64_t gil_begin, gil_end;
-	const char *folder = getenv(ENV_SESSION);
 	const uint64_t *busy_at = ring_busy_at();
 	struct announcement a;
 
-	if (!folder || !busy_at || (!gil_end && !runtime_find(&gil_begin, &gil_end)))
+	if (!busy_at || (!gil_end && !runtime_find(&gil_begin, &gil_end)))
 		return;
-	a = (struct announcement){.session = announce_session(folder),
+	a = (struct announcement){.session = agent.session,
 		.busy_at = (uint64_t)(uintptr_t)busy_at,
 		.gil_begin = gil_begin,
 		.gil_end = gil_end,

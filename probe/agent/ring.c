@@ -18,6 +18,7 @@
 #include <unistd.h>
 
 #include "probe/agent/symver.h"
+#include "probe/announce.h"
 
 #define RING_FILES_MAX                                                                             \
 	16 /* images that one pid may exec one after the other, each with its own file */
@@ -148,6 +149,7 @@ int ring_open(void)
 		unlink(rings.path);
 		return rc;
 	}
+	agent.session = announce_session(folder);
 	ring_init(&rings.ring[0], (char *)map + RING_OFFSET(0, RING_BYTES), 0);
 	ring_mapped = map;
 	rings.count = 1;
