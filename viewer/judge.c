@@ -213,12 +213,15 @@ int step_frames(struct judge *judge, int64_t stack, int *ret_user)
 	int rc;
 
 	frames->n = 0;
+	judge->callback = false;
 	*ret_user = NONE;
 	rc = stack ? report_stack(judge->report, stack, frames) : 0;
 	if (rc)
 		return rc;
 	for (size_t i = 0; i < frames->n; i++) {
 		if (is_boundary(&frames->at[i])) {
+			judge->callback =
+				!i && !strcmp(name_last(frames->at[i].place.function), "_run");
 			frames->n = i;
 			break;
 		}

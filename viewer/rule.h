@@ -48,7 +48,8 @@ struct judge { /* of one report; made and freed by findings_read() */
 	struct report *report;
 	struct weight *weights; /* of each site, see rule_blocking.c */
 	frame_list frames;      /* scratch */
-	bool failed;            /* out of memory while a text was made */
+	bool callback; /* of the stack in frames: the loop itself called C code, as a callback */
+	bool failed;   /* out of memory while a text was made */
 };
 
 /*

@@ -21,7 +21,8 @@ struct weight {                 /* of one site */
 	uint64_t turn_begin_ns;
 	bool turn_open, turn_in_cell;
 	const struct rule *rule; /* NULL: none judges it */
-	bool manager; /* AS112: of the user's, and synchronous: it is what is to change */
+	bool manager;  /* AS112: of the user's, and synchronous: it is what is to change */
+	bool callback; /* the loop itself called it: it is not known who asked for that */
 	struct place place;
 	size_t finding; /* its index */
 };
@@ -108,6 +109,11 @@ static bool is_import(const char *call)
 	return !strncmp(call, "import ", 7) || !strncmp(call, "from ", 5);
 }
 
+static bool is_machinery_loop(const struct report *report, int loop)
+{
+	return loop != NONE && report->loops.at[loop].machinery;
+}
+
 static int site_judge(struct judge *judge, const struct site *site, struct weight *w)
 {
 	int user, rc = step_frames(judge, site->stack, &user);
@@ -115,6 +121,14 @@ static int site_judge(struct judge *judge, const struct site *site, struct weigh
 
 	if (rc)
 		return rc;
+	w->callback = judge->callback && !is_machinery_loop(judge->report, site->loop);
+	if (site->machinery && !w->callback)
+		return 0;
+	if (w->callback) {
+		w->place = (struct place){.function = ""};
+		w->rule = rule_of_class(site->class);
+		return 0;
+	}
 	if (site->stack && user == NONE)
 		return 0; /* library code alone */
 	if (!site->stack && !file_is_user(judge->report, site->place.file))
@@ -187,7 +201,7 @@ static int weights_make(struct judge *judge)
 		struct weight *w = &judge->weights[i];
 
 		turn_close(report, w);
-		if ((w->loop.count || w->cell.count) && !report->sites.at[i].machinery)
+		if (w->loop.count || w->cell.count)
 			rc = site_judge(judge, &report->sites.at[i], w);
 	}
 	return rc;
@@ -206,6 +220,8 @@ static int site_find(struct judge *judge, const struct rule *rule, size_t index)
 	w->finding = (size_t)(f - report->findings.at);
 	if (!f->count || (f->severity == SEVERITY_note && w->loop.count))
 		f->severity = w->loop.count && !is_import(s->call) ? rule->severity : SEVERITY_note;
+	if (w->callback && f->severity == rule->severity)
+		f->severity = severity_lower(f->severity);
 	if (held->longest_ns > f->longest_ns) {
 		f->longest_ns = held->longest_ns;
 		f->subject = s->call;
@@ -323,6 +339,9 @@ static void finding_end(struct judge *judge, struct finding *f)
 	if (f->severity == SEVERITY_note && f->cell != NONE &&
 		judge->report->cells.at[f->cell].synchronous)
 		why = ", as a synchronous cell does by design";
+	else if (!f->place.file)
+		why = ", called by the loop itself: somebody gave it to call_soon(), call_later() "
+		      "or the like";
 	finding_say(judge, f, "%s held the event loop for %s%s%s%s%s", f->subject,
 		time_text(f->cost_ns), often, delayed, why, who ? who : "");
 	if (!f->advice)

@@ -251,7 +251,10 @@ static void stalled_print(FILE *out, const struct report *report, const struct c
 	fputs(": ", out);
 	cause_print(out, report, c);
 	if (is_foreign(report, c)) {
-		fputs(", which no code of yours called.", out);
+		fputs(strcmp(name_last(c->place.function), "_run")
+				? ", which no code of yours called."
+				: ", a callback that somebody gave to the loop.",
+			out);
 		return;
 	}
 	fputc('.', out);

@@ -192,3 +192,14 @@ def test_advice_is_for_that_very_call(tmp_path, kind, call, advice):
     t.block(1000, 200, kind, call=call)
     found, = t.report()["findings"]
     assert advice in found["advice"]
+
+
+@EACH
+def test_what_the_loop_calls_itself_has_no_place_and_is_one_severity_lower(tmp_path, rule, kind, call, severity):
+    for kernel in (False, True):  # loop.call_later(0.1, time.sleep, 0.2)
+        t = Trace(tmp_path / f"{kernel}.db", kernel=kernel)
+        t.block(1000, 200, kind, call="clock_nanosleep", frames=[])
+        report = t.report()
+        found, = [f for f in report["findings"] if f["rule"] == rule]
+        assert found["severity"] == {"error": "warning", "warning": "note"}[severity]
+        assert found["file"] is None and found["cell"] is None and "called by the loop itself" in found["message"]

@@ -89,8 +89,8 @@ class Trace:
         return self.add("await", task=task, begin_ns=int(begin * MS), duration_ns=int(length * MS), what=what, stack=stack, **columns)
 
     def call(self, begin, length, call="time.sleep(0.2)", kind="sleep", cell=None, frames=None, loop=1, cpu=0, task=None):
-        frames = frames or [(APP, 3, "fetch")]
-        place = next((f for f in frames if not f[0].startswith("/usr/lib/")), frames[0])
+        frames = [(APP, 3, "fetch")] if frames is None else frames
+        place = next((f for f in [*frames, *LOOP_FRAMES] if not f[0].startswith("/usr/lib/")))
         return self.add("blocking_call", process=1, thread=1, loop=loop, task=task, cell=cell, begin_ns=int(begin * MS),
                         duration_ns=int(length * MS), cpu_ns=int(cpu * MS), call=call, syscall="x", **{"class": kind}, target="",
                         stack=self.stack(*frames, *LOOP_FRAMES), file=place[0], line=place[1], function=place[2])
