@@ -29,6 +29,7 @@ struct scan {
 	struct report *report;
 	window_list *windows; /* of each loop, by begin */
 	int *last_stall;      /* of each loop, whose next iteration has not been seen */
+	split_samples samples;
 	uint64_t unknown_ns, busy_ns;
 };
 
@@ -45,6 +46,7 @@ static void scan_end(struct scan *scan)
 		free(scan->windows[i].at);
 	free(scan->windows);
 	free(scan->last_stall);
+	free(scan->samples.at);
 }
 
 static int window_add(struct scan *scan, size_t loop, int cell)
@@ -127,6 +129,13 @@ static void part_causes(const struct report *report, const struct iteration *it,
 	causes_part(&it->causes, &inside, &outside, part_ns, ret);
 }
 
+static void split(const struct scan *scan, const struct iteration *it, uint64_t from_ns,
+	uint64_t to_ns, const struct causes *part, struct cpu_splits *to)
+{
+	split_add(to, &scan->samples, scan->report->loops.at[it->loop].id, it->begin_ns, from_ns,
+		to_ns, part);
+}
+
 static int window_charge(struct scan *scan, const struct iteration *it, const struct window *w)
 {
 	struct cell *cell = &scan->report->cells.at[w->cell];
@@ -138,6 +147,7 @@ static int window_charge(struct scan *scan, const struct iteration *it, const st
 	if (part_ns < it->end_ns - it->begin_ns)
 		part_causes(scan->report, it, w, part_ns, &part);
 	causes_add(&cell->causes, &part);
+	split(scan, it, w->began_ns, w->ended_ns, &part, &cell->split);
 	cell->busy_ns += part_ns;
 	if (part_ns > cell->longest_ns)
 		cell->longest_ns = part_ns;
@@ -180,6 +190,7 @@ static int stall_add(struct scan *scan, const struct iteration *it)
 	s->busy_ns = it->end_ns - it->begin_ns;
 	s->reach_ns = it->end_ns + AT_ONCE_NS;
 	s->causes = it->causes;
+	split(scan, it, 0, UINT64_MAX, &it->causes, &s->split);
 	report->loops.at[it->loop].stalls++;
 	report->loops.at[it->loop].stall_ns += s->busy_ns;
 	if (s->cell != NONE) {
@@ -224,6 +235,7 @@ static int iteration_take(struct scan *scan, const struct iteration *it)
 	int rc = busy_add(&loop->busy, busy_ns, 1);
 
 	causes_add(&loop->causes, &it->causes);
+	split(scan, it, 0, UINT64_MAX, &it->causes, &loop->split);
 	scan->busy_ns += busy_ns;
 	scan->unknown_ns += it->causes.ns[CAUSE_unknown];
 	if (it->causes.ns[CAUSE_unknown] > report->discrepancy_ns)
@@ -395,6 +407,8 @@ int iterations_read(struct report *report)
 		scan.last_stall[i] = NONE;
 	if (!rc)
 		rc = windows_make(&scan);
+	if (!rc)
+		rc = split_read(report->trace, &scan.samples);
 	if (!rc)
 		rc = rows_scan(&scan);
 	if (!rc)

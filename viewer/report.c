@@ -336,6 +336,7 @@ int report_read(struct trace *trace, const struct report_options *options, struc
 		coverage_read,
 		blocking_read,
 		iterations_read,
+		hot_read,
 		holders_read,
 		timers_read,
 		delays_read,
@@ -376,6 +377,7 @@ void report_free(struct report *report)
 	free(report->leaks.at);
 	free(report->sites.at);
 	free(report->holders.at);
+	free(report->hot.at);
 	free(report->calls.at);
 	free(report->turns.at);
 	for (size_t i = 0; i < report->findings.n; i++)

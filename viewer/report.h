@@ -13,6 +13,7 @@
 #include "viewer/causes.h"
 #include "viewer/lag.h"
 #include "viewer/list.h"
+#include "viewer/split.h"
 #include "viewer/strings.h"
 #include "viewer/suppress.h"
 #include "viewer/trace.h"
@@ -71,6 +72,7 @@ struct loop {
 	uint64_t felt, felt_ns; /* of those, the ones that are not quiet */
 	uint64_t observed_ns;   /* while it ran */
 	struct causes causes;
+	struct cpu_splits split;
 	struct busy_set busy;
 	struct lag lag;
 	struct lag timer_late; /* known: it had timers whose due times were seen */
@@ -87,6 +89,7 @@ struct cell {
 	uint64_t busy_ns, longest_ns, stalls, stall_ns;
 	uint64_t felt_ns; /* stall time that is not a synchronous cell's own, see struct stall */
 	struct causes causes;
+	struct cpu_splits split;
 	struct busy_set busy;
 	struct lag lag;
 };
@@ -109,6 +112,7 @@ struct stall {
 	uint64_t delay_ns;      /* the longest, of those whose due time is known */
 	bool quiet;             /* a synchronous cell that delayed nobody: no fault */
 	struct causes causes;
+	struct cpu_splits split;
 	struct place place;
 	struct gil_holder holder;   /* who had it the longest */
 	size_t holders_at, holders; /* all of them, in report->holders, that one first */
@@ -154,6 +158,18 @@ struct turn { /* an iteration long enough to matter */
 	int loop;
 	uint64_t begin_ns, busy_ns;
 };
+
+struct hot_line { /* samples of one place, and C function if there is one */
+	int loop, cell;
+	struct place place;
+	bool in_native;     /* in a C function, else in bytecode */
+	const char *native; /* that of an extension; "": not known */
+	uint64_t cpu_ns;    /* what they stand for */
+	uint64_t samples;
+};
+#define HOT_MAX 50u
+/* "bytecode", "a C function". */
+const char *hot_kind(const struct hot_line *line);
 
 enum severity { SEVERITY_note, SEVERITY_warning, SEVERITY_error };
 
@@ -216,6 +232,7 @@ struct report {
 	LIST(struct site) sites;         /* by total, longest first */
 	LIST(struct call) calls;         /* by loop and begin */
 	LIST(struct turn) turns;         /* by loop and begin */
+	LIST(struct hot_line) hot;       /* by CPU time, the longest first */
 	LIST(struct finding) findings;   /* what to mend first, first */
 	LIST(struct finding) suppressed; /* in the same order: somebody has decided about them */
 	LIST(struct lost) lost;
@@ -269,6 +286,7 @@ int coverage_read(struct report *report);   /* needs processes and loops */
 int blocking_read(struct report *report);   /* calls and sites */
 int iterations_read(struct report *report); /* busy time, causes, stalls; needs calls */
 int timers_read(struct report *report);
+int hot_read(struct report *report);
 int holders_read(struct report *report);   /* who had the GIL in them */
 int delays_read(struct report *report);    /* who waited during stalls */
 int blocking_weigh(struct report *report); /* what sites did to stalls */

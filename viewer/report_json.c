@@ -110,6 +110,34 @@ static json_t *causes_json(
 	return object;
 }
 
+static uint64_t least(uint64_t a, uint64_t b)
+{
+	return a < b ? a : b;
+}
+
+/* An estimate beside causes_ms, whose sum is exact. null: too few samples. */
+static json_t *split_json(
+	const struct cpu_splits *splits, const struct causes *causes, uint64_t total_ns)
+{
+	enum cause of;
+	const struct cpu_split *split = split_told(splits, causes, &of);
+	uint64_t us[CAUSE_COUNT], python_us, native_us;
+	json_t *object;
+
+	if (!split)
+		return json_null();
+	causes_us(causes, total_ns, us);
+	python_us = least(split->python_ns / 1000, us[of]);
+	native_us = least(split->native_ns / 1000, us[of] - python_us);
+	object = json_object();
+	member(&object, "of", json_text(cause_keys[of]));
+	member(&object, "python_ms", json_real((double)python_us / 1000.0));
+	member(&object, "native_ms", json_real((double)native_us / 1000.0));
+	member(&object, "unknown_ms", json_real((double)(us[of] - python_us - native_us) / 1000.0));
+	member(&object, "samples", integer(split->samples));
+	return object;
+}
+
 typedef json_t *item_fn(struct report *report, const struct output_options *options, size_t i);
 
 static json_t *array_json(
@@ -221,6 +249,7 @@ static json_t *loop_json(struct report *report, const struct output_options *opt
 	member(&object, "stall_ms", json_ms(l->stall_ns));
 	member(&object, "stall_share", share_json(share));
 	member(&object, "causes_ms", causes_json(report, &l->causes, l->busy_ns));
+	member(&object, "cpu_split", split_json(&l->split, &l->causes, l->busy_ns));
 	member(&object, "causes", json_text(loop_causes(report, l)));
 	return object;
 }
@@ -286,6 +315,7 @@ static json_t *stall_json(struct report *report, const struct output_options *op
 	member(&object, "started_ms", json_ms(s->begin_ns));
 	member(&object, "duration_ms", json_ms(s->busy_ns));
 	member(&object, "causes_ms", causes_json(report, &s->causes, s->busy_ns));
+	member(&object, "cpu_split", split_json(&s->split, &s->causes, s->busy_ns));
 	member(&object, "gil_holder", holder_json(&s->holder));
 	member(&object, "gil_holders", holders_json(report, s));
 	place_members(&object, &s->place);
@@ -333,6 +363,7 @@ static json_t *cell_json(struct report *report, const struct output_options *opt
 	member(&object, "stall_ms", json_ms(c->stall_ns));
 	member(&object, "lag_ms", lag_json(&c->lag));
 	member(&object, "causes_ms", causes_json(report, &c->causes, c->busy_ns));
+	member(&object, "cpu_split", split_json(&c->split, &c->causes, c->busy_ns));
 	member(&object, "tasks_created", integer(c->tasks));
 	member(&object, "tasks_leaked", integer(c->leaked));
 	member(&object, "blocking_ms", json_ms(c->blocking_ns));
@@ -414,6 +445,23 @@ static json_t *site_json(struct report *report, const struct output_options *opt
 	member(&object, "tasks_delayed", counted ? integer(s->tasks_delayed) : json_null());
 	member(&object, "tasks_delayed_exact",
 		counted ? json_boolean(!s->delayed_most) : json_null());
+	return object;
+}
+
+static json_t *hot_json(struct report *report, const struct output_options *options, size_t i)
+{
+	const struct hot_line *h = &report->hot.at[i];
+	json_t *object = json_object();
+
+	member(&object, "pid", pid_of(report, report->loops.at[h->loop].process));
+	member(&object, "loop", loop_of(report, h->loop));
+	member(&object, "cell", index_or_null(h->cell));
+	member(&object, "execution_count", count_of(report, h->cell));
+	place_members(&object, &h->place);
+	member(&object, "kind", json_text(h->in_native ? "native" : "python"));
+	member(&object, "native", json_text_or_null(h->native));
+	member(&object, "cpu_ms", json_ms(h->cpu_ns));
+	member(&object, "samples", integer(h->samples));
 	return object;
 }
 
@@ -543,6 +591,7 @@ int report_json(struct report *report, const struct output_options *options, FIL
 	member(&root, "cells", array_json(report, options, report->cells.n, cell_json));
 	member(&root, "leaked_tasks", array_json(report, options, report->leaks.n, leak_json));
 	member(&root, "blocking_sites", array_json(report, options, report->sites.n, site_json));
+	member(&root, "hot_lines", array_json(report, options, report->hot.n, hot_json));
 	member(&root, "critical_paths", paths_json(report));
 	member(&root, "findings", array_json(report, options, report->findings.n, finding_json));
 	member(&root, "suppressed",

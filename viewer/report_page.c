@@ -142,7 +142,7 @@ static void cells_write(struct writer *w)
 	static const char *const titles[] = {
 		"cell", "status", "wall", "busy", "longest", "stalls", "most of it", "tasks", NULL};
 	const struct report *report = w->report;
-	char name[NAME_BYTES];
+	char name[NAME_BYTES], split[SPLIT_WORDS_BYTES];
 
 	if (!report->cells.n)
 		return;
@@ -160,7 +160,8 @@ static void cells_write(struct writer *w)
 		put(w, MARK_number, "%s", time_text(c->busy_ns));
 		put(w, MARK_number, "%s", time_text(c->longest_ns));
 		put(w, MARK_number, "%" PRIu64, c->stalls);
-		put(w, MARK_plain, "%s %s", cause_name(most), time_text(c->causes.ns[most]));
+		put(w, MARK_plain, "%s %s%s", cause_name(most), time_text(c->causes.ns[most]),
+			split_words(&c->split, &c->causes, most, split));
 		put(w, MARK_number, "%" PRIu64, c->tasks);
 		w->form->row_end(w->out);
 	}
@@ -229,6 +230,32 @@ static void sites_write(struct writer *w)
 	}
 	w->form->table_end(w->out);
 	rest_say(w, n);
+}
+
+static void hot_write(struct writer *w)
+{
+	static const char *const titles[] = {
+		"cell", "CPU time, about", "place", "runs", "samples", NULL};
+	const struct report *report = w->report;
+
+	if (!report->hot.n)
+		return;
+	w->form->heading(w->out, "Hottest lines of loop threads, by samples");
+	w->form->table_begin(w->out, titles);
+	for (size_t i = 0; i < rows_of(w, report->hot.n); i++) {
+		const struct hot_line *h = &report->hot.at[i];
+
+		w->form->row_begin(w->out);
+		put_cell(w, h->cell);
+		put(w, MARK_number, "%s", time_text(h->cpu_ns));
+		put_place(w, h->cell, &h->place);
+		put(w, *h->native ? MARK_code : MARK_plain, "%s",
+			*h->native ? h->native : hot_kind(h));
+		put(w, MARK_number, "%" PRIu64, h->samples);
+		w->form->row_end(w->out);
+	}
+	w->form->table_end(w->out);
+	rest_say(w, report->hot.n);
 }
 
 static void loops_write(struct writer *w)
@@ -321,6 +348,7 @@ int report_page(struct report *report, const struct output_options *options,
 		cells_write(&w);
 		leaks_write(&w);
 		sites_write(&w);
+		hot_write(&w);
 		loops_write(&w);
 		coverage_write(&w);
 	}

@@ -113,15 +113,17 @@ void causes_bar(const struct causes *causes, uint64_t longest_ns, char buf[BAR_B
 	}
 }
 
-void causes_words(const struct causes *causes, char *buf, size_t size)
+void causes_words(
+	const struct causes *causes, const struct cpu_splits *splits, char *buf, size_t size)
 {
 	enum cause largest = causes_largest(causes);
-	char text[DURATION_BYTES];
+	char text[DURATION_BYTES], split[SPLIT_WORDS_BYTES];
 
 	*buf = '\0';
 	if (causes->ns[largest])
-		snprintf(buf, size, "%s %s", cause_name(largest),
-			duration_text(causes->ns[largest], text));
+		snprintf(buf, size, "%s %s%s", cause_name(largest),
+			duration_text(causes->ns[largest], text),
+			split_words(splits, causes, largest, split));
 }
 
 /* Cells are looked for in kernels only. */
@@ -338,6 +340,7 @@ int report_text(struct report *report, const struct output_options *options, FIL
 		leaks_section(&t);
 		sites_section(&t);
 		stalls_section(&t);
+		hot_section(&t);
 		paths_section(&t);
 		loops_section(&t);
 		audit_line(&t);

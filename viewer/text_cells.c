@@ -72,7 +72,7 @@ static bool cell_row(
 		table_add(table, c->felt_ns ? STYLE_red : STYLE_plain, c->stalls ? "%" PRIu64 : "-",
 			c->stalls);
 	causes_bar(&c->causes, longest_ns, bar);
-	causes_words(&c->causes, words, sizeof(words));
+	causes_words(&c->causes, &c->split, words, sizeof(words));
 	table_add(table, STYLE_bar, "%s", bar);
 	table_add(table, STYLE_plain, "%s", words);
 	table_add(table, STYLE_dim, "%s", line ? line : "");
@@ -203,7 +203,7 @@ static void stall_row(struct text_report *t, struct table *table, const struct s
 	table_add(table, STYLE_plain, "%s",
 		s->cell == NONE ? "" : cell_name(t->report, s->cell, name));
 	causes_bar(&s->causes, s->busy_ns, bar);
-	causes_words(&s->causes, words, sizeof(words));
+	causes_words(&s->causes, &s->split, words, sizeof(words));
 	table_add(table, STYLE_bar, "%s", bar);
 	table_add(table, STYLE_plain, "%s", words);
 	stall_place(t, table, s);

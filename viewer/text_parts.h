@@ -39,14 +39,16 @@ void causes_bar(const struct causes *causes, uint64_t longest_ns, char buf[BAR_B
 		.title = "pid", .right = true                                                      \
 	}
 void pid_cell(struct text_report *t, struct table *table, int process);
-/* "sleep 600 ms": the largest. */
-void causes_words(const struct causes *causes, char *buf, size_t size);
+/* "sleep 600 ms": the largest; "cpu 600 ms, ~90 % native". */
+void causes_words(
+	const struct causes *causes, const struct cpu_splits *splits, char *buf, size_t size);
 
 void findings_section(struct text_report *t);
 void cells_section(struct text_report *t);
 void leaks_section(struct text_report *t);
 void sites_section(struct text_report *t);
 void stalls_section(struct text_report *t);
+void hot_section(struct text_report *t);
 void paths_section(struct text_report *t);
 void loops_section(struct text_report *t);
 

@@ -428,6 +428,8 @@ TEST(json_has_every_key_and_every_rule_that_was_not_checked)
 		"timer_late_ms",
 		"stall_share",
 		"causes_ms",
+		"cpu_split",
+		"hot_lines",
 		"blocked:sleep",
 		"unknown",
 		"short",
