@@ -96,6 +96,8 @@ static int take_turn(struct bpf_both *f, const struct ev_kernel_turn *r)
 		.other_ns = r->other_ns,
 		.unknown_ns = r->unknown_ns,
 		.discrepancy_ns = r->discrepancy_ns,
+		.dns_ns = r->dns_ns,
+		.database_ns = r->database_ns,
 		.begin_ns = r->begin_ns,
 	};
 
@@ -123,6 +125,7 @@ static int take_wait(struct bpf_both *f, const struct ev_kernel_wait *r)
 		.call = translate_call(r->number),
 		.fd = r->fd,
 		.result = (int32_t)r->result,
+		.named = r->named,
 		.target_len = (uint32_t)strlen(target),
 	};
 	call.wait.head.size_words = (uint16_t)((sizeof(call.wait) + call.wait.target_len + 7) / 8);

@@ -100,7 +100,8 @@ void block_record(struct model *model, struct process *p, const struct ev_block 
 	if (p->outside)
 		span_wait(t, callsite_raw_class(r->call, r->fd), class, c.off_ns);
 	for (uint32_t i = 0; i < t->waits.count; i++)
-		span_wait(t, t->waits.at[i].raw, class, t->waits.at[i].off_ns);
+		if (!t->waits.at[i].named)
+			span_wait(t, t->waits.at[i].raw, class, t->waits.at[i].off_ns);
 	t->waits.count = 0;
 	put(model, p, t, &c, class);
 }
@@ -112,11 +113,12 @@ static void keep(struct call_waits *waits, const struct ev_call_wait *r)
 		.runq_ns = r->runq_ns,
 		.cpu_ns = r->cpu_ns,
 		.raw = callsite_raw_class(r->call, r->fd),
-		.call = r->call};
+		.call = r->call,
+		.named = r->named};
 
 	if (waits->count < CALL_WAITS_MAX)
 		waits->at[waits->count++] = w;
-	else if (waits->at[CALL_WAITS_MAX - 1].raw == w.raw)
+	else if (waits->at[CALL_WAITS_MAX - 1].raw == w.raw && !w.named)
 		waits->at[CALL_WAITS_MAX - 1].off_ns += w.off_ns;
 }
 

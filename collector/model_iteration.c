@@ -10,7 +10,8 @@
 
 #define TURNS_MAX 1000000u            /* of a record that a kernel writes ten times a second */
 #define ITERATION_MAX_NS (1ull << 62) /* none is as long: a tape with wrong numbers */
-#define NEARLY_ALL 5 /* but for one part in so many: the rest is between two samples */
+#define SET_RIGHT_PART 16u /* one part in so many of a wait is more than ever was set right */
+#define NEARLY_ALL 5       /* but for one part in so many: the rest is between two samples */
 
 /* ---- what happens inside an iteration that is still open; for every loop that is inside another
  * on this thread */
@@ -102,7 +103,7 @@ void span_gc(struct thread *t, uint64_t begin_ns, uint64_t end_ns, uint64_t cpu_
 
 void span_wait(struct thread *t, enum block_class raw, enum block_class class, uint64_t off_ns)
 {
-	for (unsigned int i = 0; i < t->depth; i++) {
+	for (unsigned int i = 0; raw != class && i < t->depth; i++) {
 		t->loops[i]->span.raw_ns[raw] += off_ns;
 		t->loops[i]->span.known_ns[class] += off_ns;
 	}
@@ -261,6 +262,32 @@ static uint64_t partition(struct causes *c, const struct span *s, const struct e
 }
 
 /*
+ * What single calls show to be of another class moves there, and never more of a class than the
+ * iteration has of it: the kernel sets a wait right by some us after it has told of it, and what
+ * does not move then is taken from the largest that does. Calls that began before this iteration
+ * stay what they seemed.
+ */
+static void waits_move(struct causes *c, const struct span *s)
+{
+	uint64_t over = 0;
+	int largest = 0;
+
+	for (int i = 0; i < CLASSES; i++) {
+		if (s->raw_ns[i] > c->blocked_ns[i] + s->raw_ns[i] / SET_RIGHT_PART)
+			return;
+		if (s->known_ns[i] > s->known_ns[largest])
+			largest = i;
+	}
+	for (int i = 0; i < CLASSES; i++) {
+		over += s->raw_ns[i] - least(s->raw_ns[i], c->blocked_ns[i]);
+		c->blocked_ns[i] -= least(s->raw_ns[i], c->blocked_ns[i]);
+	}
+	for (int i = 0; i < CLASSES; i++)
+		c->blocked_ns[i] += s->known_ns[i];
+	c->blocked_ns[largest] -= over;
+}
+
+/*
  * The kernel's own partition, whose sum is exact: only what single calls show to be of another
  * class moves there.
  */
@@ -279,23 +306,20 @@ static void partition_exact(struct causes *c, const struct span *s)
 			[CLASS_network] = e->network_ns,
 			[CLASS_file] = e->file_ns,
 			[CLASS_subprocess] = e->subprocess_ns,
+			[CLASS_dns] = e->dns_ns,
+			[CLASS_database] = e->database_ns,
 			[CLASS_lock] = e->lock_ns,
 			[CLASS_fault] = e->fault_ns,
 			[CLASS_other] = e->other_ns},
 	};
-	for (int i = 0; i < CLASSES; i++)
-		if (s->raw_ns[i] > c->blocked_ns[i])
-			return; /* calls that began before this iteration: they stay what they
-				   seemed */
-	for (int i = 0; i < CLASSES; i++)
-		c->blocked_ns[i] = c->blocked_ns[i] - s->raw_ns[i] + s->known_ns[i];
+	waits_move(c, s);
 }
 
 static uint64_t exact_sum(const struct ev_causes *e)
 {
 	return e->user_ns + e->kernel_ns + e->gc_ns + e->gil_ns + e->runq_ns + e->sleep_ns +
 	       e->network_ns + e->file_ns + e->subprocess_ns + e->lock_ns + e->fault_ns +
-	       e->other_ns + e->unknown_ns;
+	       e->other_ns + e->unknown_ns + e->dns_ns + e->database_ns;
 }
 
 /*

@@ -194,8 +194,8 @@ struct span {
 	uint64_t longest_block_ns, longest_step_ns;
 	/* By the kernel's accounts, where it tells of them. */
 	struct ev_causes exact;
-	/* Of what the kernel accounts to a class, as it knows the system call only, and of what
-	 * that is, as the calls around it tell. */
+	/* What the kernel accounts to a class, as it knows the system call only, and is of another,
+	 * as the calls around it tell: by the class it leaves, and by the one it is of. */
 	uint64_t raw_ns[CLASSES], known_ns[CLASSES];
 	struct site block_site, step_site;
 };
@@ -257,6 +257,7 @@ struct call_waits { /* the kernel's, inside a call whose record comes next on th
 		uint64_t off_ns, runq_ns, cpu_ns;
 		enum block_class raw;
 		uint32_t call; /* id in syscalls.def */
+		bool named;    /* the kernel has it in the call's class */
 	} at[CALL_WAITS_MAX];
 	uint32_t count;
 };

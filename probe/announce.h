@@ -21,6 +21,7 @@ struct announcement {
 	__u64 session; /* announce_session() */
 	/* address of a u64: its loop turns since then, 0 = it is in its selector (probe/ring.h) */
 	__u64 busy_at;
+	__u64 call_at;            /* address of a u32: the call of calls.def it is in; 0 = none */
 	__u64 gil_begin, gil_end; /* a futex(2) on an address in between is about the GIL */
 	__u32 pid, tid;           /* as its records have them */
 };

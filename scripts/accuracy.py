@@ -67,9 +67,6 @@ REASONS = {  # (sensor, beginning of the act's name): what is known to miss, and
 }
 OUTSIDE = ("From outside such a wait is that of the system calls in it, {}: it is told as what it is, and the call by its name, but the class is "
            "not the agent's.")
-REASONS[("run", "sqlite locked")] = (
-    "The kernel's account of the turn has the sleeps and file waits that the call is made of; they are not yet moved to the call's class in "
-    "the turn, as they are among blocking calls.")
 REASONS.update({("attach", "sqlite locked"): OUTSIDE.format("sleep and file"), ("attach", "name server"): OUTSIDE.format("network")})
 GIL = ("Probably: the thread that lets the loop go on was put off CPU while it held the GIL; the program's own clocks take that for the lock's "
        "wait.")

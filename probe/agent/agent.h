@@ -30,7 +30,7 @@ struct thread_state {
 	uint32_t tid;     /* kernel id; 0 = not asked yet */
 	uint32_t pid;     /* of the process that set this up: differs in a vfork child */
 	uint32_t writing; /* > 0: a record is being written (a signal handler must not) */
-	uint32_t depth;   /* > 0: inside a GOT wrapper; only the outermost call is recorded */
+	uint32_t call;    /* inside a GOT wrapper of this one; only the outermost is recorded; 0 */
 	uint32_t known;   /* 1: its thread record is written */
 	uint32_t cells;   /* > 0: inside so many nested run_cell() of IPython */
 	uint32_t beyond;  /* 1: the loop that runs has no place among loop_threads, and that is told

@@ -55,6 +55,7 @@ void announce_thread(bool runs)
 		return;
 	a = (struct announcement){.session = agent.session,
 		.busy_at = (uint64_t)(uintptr_t)busy_at,
+		.call_at = (uint64_t)(uintptr_t)&agent_thread.call,
 		.gil_begin = gil_begin,
 		.gil_end = gil_end,
 		.pid = agent.pid,

@@ -47,9 +47,9 @@ struct span {
 static inline bool span_begin(struct span *s, enum call_id call)
 {
 	s->thread = loop_thread_active();
-	if (!s->thread || agent_thread.depth)
+	if (!s->thread || agent_thread.call)
 		return false;
-	agent_thread.depth = 1;
+	agent_thread.call = call; /* the kernel looks at it too (announce.h) */
 	s->call = call;
 	s->begin_ns = clock_here_ns();
 	s->cpu_ns = loop_cpu_ns(s->thread, s->begin_ns);
@@ -107,7 +107,7 @@ static inline bool span_end(struct span *s)
 		s->thread->short_waits[s->call].total_ns += ns;
 		s->thread->short_waits[s->call].count++;
 	}
-	agent_thread.depth = 0;
+	agent_thread.call = 0;
 	return false;
 }
 
@@ -143,7 +143,7 @@ static void span_write(const struct span *s, int fd, int32_t result, const char 
 static void span_put(const struct span *s, int fd, int32_t result, const char *target, size_t len)
 {
 	span_write(s, fd, result, target, len);
-	agent_thread.depth = 0;
+	agent_thread.call = 0;
 	errno = s->error;
 }
 
@@ -456,7 +456,7 @@ static struct loop_thread *selector_thread(enum call_variant variant)
 {
 	struct loop_thread *thread = loop_thread_active();
 
-	if (!thread || agent_thread.depth)
+	if (!thread || agent_thread.call)
 		return NULL;
 	if (variant == CALL_UVLOOP)
 		return loop_innermost(thread)->flags & LOOP_UVLOOP ? thread : NULL;
@@ -468,14 +468,14 @@ static struct loop_thread *selector_thread(enum call_variant variant)
 
 static inline void selector_begin(struct loop_thread *thread)
 {
-	agent_thread.depth = 1;
+	agent_thread.call = CALL_epoll_wait;
 	selector_enter(thread, clock_here_ns());
 }
 
 static inline void selector_end(struct loop_thread *thread, int rc)
 {
 	selector_leave(thread, clock_here_ns(), rc < 0 ? -errno : rc);
-	agent_thread.depth = 0;
+	agent_thread.call = 0;
 }
 
 static int epoll_wait_as(

@@ -20,7 +20,7 @@ struct gil_wait {
 static inline bool gil_begin(struct gil_wait *w)
 {
 	w->thread = loop_thread_active();
-	if (!w->thread || agent_thread.depth)
+	if (!w->thread || agent_thread.call)
 		return false;
 	w->begin_ns = clock_now_ns();
 	loop_clocks_read(w->thread, w->begin_ns);

@@ -480,7 +480,7 @@ static PyObject *selector_poll(struct loop_thread *thread, PyObject *self, PyObj
 	bool coarse = thread->no_got;
 	PyObject *result;
 
-	agent_thread.depth = 0; /* a wrapped call that was left by a jump ends here at the latest */
+	agent_thread.call = 0; /* a wrapped call that was left by a jump ends here at the latest */
 	if (thread->reentered && agent_thread.task)
 		reentries_tell(thread);
 	if (coarse)

@@ -19,6 +19,16 @@ const volatile struct beside_config beside;
 
 #define NO_EPFD (~0u)
 
+/* Of the classes of calls.def those that no system call has. */
+#define NAMED_dns PART_DNS
+#define NAMED_database PART_DATABASE
+#define NAMED_sleep 0
+#define NAMED_network 0
+#define NAMED_file 0
+#define NAMED_subprocess 0
+#define NAMED_lock 0
+#define NAMED_other 0
+
 struct watched {
 	struct announcement said;
 	__u64 begin_ns; /* of the open iteration; 0: none */
@@ -29,7 +39,7 @@ struct watched {
 	__u32 syscall; /* number; NO_SYSCALL */
 	__u32 polls;   /* 1: it is the loop's selector */
 	__u32 epfd;    /* that one's, since its loop runs; NO_EPFD: not seen yet */
-	__u32 pad0;
+	__u32 named;   /* 1: it waits for what the agent's call waits for */
 	struct partition part;
 };
 
@@ -138,6 +148,8 @@ static __always_inline void turn_put(struct watched *w, __u64 now_ns)
 		.other_ns = turn_part(w, PART_OTHER),
 		.unknown_ns = turn_part(w, PART_UNKNOWN),
 		.discrepancy_ns = w->part.discrepancy_ns,
+		.dns_ns = turn_part(w, PART_DNS),
+		.database_ns = turn_part(w, PART_DATABASE),
 		.pid = w->said.pid};
 	RECORD_SUBMIT(ev);
 }
@@ -265,6 +277,7 @@ int BPF_PROG(on_sys_enter, struct pt_regs *regs, long number)
 	w->argument[2] = regs->dx;
 	class = call_class((__u32)number, w->argument, w->said.gil_begin, w->said.gil_end);
 	part_enter(&w->part, now_ns, class, &account);
+	w->named = 0;
 	w->enter_ns = now_ns;
 	w->enter_off_ns = part_sum(&w->part, class);
 	w->enter_runq_ns = w->part.sum_ns[PART_RUNQ];
@@ -288,7 +301,8 @@ static __noinline int wait_put(struct watched *w, __u64 now_ns, __u64 blocked_ns
 		.result = result,
 		.pid = w->said.pid,
 		.number = w->syscall,
-		.fd = call_fd(&kind, w->argument)};
+		.fd = call_fd(&kind, w->argument),
+		.named = w->named};
 	ev->cpu_ns = now_ns - w->enter_ns - blocked_ns - ev->runq_ns;
 	len = call_touches(&kind, ev->fd, w->argument, room, &what);
 	ev->touches = what;
@@ -325,6 +339,38 @@ int BPF_PROG(on_sys_exit, struct pt_regs *regs, long result)
 
 /* ---- scheduling */
 
+/* Calls that say better than the system calls in them what they wait for. enum part_class; 0: no
+ * more than those. */
+static __always_inline __u32 call_named(__u32 call)
+{
+	switch (call) {
+#define CALL(name, id, class, doc)                                                                 \
+	case id:                                                                                   \
+		return NAMED_##class;
+#include "probe/calls.def"
+#undef CALL
+	default:
+		return 0;
+	}
+}
+
+/* It goes off its CPU to wait, in a call of its agent's. */
+static __always_inline void wait_name(struct watched *w)
+{
+	__u32 call, class;
+
+	if (w->syscall == NO_SYSCALL || w->polls || w->named || w->part.syscall == PART_GIL)
+		return;
+	if (bpf_probe_read_user(&call, sizeof(call), (void *)w->said.call_at))
+		return;
+	class = call_named(call);
+	if (!class)
+		return;
+	w->named = 1;
+	w->enter_off_ns = part_sum(&w->part, class);
+	part_waits_for(&w->part, class);
+}
+
 SEC("tp_btf/sched_switch")
 int BPF_PROG(on_switch, bool preempted, struct task_struct *from, struct task_struct *to,
 	unsigned int state)
@@ -335,6 +381,8 @@ int BPF_PROG(on_switch, bool preempted, struct task_struct *from, struct task_st
 
 	if (w) {
 		account = account_of(from);
+		if (!preempted && state)
+			wait_name(w);
 		part_out(&w->part, now_ns, preempted || !state, &account);
 	}
 	w = watched_get(to->pid);

@@ -23,6 +23,8 @@ enum part_class {
 	PART_OTHER,
 	PART_UNKNOWN,
 	PART_SELECT, /* in the loop's own selector: no part of busy time */
+	PART_DNS,    /* in a call that an agent named */
+	PART_DATABASE,
 	PART_CLASSES
 };
 
@@ -230,6 +232,12 @@ static inline void part_enter(
 {
 	PART_TELL(p, PART_TOLD_ENTER, now_ns, class, account);
 	part_seen(p, now_ns, account);
+	p->syscall = class;
+}
+
+/* It is about to wait, and it is known better for what than its system call tells. */
+static inline void part_waits_for(struct partition *p, __u32 class)
+{
 	p->syscall = class;
 }
 

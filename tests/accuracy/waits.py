@@ -205,6 +205,7 @@ async def names(t, rounds):
     env = {k: v for k, v in os.environ.items() if k != "LD_PRELOAD"}
     stub = subprocess.Popen([sys.executable, "-c", DNS], stdout=subprocess.PIPE, env=env)
     resolve_at(int(stub.stdout.readline()))
+    "example".encode("idna")  # that codec is imported at its first use
     for i in range(rounds):
         await t.ready()
         with t.act(), t.waits("blocked_dns"):
