@@ -47,6 +47,27 @@ struct cell *cell_for_file(const struct process *p, const char *file)
 	return p->cell_by_file.count ? map_get(&p->cell_by_file, file_key(file)) : NULL;
 }
 
+struct cell *cell_for_magic(
+	const struct process *p, const struct code *code, struct magic_shift *ret)
+{
+	bool named = magic_is_name(code->file), found = false;
+	struct cell *c = NULL;
+	unsigned long hash = 0;
+
+	if (!named && (!place_cell_hash(code->file, &hash) || cell_for_file(p, code->file)))
+		return NULL;
+	for (uint32_t i = p->cells; i-- > 0 && !found;) {
+		bool running;
+
+		c = p->cell[i];
+		running = !c->ended && !c->known_only;
+		found = c->source && (named ? magic_code_is(c->source, code->function,
+						      code->firstlineno, running, ret)
+					    : magic_body_is(c->source, (uint32_t)hash, ret));
+	}
+	return found ? c : NULL;
+}
+
 /* IPython without ipykernel names files "<ipython-input-N-...>": the cell that is open when the
  * first code of it appears. */
 void cell_code(struct model *model, struct process *p, const char *file)

@@ -39,6 +39,7 @@ void stack_code(struct model *model, struct process *p, const struct ev_code *r)
 	if (size)
 		memcpy(code->table, table, size);
 	cell_code(model, p, code->file);
+	code->cell = cell_for_magic(p, code, &code->shift);
 }
 
 const struct code *code_get(const struct process *p, uint32_t id)
@@ -163,6 +164,15 @@ static const struct frame *frame_get(struct model *model, const struct frame *wa
 	return frame_add(model, key, want);
 }
 
+static struct position shifted(struct position at, struct magic_shift by)
+{
+	at.line += at.line ? by.lines : 0;
+	at.end_line += at.end_line ? by.lines : 0;
+	at.col += at.col >= 0 ? (int32_t)by.columns : 0;
+	at.end_col += at.end_col >= 0 ? (int32_t)by.columns : 0;
+	return at;
+}
+
 static const struct frame *resolve_pair(
 	struct model *model, const struct process *p, const void *pair)
 {
@@ -176,15 +186,17 @@ static const struct frame *resolve_pair(
 		return frame_get(model, &unknown_frame);
 	at = linetable_find(
 		code->line_format, code->firstlineno, code->table, code->size, number[1]);
+	if (code->cell)
+		at = shifted(at, code->shift);
 	return frame_get(model, &(struct frame){.line = at.line,
 					.end_line = at.end_line,
 					.col = at.col,
 					.end_col = at.end_col,
-					.file = code->file,
+					.file = code->cell ? code->cell->file : code->file,
 					.function = code->function,
 					.module = pool_text(&model->pool, code->place.module,
 						strlen(code->place.module)),
-					.owner = code->place.owner,
+					.owner = code->cell ? PLACE_USER : code->place.owner,
 					.generator = code->flags & CODE_GENERATOR});
 }
 

@@ -7,6 +7,7 @@
 
 #include <stdbool.h>
 
+#include "collector/cell_magic.h"
 #include "collector/fold.h"
 #include "collector/map.h"
 #include "collector/model.h"
@@ -65,6 +66,9 @@ struct stack_node { /* a row of the stack tree */
 
 struct code { /* as one process announced it */
 	uint32_t firstlineno, line_format, flags;
+	struct cell *
+		cell; /* a magic compiled it, from this one; NULL: its file says where it is from */
+	struct magic_shift shift;
 	const char *file, *function;
 	struct place place;
 	size_t size;
@@ -486,6 +490,8 @@ void cell_known(struct model *model, struct process *p, const struct ev_cell_kno
 void cell_code(struct model *model, struct process *p,
 	const char *file); /* a code object of this file exists */
 struct cell *cell_for_file(const struct process *p, const char *file);
+struct cell *cell_for_magic(const struct process *p, const struct code *code,
+	struct magic_shift *ret); /* whose code a magic compiled under another name */
 struct cell *cell_for_stack(
 	const struct process *p, const struct stack *s); /* the newest with a frame in it */
 struct cell *cell_for_birth(

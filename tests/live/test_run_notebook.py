@@ -315,3 +315,20 @@ def test_kernels_raw_output_is_shown(awaitscope, make_notebook):
     make_notebook("nb", "import os; os.write(2, b'raw \\x1b[31m \\x07 words\\n')")
     ended = awaitscope("run", "nb.ipynb")
     assert ended.status == 0 and "\nraw  \\x07 words\n" in ended.err and "0.00s - " not in ended.err, ended
+
+
+MAGICS = ["%%time\nimport time\nasync def late():\n    time.sleep(0.05)\ntime.sleep(0.06)", "%%capture\ntime.sleep(0.07)",
+          "x = 1\n%time time.sleep(0.08)", "%%timeit -n1 -r1\ntime.sleep(0.09)", "await late()"]
+
+
+def test_code_that_a_magic_compiles_is_its_cells(awaitscope, make_notebook, report):
+    make_notebook("nb", *MAGICS)
+    ended = awaitscope("run", "-o", "t.db", "nb.ipynb")
+    assert ended.status == 0, ended
+    told = report("t.db")
+    sites = told["blocking_sites"]
+    found = {(s["call"], s["cell"], s["line"]) for s in sites if s["class"] == "sleep" and s["call"].startswith("time.sleep")}
+    assert found == {("time.sleep(0.06)", 0, 5), ("time.sleep(0.05)", 4, 4), ("time.sleep(0.07)", 1, 2), ("time.sleep(0.08)", 2, 2),
+                     ("time.sleep(0.09)", 3, 2)}
+    late, = [s for s in sites if s["call"] == "time.sleep(0.05)"]
+    assert late["file"] == told["cells"][0]["filename"]
