@@ -28,6 +28,12 @@ enum call_id {
 #undef SYSCALL
 };
 
+/* Whatever they do inside; a sleep in a retry under requests is still a sleep. */
+static bool says_itself(enum block_class class)
+{
+	return class == CLASS_dns || class == CLASS_database;
+}
+
 static const struct call *call_of(uint32_t id)
 {
 	return id < sizeof(calls) / sizeof(*calls) && calls[id].name ? &calls[id] : NULL;
@@ -98,6 +104,62 @@ static const struct rule {
 	{"ftplib", CLASS_network},
 	{"urllib3", CLASS_network},
 };
+
+/* Functions of the standard library in which nothing waits but a look-up of a name. */
+static bool looks_up(const struct frame *f)
+{
+	return !strcmp(f->module, "socket") &&
+	       (!strcmp(f->function, "getaddrinfo") || !strcmp(f->function, "getfqdn"));
+}
+
+static const char *base_name(const char *path)
+{
+	const char *slash = strrchr(path, '/');
+
+	return slash ? slash + 1 : path;
+}
+
+/* A driver in C is a module of its package: what it reads from a socket is the database's. */
+static bool is_driver(const char *object)
+{
+	const struct place place = place_of(object, "", "");
+
+	for (size_t i = 0; i < sizeof(rules) / sizeof(*rules); i++)
+		if (rules[i].class == CLASS_database && is_within(place.module, rules[i].module))
+			return true;
+	return false;
+}
+
+/*
+ * What a C function on the stack waits for: the calls that say it themselves, as an agent knows
+ * them by hooks, and all of sqlite. CLASSES: it does not tell.
+ */
+static enum block_class native_class(const struct frame *f, enum block_class class)
+{
+	const char *object = base_name(f->file);
+
+	for (size_t i = 0; i < sizeof(calls) / sizeof(*calls); i++)
+		if (calls[i].name && says_itself(calls[i].class) &&
+			!strcmp(calls[i].name, f->function))
+			return calls[i].class;
+	if (!strncmp(object, "libsqlite3.so", strlen("libsqlite3.so")) ||
+		!strncmp(object, "_sqlite3.", strlen("_sqlite3.")))
+		return CLASS_database;
+	return class == CLASS_network && is_driver(f->file) ? CLASS_database : CLASSES;
+}
+
+/* A class that the stack proves, from its inner end to the innermost Python function. */
+static enum block_class proven_class(const struct stack *s, enum block_class class)
+{
+	enum block_class proven = CLASSES;
+
+	for (uint32_t i = s ? s->count : 0; s && i < s->count + s->natives; i++) {
+		proven = native_class(s->at[i].frame, class);
+		if (proven != CLASSES)
+			return proven;
+	}
+	return s && s->count && looks_up(s->at[0].frame) ? CLASS_dns : CLASSES;
+}
 
 /* Frames below the innermost user frame: what the user called. */
 static uint32_t library_frames(const struct stack *s)
@@ -188,12 +250,13 @@ static enum block_class class_of_call(uint32_t id, int fd, const char *target)
 enum block_class callsite_class(struct model *model, const struct process *p, uint32_t call,
 	const struct stack *s, int fd, const char *target)
 {
-	enum block_class class = class_of_call(call, fd, target);
+	enum block_class class = class_of_call(call, fd, target), proven;
 
-	/* These say themselves what they wait for; a sleep in a retry under requests is still a
-	 * sleep. */
-	if (class == CLASS_dns || class == CLASS_database)
+	if (says_itself(class))
 		return class;
+	proven = proven_class(s, class);
+	if (proven != CLASSES)
+		return proven;
 	if (class == CLASS_network && is_database(model, p, s))
 		return CLASS_database;
 	for (size_t i = 0; i < sizeof(rules) / sizeof(*rules); i++) {

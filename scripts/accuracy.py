@@ -65,9 +65,9 @@ REASONS = {  # (sensor, beginning of the act's name): what is known to miss, and
     "userfaultfd's faults count as minor ones; from inside, such a wait cannot be told from a "
     "call nobody hooked. Samples from outside tell it, and they begin where a turn is 20 ms old: below that it is unknown, not guessed.",
 }
-OUTSIDE = ("From outside such a wait is that of the system calls in it, {}: it is told as what it is, and the call by its name, but the class is "
-           "not the agent's.")
-REASONS.update({("attach", "sqlite locked"): OUTSIDE.format("sleep and file"), ("attach", "name server"): OUTSIDE.format("network")})
+OUTSIDE = ("From outside the stack of a wait tells the call, and stacks are taken of waits of --min-block and more: shorter ones in the same call "
+           "stay what their system calls are.")
+REASONS.update({("attach", name): OUTSIDE for name in ("sqlite locked", "name server")})
 GIL = ("Probably: the thread that lets the loop go on was put off CPU while it held the GIL; the program's own clocks take that for the lock's "
        "wait.")
 REASONS.update({("agent", name): GIL for name in ("Future.result()", "lock released", "mixture: sleep, code, collection, lock")})

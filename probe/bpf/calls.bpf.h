@@ -38,7 +38,7 @@ __noinline int block_put(
 		turn_forget(s);
 		return 0; /* between two runs of a loop its thread may block */
 	}
-	native_put(s, now_ns);
+	native_put(s, now_ns, NATIVE_WAIT_AGAIN_NS);
 	ev = (struct ev_kernel_block *)to->record;
 	*ev = (struct ev_kernel_block){.head = HEAD(kernel_block, now_ns),
 		.begin_ns = s->enter_ns,

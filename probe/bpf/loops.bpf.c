@@ -178,7 +178,7 @@ int on_cpu_clock(void *ctx)
 	struct loop_slot *s = slot_get(tid_now(), &index);
 
 	if (s && s->busy_since_ns && now_ns - s->busy_since_ns >= LONG_NS)
-		native_put(s, now_ns);
+		native_put(s, now_ns, NATIVE_SAMPLE_AGAIN_NS);
 	return 0;
 }
 

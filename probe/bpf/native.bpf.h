@@ -12,7 +12,9 @@
 	       */
 #define NATIVE_BYTES_MIN 512u
 #define NATIVE_TRIES 5u /* halvings: the stack may end before */
-#define NATIVE_AGAIN_NS 5000000u
+/* Not again before. A wait has its record anyway, and is seldom shorter. */
+#define NATIVE_SAMPLE_AGAIN_NS 5000000u
+#define NATIVE_WAIT_AGAIN_NS 1000000u
 
 struct native_record {
 	struct ev_kernel_native ev;
@@ -51,13 +53,13 @@ static __always_inline void native_fill(struct loop_slot *s, struct native_recor
 }
 
 /* Before the record that it belongs to, with the same time. */
-__noinline int native_put(struct loop_slot *s, __u64 now_ns)
+__noinline int native_put(struct loop_slot *s, __u64 now_ns, __u64 again_ns)
 {
 	struct native_record *r;
 
-	if (!s || now_ns < s->native_after_ns || ring_is_filling())
+	if (!s || now_ns < s->native_ns + again_ns || ring_is_filling())
 		return 0;
-	s->native_after_ns = now_ns + NATIVE_AGAIN_NS;
+	s->native_ns = now_ns;
 	r = bpf_ringbuf_reserve(&ring, sizeof(*r), 0);
 	if (!r)
 		return 0; /* the other record tells that the ring is full */

@@ -80,7 +80,7 @@ struct loop_slot {
 	__s64 ready;
 	__u64 poll_ns; /* entry of the selector; 0: not in it */
 	/* short iterations that were not told one by one: as in the record `turns` */
-	__u64 native_after_ns; /* the native stack is not taken again before */
+	__u64 native_ns; /* when the native stack was taken last */
 	__u64 turns, turns_begin_ns, turns_busy_ns, turns_longest_ns, turns_select_ns;
 	/* the system call in flight */
 	__u64 enter_ns, enter_off_ns, enter_runq_ns;

@@ -31,7 +31,8 @@ struct unwinding {
 	struct native *native;
 	struct native_frame *frame;
 	uint32_t count;
-	bool foreign; /* one is of neither the interpreter nor the C library */
+	bool tells; /* one is of neither the interpreter nor the C library, or says what it waits
+		       for */
 };
 
 /* ---- its files --------------------------------------------------------------------------- */
@@ -156,6 +157,23 @@ static bool is_c_library(const char *object)
 	       !strncmp(name, "libpthread", 10) || !strncmp(name, "ld-", 3);
 }
 
+/* Of the C library's functions those that say what the system calls in them wait for. */
+static bool is_look_up(const char *function)
+{
+	static const struct {
+		const char *name, *class;
+	} calls[] = {
+#define CALL(name, id, class, doc) {#name, #class},
+#include "probe/calls.def"
+#undef CALL
+	};
+
+	for (size_t i = 0; i < sizeof(calls) / sizeof(*calls); i++)
+		if (!strcmp(calls[i].class, "dns") && !strcmp(calls[i].name, function))
+			return true;
+	return false;
+}
+
 static void name_put(Dwfl_Module *module, uint64_t pc, const char *object, char *buf)
 {
 	GElf_Off off = 0;
@@ -188,7 +206,7 @@ static int frame_take(Dwfl_Frame *frame, void *arg)
 	if (!to->object || !strcmp(to->object, u->native->interpreter))
 		return DWARF_CB_ABORT;
 	name_put(module, pc, to->object, to->function);
-	u->foreign |= !is_c_library(to->object);
+	u->tells |= !is_c_library(to->object) || is_look_up(to->function);
 	u->count++;
 	return DWARF_CB_OK;
 }
@@ -207,7 +225,7 @@ uint32_t native_unwind(struct native *n, const struct native_state *state,
 	if (n->attached)
 		dwfl_getthread_frames(n->dwfl, (pid_t)n->pid, frame_take, &u);
 	n->state = NULL;
-	return u.foreign ? u.count : 0;
+	return u.tells ? u.count : 0;
 }
 
 /* ---- life -------------------------------------------------------------------------------- */

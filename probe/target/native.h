@@ -39,7 +39,7 @@ int native_new(uint32_t pid, const char *interpreter, struct native **ret);
 void native_free(struct native *n); /* accepts NULL */
 /*
  * The frames inside the interpreter's innermost one, innermost first: what a C extension does.
- * Those of the C library alone are none. Returns how many.
+ * Those of the C library alone are none, but for a look-up of a name. Returns how many.
  */
 uint32_t native_unwind(struct native *n, const struct native_state *state,
 	struct native_frame ret[NATIVE_FRAMES_MAX]);

@@ -70,3 +70,64 @@ def test_what_an_extension_computes_is_sampled_by_name(extension, awaitscope, re
                   " JOIN frame f ON f.id = a.frame JOIN stack b ON b.id = a.parent JOIN frame u ON u.id = b.frame"
                   " JOIN stack c ON c.id = b.parent JOIN frame o ON o.id = c.frame WHERE f.function = 'ext_burns'")
     assert stacks == [("ext_burns", "burn", "waits")]
+
+
+# A database that another connection holds, and a name server of its own that takes its time; glibc's struct __res_state has
+# nscount at 16 and nsaddr_list at 20.
+NAMED = """\
+import asyncio, ctypes, socket, sqlite3, struct, tempfile, threading, time
+
+def answers(server):
+    while True:
+        asked, peer = server.recvfrom(2048)
+        time.sleep(0.03)
+        server.sendto(asked[:2] + b"\\x81\\x83" + asked[4:6] + bytes(6) + asked[12:], peer)
+
+def resolves_at(port):
+    libc = ctypes.CDLL(None)
+    libc.__res_init()
+    libc.__res_state.restype = ctypes.c_void_p
+    state = libc.__res_state()
+    ctypes.c_int.from_address(state + 16).value = 1
+    ctypes.memmove(state + 20, struct.pack("=H", socket.AF_INET) + struct.pack("!H", port) + socket.inet_aton("127.0.0.1") + bytes(8), 16)
+
+def writes(ours, theirs):
+    theirs.execute("BEGIN EXCLUSIVE")
+    threading.Timer(0.03, theirs.execute, ("COMMIT",)).start()
+    ours.execute("CREATE TABLE IF NOT EXISTS t(x)")
+
+def looks_up(name):
+    try:
+        socket.gethostbyname(name)
+    except OSError:
+        pass
+
+async def main():
+    server = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    server.bind(("127.0.0.1", 0))
+    threading.Thread(target=answers, args=(server,), daemon=True).start()
+    resolves_at(server.getsockname()[1])
+    with tempfile.NamedTemporaryFile() as file:
+        both = [sqlite3.connect(file.name, isolation_level=None, check_same_thread=False) for _ in "ab"]
+        print("ready", flush=True)
+        for i in range(1000):
+            writes(*both)
+            await asyncio.sleep(0.01)
+            looks_up("host%d.example." % i)
+            await asyncio.sleep(0.01)
+
+asyncio.run(main())
+"""
+
+
+def test_what_sqlite_or_a_look_up_waits_for_is_of_its_class(awaitscope, tmp_path):
+    with running(NAMED, tmp_path) as child:
+        ended = awaitscope("attach", "-o", "t.db", "--duration", "0.8s", str(child.pid))
+        assert ended.status == 0, ended
+    classes = {(function, cls) for function, cls in rows(
+        tmp_path / "t.db", "SELECT function, class FROM blocking_call WHERE function IN ('writes', 'looks_up')")}
+    assert classes == {("writes", "database"), ("looks_up", "dns")}
+    for cls in ("database", "dns"):
+        (in_turns, in_calls), = rows(tmp_path / "t.db", f"SELECT (SELECT sum(blocked_{cls}_ns) FROM iteration),"
+                                     f" (SELECT sum(duration_ns) FROM blocking_call WHERE class = '{cls}')")
+        assert in_calls * 0.5 < in_turns <= in_calls, (cls, in_turns, in_calls)
