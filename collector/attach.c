@@ -211,6 +211,8 @@ static void watch_told(const struct attachment *a)
 	else
 		attach_live_say("watching process %" PRIu32 ", %u thread%s with a loop",
 			a->target.pid, loops, plural(loops));
+	log_detail("its layout is from %s; its probe points are from %s", a->target.layout_from,
+		a->target.points_from);
 }
 
 /* ---- the recording ----------------------------------------------------------------------- */

@@ -7,6 +7,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "collector/forced.h"
 #include "probe/base/cleanup.h"
 #include "probe/target/process.h"
 #include "probe/target/task.h"
@@ -64,15 +65,20 @@ static void points_free(struct points *points)
 }
 
 /* 0: where it can be probed, as far as it can; -EAGAIN: it has no asyncio yet. */
-static int points_look(
-	struct attach_target *t, struct target *target, struct points **ret, const char **ret_why)
+static int points_look(struct attach_target *t, struct target *target, const struct forced *forced,
+	struct points **ret, const char **ret_why)
 {
 	struct points *points = calloc(1, sizeof(*points));
-	int rc = points ? points_find(t->pid, target_minor(target), POINT_ANY, points, ret_why)
+	int rc = points ? points_find(t->pid, target_minor(target), forced->points, points, ret_why)
 			: -ENOMEM;
+	const char *missing = NULL;
 
 	if (rc == -ENOENT)
 		rc = asyncio_imported(target) ? 0 : -EAGAIN;
+	else if (!rc && (missing = forced_missing(forced, points))) {
+		*ret_why = missing;
+		rc = -ENODATA;
+	}
 	if (rc) {
 		points_free(points);
 		return rc;
@@ -81,25 +87,42 @@ static int points_look(
 	return 0;
 }
 
+static void sources_note(struct attach_target *t, const struct bpf_feed_options *options)
+{
+	struct target_constants told;
+
+	target_constants(options->target, &told);
+	t->layout_from = layout_source_name((enum layout_source)told.layout.source);
+	t->points_from =
+		options->points->count
+			? point_source_name((enum point_source)options->points->point[0].source)
+			: "nothing";
+}
+
 int attach_target_watch(struct attach_target *t, const struct run_options *o, const char **ret_why)
 {
 	struct bpf_feed_options options = {.pid = t->pid,
 		.min_block_ns = o->min_block_ns,
 		.min_step_ns = o->min_step_ns,
 		.jupyter = !o->no_jupyter};
+	struct forced forced;
 	int rc;
 
 	if (t->waits && !asyncio_mapped(t->pid))
 		return -EAGAIN;
-	rc = target_open(t->pid, 0, &options.target, ret_why);
-	t->unserved = rc != 0;
+	rc = forced_read(&forced, ret_why);
 	if (rc)
 		return rc;
-	rc = points_look(t, options.target, &options.points, ret_why);
+	rc = target_open_by(t->pid, 0, forced.layout, &options.target, ret_why);
+	t->unserved = rc && forced.layout == LAYOUT_ANY;
+	if (rc)
+		return rc;
+	rc = points_look(t, options.target, &forced, &options.points, ret_why);
 	t->waits = rc == -EAGAIN;
 	if (rc) {
 		target_free(options.target);
 		return rc;
 	}
+	sources_note(t, &options);
 	return bpf_feed_open(&options, &t->feed, ret_why);
 }

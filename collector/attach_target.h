@@ -12,9 +12,11 @@
 
 struct attach_target {
 	uint32_t pid;
-	int pidfd;             /* -1: there is no process now */
-	bool waits;            /* there is no asyncio in it yet */
-	bool unserved;         /* it has no interpreter that can be watched */
+	int pidfd;     /* -1: there is no process now */
+	bool waits;    /* there is no asyncio in it yet */
+	bool unserved; /* it has no interpreter that can be watched */
+	/* for people, once it is watched: where its layout and the first of its points are from */
+	const char *layout_from, *points_from;
 	struct bpf_feed *feed; /* NULL: not watched yet; else whoever drains it has it */
 };
 

@@ -149,6 +149,7 @@ static int drain(struct feed *feed, int final, record_fn sink, void *ctx)
 	f->sink = sink;
 	f->ctx = ctx;
 	f->handed = 0;
+	loops_expect(f);
 	rc = bpf_feed_hand_out(f); /* what was said when it began */
 	if (!rc && !f->listed) {
 		f->listed = true;
@@ -385,6 +386,7 @@ int bpf_feed_open(
 		feed_free(&f->feed);
 		return rc;
 	}
+	loops_expect(f);
 	loops_find(f, f->last_ns);
 	cells_open(f);
 	probes_place(f, f->last_ns);

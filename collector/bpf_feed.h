@@ -56,8 +56,10 @@ struct bpf_feed {
 	uint64_t damaged;
 	uint32_t minor;
 	unsigned int loops;
-	int handed;  /* records of this turn */
-	bool listed; /* its pending tasks, once there is someone to take them */
+	unsigned int expected;   /* how often asyncio's loop was looked for, see loops_expect() */
+	uint64_t learn_after_ns; /* not before, see loops_learn() */
+	int handed;              /* records of this turn */
+	bool listed;             /* its pending tasks, once there is someone to take them */
 	record_fn sink;
 	void *ctx;
 	uint64_t last_ns;      /* of the newest record */
@@ -90,6 +92,13 @@ void finish(struct bpf_feed *f, uint64_t now_ns);
 
 /* ---- bpf_loops.c: which threads run loops */
 void loops_find(struct bpf_feed *f, uint64_t now_ns);
+/* Looks for the code of asyncio's turn, so that a loop is known from its first poll on; called
+ * until it is there. */
+void loops_expect(struct bpf_feed *f);
+/* Whether there is a loop's turn in the stack that was not known as one; now it is. Not asked
+ * often.
+ */
+bool loops_learn(struct bpf_feed *f, const struct kernel_frame *frame, uint32_t count);
 void loops_poll(struct bpf_feed *f, const struct ev_kernel_poll *r);
 /* Whether the stack of a busy loop's thread still has its turn in it. */
 bool loops_turning(struct bpf_feed *f, const struct loop_slot *slot);

@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "collector/bpf_feed.h"
@@ -18,7 +19,18 @@
 
 #define NATIVE_BYTES 16384u /* of a native stack, from its inner end */
 #define PATH_BYTES 96
+#define LEARN_NS 100000000u /* how often an unknown stack is looked at for a loop's turn */
+/* How often asyncio is looked for, once a drain: an import of it takes 30 ms. */
+#define EXPECTED_MAX 250u
 #define FUNCTIONS_MAX 64u /* of a stack that are looked at, from its inner end */
+
+static uint64_t clock_ns(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
+}
 
 /* ---- what a frame is --------------------------------------------------------------------- */
 
@@ -29,7 +41,8 @@ static bool ends_with(const char *text, const char *end)
 	return n >= m && !strcmp(text + n - m, end);
 }
 
-/* The last part of a qualified name, in that file of asyncio's. */
+/* The last part of a qualified name, in asyncio's file or in that of nest_asyncio (1.5; a debugger
+ * has a copy of it), which puts functions of its own in place of asyncio's. */
 static bool code_is(struct bpf_feed *f, uint64_t code, const char *function)
 {
 	cleanup(target_code_clear) struct target_code c = {0};
@@ -39,7 +52,25 @@ static bool code_is(struct bpf_feed *f, uint64_t code, const char *function)
 		return false;
 	dot = strrchr(c.function, '.');
 	return !strcmp(dot ? dot + 1 : c.function, function) &&
-	       ends_with(c.file, "asyncio/base_events.py");
+	       (ends_with(c.file, "asyncio/base_events.py") ||
+		       ends_with(c.file, "nest_asyncio.py"));
+}
+
+/* A loop's turn; from now on it is known as one. */
+static bool is_turn(struct bpf_feed *f, uint64_t code)
+{
+	return bpf_sensor_is_run_once(f->sensor, code) ||
+	       (code_is(f, code, "_run_once") && !bpf_sensor_run_once(f->sensor, code));
+}
+
+/* Index of the innermost one, or count. */
+static uint32_t turn_in(struct bpf_feed *f, const struct kernel_frame *frame, uint32_t count)
+{
+	uint32_t i = 0;
+
+	while (i < count && i < FUNCTIONS_MAX && !is_turn(f, frame[i].code))
+		i++;
+	return i < FUNCTIONS_MAX ? i : count;
 }
 
 /* ---- the native stack -------------------------------------------------------------------- */
@@ -124,13 +155,14 @@ static void started(
 	f->loops++;
 }
 
-/* Index of the frame after run_forever()'s, or 0. */
-static uint32_t after_run(struct bpf_feed *f, const struct kernel_frame *frame, uint32_t count)
+/* Index of the frame that ran the loop whose turn that is: what called run_forever(), which
+ * nest_asyncio leaves out. */
+static uint32_t after_run(
+	struct bpf_feed *f, const struct kernel_frame *frame, uint32_t count, uint32_t turn)
 {
-	for (uint32_t i = 0; i < count && i < FUNCTIONS_MAX; i++)
-		if (code_is(f, frame[i].code, "run_forever"))
-			return i + 1;
-	return 0;
+	if (turn + 1 < count && code_is(f, frame[turn + 1].code, "run_forever"))
+		return turn + 2;
+	return turn < count ? turn + 1 : 0;
 }
 
 /* ---- threads that poll ------------------------------------------------------------------- */
@@ -139,36 +171,65 @@ void loops_poll(struct bpf_feed *f, const struct ev_kernel_poll *r)
 {
 	size_t size;
 	const struct kernel_frame *frame = record_tail(&r->head, 0, &size);
-	uint32_t count = (uint32_t)(size / sizeof(*frame)), after;
+	uint32_t count = (uint32_t)(size / sizeof(*frame)), turn, after;
 
 	if (r->loop) {
-		after = after_run(f, frame, count);
+		turn = turn_in(f, frame, count);
+		after = after_run(f, frame, count, turn);
 		loops_thread(f, r->head.tid, r->thread_id, r->head.time_ns);
-		started(f, &r->head, r->loop, !after,
+		started(f, &r->head, r->loop, turn == count,
 			translate_stack(f, frame + after, count - after, r->cut, &r->head));
-	} else if (count > 1 && !bpf_sensor_run_once_code(f->sensor) &&
-		   code_is(f, frame[1].code, "_run_once")) {
-		bpf_sensor_run_once(f->sensor, frame[1].code);
+	} else if (count > 1 && is_turn(f, frame[1].code)) {
 		bpf_sensor_approve(f->sensor, r->head.tid, r->epfd);
 	} else if (runs_uvloop(f, r->stack_pointer)) {
 		bpf_sensor_approve(f->sensor, r->head.tid, r->epfd);
 	}
 }
 
+/* ---- what a turn is ----------------------------------------------------------------------- */
+
+bool loops_learn(struct bpf_feed *f, const struct kernel_frame *frame, uint32_t count)
+{
+	uint64_t now_ns = clock_ns();
+
+	if (now_ns < f->learn_after_ns)
+		return false;
+	f->learn_after_ns = now_ns + LEARN_NS;
+	return turn_in(f, frame, count) < count;
+}
+
+void loops_expect(struct bpf_feed *f)
+{
+	static const struct target_method turn = {
+		"asyncio.base_events", "BaseEventLoop", "_run_once"};
+	uint64_t code;
+
+	if (f->expected == EXPECTED_MAX)
+		return;
+	f->expected++;
+	if (target_method_code(f->options.target, &turn, &code))
+		return; /* it is being imported, or somebody has changed it */
+	bpf_sensor_run_once(f->sensor, code);
+	f->expected = EXPECTED_MAX;
+}
+
 bool loops_turning(struct bpf_feed *f, const struct loop_slot *slot)
 {
-	uint64_t once = bpf_sensor_run_once_code(f->sensor), thread;
+	struct kernel_frame frame[TARGET_FRAMES_MAX];
 	struct target_stack stack;
+	uint64_t thread;
 	bool seen = false;
 
 	/* uvloop has no such frame; a stack that cannot be read says nothing */
-	if (!once || !slot->loop || !slot->by_stack ||
+	if (!slot->loop || !slot->by_stack ||
 		target_thread_find(f->options.target, slot->thread_id, &thread) ||
 		target_stack_read(f->options.target, thread, &stack) || stack.cut)
 		return true;
-	for (uint32_t i = 0; i < stack.count; i++)
-		seen |= stack.frame[i].code == once;
-	return seen;
+	for (uint32_t i = 0; i < stack.count; i++) {
+		frame[i] = (struct kernel_frame){stack.frame[i].code, stack.frame[i].position};
+		seen |= bpf_sensor_is_run_once(f->sensor, frame[i].code);
+	}
+	return seen || loops_learn(f, frame, stack.count);
 }
 
 /* ---- threads at the beginning ------------------------------------------------------------ */
@@ -277,7 +338,7 @@ static void thread_judge(struct bpf_feed *f, const struct bpf_thread *thread, ui
 {
 	struct ev_head head = {.tid = (uint32_t)thread->tid, .time_ns = now_ns};
 	struct kernel_frame frame[TARGET_FRAMES_MAX];
-	uint32_t turn = 0, after, outer;
+	uint32_t turn, after, outer;
 	struct target_stack stack;
 	struct in_syscall call;
 	uint64_t state, loop;
@@ -290,22 +351,18 @@ static void thread_judge(struct bpf_feed *f, const struct bpf_thread *thread, ui
 		return;
 	for (uint32_t i = 0; i < stack.count; i++)
 		frame[i] = (struct kernel_frame){stack.frame[i].code, stack.frame[i].position};
-	while (turn < stack.count && turn < FUNCTIONS_MAX &&
-		!code_is(f, frame[turn].code, "_run_once"))
-		turn++;
+	turn = turn_in(f, frame, stack.count);
 	polls = call.number >= 0 && call_is_poll((uint32_t)call.number);
-	asyncio = turn < stack.count && turn < FUNCTIONS_MAX;
+	asyncio = turn < stack.count;
 	uvloop = !asyncio && polls && runs_uvloop(f, call.stack_pointer);
 	if (!asyncio && !uvloop)
 		return;
-	if (asyncio)
-		bpf_sensor_run_once(f->sensor, frame[turn].code);
 	loop = thread_take(
 		f, thread, state, &call, polls && (uvloop || turn == 1), asyncio, now_ns);
 	if (!loop)
 		return;
 	loops_thread(f, head.tid, thread->thread_id, now_ns);
-	after = uvloop ? 0 : after_run(f, frame, stack.count);
+	after = after_run(f, frame, stack.count, turn);
 	if (outside_stack(&f->outside, stack.frame + after, stack.count - after, stack.cut,
 		    head.tid, now_ns, now_ns, &outer))
 		outer = 0;

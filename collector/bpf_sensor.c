@@ -351,14 +351,26 @@ int bpf_sensor_approve(struct bpf_sensor *s, uint32_t tid, int32_t epfd)
 		       : 0;
 }
 
-void bpf_sensor_run_once(struct bpf_sensor *s, uint64_t code)
+int bpf_sensor_run_once(struct bpf_sensor *s, uint64_t code)
 {
-	s->program->bss->run_once_code = code;
+	__u64 *known = s->program->bss->run_once_code;
+
+	for (unsigned int i = 0; i < RUN_ONCE_MAX; i++) {
+		if (known[i] && known[i] != code)
+			continue;
+		known[i] = code;
+		return 0;
+	}
+	return -ENOSPC;
 }
 
-uint64_t bpf_sensor_run_once_code(const struct bpf_sensor *s)
+bool bpf_sensor_is_run_once(const struct bpf_sensor *s, uint64_t code)
 {
-	return s->program->bss->run_once_code;
+	bool is = false;
+
+	for (unsigned int i = 0; i < RUN_ONCE_MAX; i++)
+		is |= s->program->bss->run_once_code[i] == code;
+	return is && code;
 }
 
 void bpf_sensor_code_stays(struct bpf_sensor *s, uint64_t code, uint64_t file)

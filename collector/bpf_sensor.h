@@ -59,11 +59,11 @@ int bpf_sensor_slot_publish(struct bpf_sensor *s, uint32_t index);
 const struct loop_slot *bpf_sensor_slots(const struct bpf_sensor *s); /* SLOTS_MAX of them */
 void bpf_sensor_turn_forget(struct bpf_sensor *s, uint32_t index);    /* it does not run its loop */
 uint64_t bpf_sensor_loop_id(struct bpf_sensor *s);
-/* That this thread's poll of this descriptor is its loop's; which code is BaseEventLoop._run_once.
- */
+/* That this thread's poll of this descriptor is its loop's. */
 int bpf_sensor_approve(struct bpf_sensor *s, uint32_t tid, int32_t epfd);
-void bpf_sensor_run_once(struct bpf_sensor *s, uint64_t code);
-uint64_t bpf_sensor_run_once_code(const struct bpf_sensor *s);
+/* That this code object is a turn of asyncio's loop. -ENOSPC: too many are. */
+int bpf_sensor_run_once(struct bpf_sensor *s, uint64_t code);
+bool bpf_sensor_is_run_once(const struct bpf_sensor *s, uint64_t code);
 
 /* The code object there is no cell's: it need not be told of again while its co_filename is that.
  */

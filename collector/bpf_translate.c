@@ -230,6 +230,15 @@ uint32_t translate_call(uint32_t number)
 	}
 }
 
+/* What the kernel takes for no turn of a loop may be one that nobody has seen yet. */
+static bool left_is_turn(struct bpf_feed *f, const struct ev_head *head)
+{
+	size_t size;
+	const struct kernel_frame *frame = record_tail(head, 0, &size);
+
+	return loops_learn(f, frame, (uint32_t)(size / sizeof(*frame)));
+}
+
 static void block(struct bpf_feed *f, const struct ev_kernel_block *r)
 {
 	size_t size;
@@ -238,10 +247,11 @@ static void block(struct bpf_feed *f, const struct ev_kernel_block *r)
 	struct ev_block *ev;
 	uint32_t stack;
 
+	if (r->left && !left_is_turn(f, &r->head))
+		return;
 	native_begin(f, &r->head);
 	stack = stack_of(f, &r->head, 0, r->cut);
 	native_end(f);
-
 	touched_text(r->touches, touched, size, target);
 	ev = RECORD_NEW(&f->queue, block, strlen(target), r->head.tid, r->head.time_ns);
 	if (!ev)

@@ -22,11 +22,6 @@
 
 static void layout_ask(struct doctor *d, uint32_t pid, const struct target *target)
 {
-	static const char *const from[] = {
-		[LAYOUT_SHIPPED] = "the shipped list",
-		[LAYOUT_PUBLISHED] = "offsets that the interpreter publishes",
-		[LAYOUT_DWARF] = "debug information",
-	};
 	struct target_constants told;
 	struct target *other;
 	const char *why;
@@ -34,7 +29,7 @@ static void layout_ask(struct doctor *d, uint32_t pid, const struct target *targ
 	target_constants(target, &told);
 	doctor_add(d, DOCTOR_TARGET, "layout", DOCTOR_YES, true, NULL,
 		"Python 3.%d by %s, proven on its objects", told.layout.minor,
-		from[told.layout.source]);
+		layout_source_name((enum layout_source)told.layout.source));
 	if (!target_open_by(pid, 0, LAYOUT_DWARF, &other, &why)) {
 		target_free(other);
 		doctor_add(d, DOCTOR_TARGET, "debug information", DOCTOR_YES, false, NULL,

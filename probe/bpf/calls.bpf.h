@@ -28,17 +28,17 @@ __noinline int block_put(
 	struct call_kind kind;
 	struct ev_kernel_block *ev;
 	struct stack stack;
-	__u32 what = TOUCHES_NOTHING, len;
+	__u32 what = TOUCHES_NOTHING, len, left;
 
 	if (!s || !to)
 		return 0;
 	kind = call_kind_of(s->syscall);
 	stack = stack_walk(s, to, sizeof(*ev));
-	if (left_loop(s, &stack)) {
+	left = left_loop(s, &stack);
+	if (left)
 		turn_forget(s);
-		return 0; /* between two runs of a loop its thread may block */
-	}
-	native_put(s, now_ns, NATIVE_WAIT_AGAIN_NS);
+	else
+		native_put(s, now_ns, NATIVE_WAIT_AGAIN_NS);
 	ev = (struct ev_kernel_block *)to->record;
 	*ev = (struct ev_kernel_block){.head = HEAD(kernel_block, now_ns),
 		.begin_ns = s->enter_ns,
@@ -49,6 +49,7 @@ __noinline int block_put(
 		.number = s->syscall,
 		.fd = call_fd(&kind, s->argument),
 		.cut = stack.cut,
+		.left = left,
 		.frames_len = stack.count * sizeof(struct kernel_frame)};
 	ev->cpu_ns = now_ns - s->enter_ns - blocked_ns - ev->runq_ns;
 	len = call_touches(&kind, ev->fd, s->argument, to, &what);

@@ -186,6 +186,16 @@ struct walk {
 #define FRAME_AT(member) ((__u32)LAY.member - FRAME_BEGIN)
 #define FRAME_WORD(raw, member) ((raw)[FRAME_AT(member) >> 3 & (FRAME_BYTES / 8 - 1)])
 
+static __always_inline __u32 is_run_once(__u64 code)
+{
+	__u32 is = 0;
+
+#pragma unroll
+	for (__u32 i = 0; i < RUN_ONCE_MAX; i++)
+		is |= code && run_once_code[i] == code;
+	return is;
+}
+
 static long walk_one(__u32 i, struct walk *w)
 {
 	struct scratch *to = w->to;
@@ -205,8 +215,7 @@ static long walk_one(__u32 i, struct walk *w)
 	instr = FRAME_WORD(raw, frame_instr);
 	if (LAY.code_instructions == OFF_ABSENT)
 		instr = (__u64)(__s64)(__s32)instr;
-	if (run_once_code && code == run_once_code)
-		to->run_once = 1;
+	to->run_once |= is_run_once(code);
 	if (to->count >= FRAMES_MAX) {
 		to->cut++;
 		return 0;

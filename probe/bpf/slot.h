@@ -14,6 +14,8 @@
 #define SLOT_LOOPS 4u  /* loops that one thread takes turns with */
 #define SLOT_STEPS                                                                                 \
 	8u /* a power of two; steps within steps (nest_asyncio); the outermost gives way */
+#define RUN_ONCE_MAX                                                                               \
+	4u /* code objects that are a loop's turn; loops of further ones are not known */
 #define NO_SYSCALL (~0u)
 #define EPFD_UNKNOWN (-1) /* of a loop that was busy when the recorder came */
 

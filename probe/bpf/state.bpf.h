@@ -131,10 +131,11 @@ struct {
 
 /* Read by the recorder as they are. */
 __u64 losses[LOSSES];
-__u64 exec_ns;       /* the process became another program */
-__u64 loops;         /* ids given out */
-__u64 run_once_code; /* code object of BaseEventLoop._run_once; 0: not known yet. Written by the
-			recorder */
+__u64 exec_ns; /* the process became another program */
+__u64 loops;   /* ids given out */
+/* Code objects that are a turn of asyncio's loop, as far as they are known:
+ * BaseEventLoop._run_once, and what nest_asyncio puts in its place. Written by the recorder. */
+__u64 run_once_code[RUN_ONCE_MAX];
 
 /* The slots whose threads began to wait on a futex last, plus 1. */
 __u32 waiting[WAITERS];

@@ -194,7 +194,7 @@ __noinline __u64 poll_judge(
 	frame = (struct kernel_frame *)(to->record + sizeof(*ev));
 	if (!stack.count)
 		return 0; /* no Python thread */
-	by_stack = stack.count > 1 && run_once_code && frame[1].code == run_once_code;
+	by_stack = stack.count > 1 && is_run_once(frame[1].code);
 	if (by_stack || is_approved(s->tid, epfd)) {
 		if (s->known[0].loop && s->known[0].epfd == EPFD_UNKNOWN) {
 			s->known[0].epfd = epfd;

@@ -36,6 +36,18 @@ static uint16_t *member_of(struct layout *layout, const struct member *m)
 	return (uint16_t *)((char *)layout + m->place);
 }
 
+const char *layout_source_name(enum layout_source source)
+{
+	static const char *const names[] = {
+		[LAYOUT_SHIPPED] = "the shipped list",
+		[LAYOUT_PUBLISHED] = "offsets that the interpreter publishes",
+		[LAYOUT_DWARF] = "debug information",
+		[LAYOUT_ANY] = "any",
+	};
+
+	return names[source];
+}
+
 int layout_shipped(int minor, struct layout *ret)
 {
 	if (minor < LAYOUT_MINOR_MIN || minor > LAYOUT_MINOR_MAX)

@@ -45,6 +45,7 @@ struct layout {
 #undef MEMBER
 };
 
+const char *layout_source_name(enum layout_source source); /* for people */
 /* The shipped offsets of Python 3.minor. -ENOTSUP: a version that is not in the list. */
 int layout_shipped(int minor, struct layout *ret);
 /*

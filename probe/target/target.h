@@ -83,6 +83,13 @@ int target_stack_read(struct target *target, uint64_t thread, struct target_stac
  */
 int target_gil_holder(struct target *target, uint64_t *ret_thread, uint32_t *ret_tid);
 
+struct target_method {
+	const char *module, *type, *name;
+};
+
+/* The code object of a method as it is now. -ENOENT: it is not there (yet), or is no function. */
+int target_method_code(struct target *target, const struct target_method *method, uint64_t *ret);
+
 int target_code_key(struct target *target, uint64_t code, struct target_code_key *ret);
 /* Fills ret; the caller frees it: target_code_clear(). */
 int target_code_read(struct target *target, uint64_t code, struct target_code *ret);
