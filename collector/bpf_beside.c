@@ -69,7 +69,6 @@ static void maps_choose(struct beside *program)
 		program->maps.scratches,
 		program->maps.asked,
 		program->maps.approved,
-		program->maps.codes,
 		program->maps.tasks,
 	};
 
@@ -151,6 +150,14 @@ int bpf_beside_open(const struct bpf_beside_options *o, bpf_beside_fn fn, void *
 int bpf_beside_consume(struct bpf_beside *b)
 {
 	return ring_buffer__consume(b->ring);
+}
+
+void bpf_beside_code_stays(struct bpf_beside *b, uint32_t pid, uint64_t code, uint64_t file)
+{
+	const uint64_t key = code_key(pid, code);
+	const struct known_code known = {.file = file, .stays = 1};
+
+	bpf_map_update_elem(bpf_map__fd(b->program->maps.codes), &key, &known, BPF_EXIST);
 }
 
 uint64_t bpf_beside_lost(const struct bpf_beside *b)

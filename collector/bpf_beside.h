@@ -28,8 +28,10 @@ int bpf_beside_open(const struct bpf_beside_options *options, bpf_beside_fn fn, 
  * Nothing more comes. The kernel takes 0.1 s for it, which pass beside what the caller does next.
  */
 void bpf_beside_detach(struct bpf_beside *b);
-void bpf_beside_free(struct bpf_beside *b);           /* detaches; accepts NULL */
-int bpf_beside_consume(struct bpf_beside *b);         /* how many, or what fn returned */
+void bpf_beside_free(struct bpf_beside *b);   /* detaches; accepts NULL */
+int bpf_beside_consume(struct bpf_beside *b); /* how many, or what fn returned */
+/* This code is no cell's: it need not be told of again while its co_filename is that. */
+void bpf_beside_code_stays(struct bpf_beside *b, uint32_t pid, uint64_t code, uint64_t file);
 uint64_t bpf_beside_lost(const struct bpf_beside *b); /* records: its ring was full */
 
 #endif

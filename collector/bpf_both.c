@@ -12,6 +12,7 @@
 
 #include "collector/bpf_beside.h"
 #include "collector/bpf_feed.h"
+#include "collector/bpf_processes.h"
 #include "collector/bpf_touched.h"
 #include "collector/model.h"
 #include "collector/pairs.h"
@@ -34,6 +35,7 @@ struct bpf_both {
 	struct feed *rings;
 	struct bpf_beside *beside;
 	struct pairs *pairs;
+	struct bpf_processes *processes;
 	struct held *held;
 	uint64_t min_turn_ns;
 	uint64_t consumed_ns; /* all that the kernel said before is in pairs */
@@ -71,6 +73,7 @@ static void feed_free(struct feed *feed)
 		free(first);
 	}
 	pairs_free(f->pairs);
+	bpf_processes_free(f->processes);
 	if (f->rings)
 		f->rings->ops->free(f->rings);
 	free(f);
@@ -133,6 +136,25 @@ static int take_wait(struct bpf_both *f, const struct ev_kernel_wait *r)
 	return pairs_wait(f->pairs, r->pid, &call.wait);
 }
 
+static int take_thread(struct bpf_both *f, const struct ev_kernel_thread *r)
+{
+	bpf_processes_thread(f->processes, r->pid, r->head.tid);
+	return pairs_thread(f->pairs, r->pid, r->head.tid);
+}
+
+static int take_code(struct bpf_both *f, const struct ev_kernel_code *r)
+{
+	if (bpf_processes_code(f->processes, r))
+		bpf_beside_code_stays(f->beside, r->pid, r->code, r->file_object);
+	return 0;
+}
+
+static int take_wake(struct bpf_both *f, const struct ev_kernel_wake *r)
+{
+	bpf_processes_wake(f->processes, r);
+	return 0;
+}
+
 /* Without memory for it the agent's own account stays. */
 static int take_record(void *ctx, void *record, size_t size)
 {
@@ -145,8 +167,11 @@ static int take_record(void *ctx, void *record, size_t size)
 	else if (!rc && head->kind == EV_kernel_wait)
 		rc = take_wait(f, record);
 	else if (!rc && head->kind == EV_kernel_thread)
-		rc = pairs_thread(
-			f->pairs, ((const struct ev_kernel_thread *)record)->pid, head->tid);
+		rc = take_thread(f, record);
+	else if (!rc && head->kind == EV_kernel_code)
+		rc = take_code(f, record);
+	else if (!rc && head->kind == EV_kernel_wake)
+		rc = take_wake(f, record);
 	f->damaged += rc != 0;
 	return 0;
 }
@@ -213,8 +238,12 @@ static int lost_tell(struct bpf_both *f, uint32_t pid, const struct ev_head *at)
 
 static int give(struct bpf_both *f, uint32_t pid, const struct ev_head *record)
 {
-	int rc = pairs_hand_out(f->pairs, pid, record, f->sink, f->ctx);
+	int rc;
 
+	bpf_processes_agent(f->processes, pid, record);
+	rc = bpf_processes_hand_out(f->processes, pid, record->time_ns, f->sink, f->ctx);
+	if (!rc)
+		rc = pairs_hand_out(f->pairs, pid, record, f->sink, f->ctx);
 	if (!rc)
 		rc = lost_tell(f, pid, record);
 	return rc ? rc : f->sink(f->ctx, pid, record);
@@ -294,6 +323,8 @@ static int drain(struct feed *feed, int final, record_fn sink, void *ctx)
 	for (struct held *h = f->held; h && !rc; h = h->next)
 		rc = held_give(f, h);
 	f->final = false;
+	if (!rc)
+		rc = bpf_processes_hand_out_all(f->processes, sink, ctx);
 	return rc ? rc : count;
 }
 
@@ -373,7 +404,8 @@ int bpf_both_open(const struct bpf_both_options *o, struct feed *rings, struct f
 		return -ENOMEM;
 	f->feed.ops = &ops;
 	f->min_turn_ns = min_turn_ns;
-	rc = pairs_new(&f->pairs);
+	f->processes = bpf_processes_new();
+	rc = f->processes ? pairs_new(&f->pairs) : -ENOMEM;
 	if (!rc)
 		rc = bpf_beside_open(&beside, take_record, f, &f->beside, ret_why);
 	if (rc) {

@@ -34,7 +34,7 @@ static void feed_free(struct feed *feed)
 	if (!f)
 		return;
 	bpf_sensor_free(f->sensor);
-	outside_clear(&f->outside);
+	bpf_python_clear(&f->python);
 	iopub_close(f->iopub);
 	record_queue_free(&f->cells);
 	record_queue_free(&f->queue);
@@ -42,7 +42,6 @@ static void feed_free(struct feed *feed)
 	map_free(&f->types);
 	map_free(&f->names);
 	map_free(&f->told);
-	map_free(&f->known);
 	native_clear(f);
 	target_free(f->options.target);
 	if (f->options.points)
@@ -132,12 +131,12 @@ static void gaps_tell(struct bpf_feed *f)
 			tasks);
 		bpf_feed_hook(f, "tasks of Python code", text, f->last_ns);
 	}
-	if (!stacks && !f->outside.gone)
+	if (!stacks && !f->python.outside.gone)
 		return;
 	snprintf(text, sizeof(text),
 		"%" PRIu64 " of them could not be read, and the code of %" PRIu64
 		" frame%s was gone by then",
-		stacks, f->outside.gone, f->outside.gone == 1 ? "" : "s");
+		stacks, f->python.outside.gone, f->python.outside.gone == 1 ? "" : "s");
 	bpf_feed_hook(f, "Python stacks", text, f->last_ns);
 }
 
@@ -340,7 +339,7 @@ static void folder_read(struct bpf_feed *f)
 	snprintf(path, sizeof(path), "/proc/%" PRIu32 "/cwd", f->options.pid);
 	n = readlink(path, f->folder, sizeof(f->folder) - 1);
 	if (n > 0)
-		f->outside.folder = f->folder;
+		f->python.outside.folder = f->folder;
 }
 
 int bpf_feed_open(
@@ -371,10 +370,11 @@ int bpf_feed_open(
 	f->options = *options;
 	f->memory = memory_of_process(options->pid);
 	f->minor = (uint32_t)target_minor(options->target);
-	f->outside =
+	f->python.outside =
 		(struct outside){.target = options->target, .queue = &f->queue, .lenient = true};
 	folder_read(f);
 	target_constants(options->target, &f->constants);
+	f->python.layout = f->constants.layout;
 	sensor.target = &f->constants;
 	rc = bpf_sensor_open(&sensor, take_record, f, &f->sensor, ret_why);
 	if (!rc) {

@@ -7,10 +7,10 @@
 
 #include <limits.h>
 
+#include "collector/bpf_python.h"
 #include "collector/bpf_sensor.h"
 #include "collector/feed.h"
 #include "collector/iopub.h"
-#include "collector/outside.h"
 
 struct bpf_feed;
 
@@ -39,18 +39,16 @@ struct bpf_feed {
 	struct target_constants constants;
 	struct memory memory;
 	struct bpf_sensor *sensor;
-	struct outside outside;
+	struct bpf_python python;
 	struct record_queue queue;
 	struct iopub *iopub;       /* NULL: not a kernel, or not asked */
 	struct record_queue cells; /* from it */
 	struct map types;          /* address -> struct known_type */
 	struct map names;          /* hash of a text -> id */
 	struct map told;           /* tid -> its thread record was written */
-	struct map known;          /* a code, the hash of a stack's addresses -> id, since when */
 	struct native *native;     /* NULL: not asked yet */
 	bool native_refused;
 	struct native_moment *moment;
-	uint32_t codes_given; /* by the kernel, so far */
 	uint32_t name_ids;
 	uint64_t loss_told[LOSSES];
 	uint64_t damaged;
@@ -72,8 +70,6 @@ void bpf_feed_hook(struct bpf_feed *f, const char *name, const char *reason, uin
 
 /* ---- bpf_translate.c: a record of the kernel, checked, as records of the model, in the queue */
 void translate(struct bpf_feed *f, const struct ev_head *record);
-uint32_t translate_stack(struct bpf_feed *f, const struct kernel_frame *frame, uint32_t count,
-	uint32_t cut, const struct ev_head *head);
 uint32_t translate_name(struct bpf_feed *f, const char *text, const struct ev_head *head);
 uint32_t translate_call(uint32_t number); /* id in syscalls.def; 0: not in it */
 void translate_lost(struct bpf_feed *f, const char *what, uint64_t count, uint64_t now_ns);

@@ -121,8 +121,8 @@ static void block_put(struct bpf_feed *f, const struct loop_slot *s, uint64_t no
 		return;
 	if (target_thread_find(f->options.target, s->thread_id, &thread) ||
 		target_stack_read(f->options.target, thread, &stack) ||
-		outside_stack(&f->outside, stack.frame, stack.count, stack.cut, s->tid, now_ns,
-			now_ns, &stack_id))
+		outside_stack(&f->python.outside, stack.frame, stack.count, stack.cut, s->tid,
+			now_ns, now_ns, &stack_id))
 		stack_id = 0;
 	text_len = target_text(f, s, text);
 	ev = RECORD_NEW(&f->queue, block, text_len, s->tid, now_ns);

@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "collector/bpf_feed.h"
+#include "collector/bpf_thread.h"
 #include "probe/base/cleanup.h"
 #include "probe/bpf/call_kind.h"
 #include "probe/target/process.h"
@@ -114,31 +115,12 @@ static bool runs_uvloop(struct bpf_feed *f, uint64_t stack_pointer)
 
 void loops_thread(struct bpf_feed *f, uint32_t tid, uint64_t thread_id, uint64_t now_ns)
 {
-	char path[PATH_BYTES], name[32];
-	cleanup(closep) int fd = -1;
-	struct ev_thread *ev;
-	ssize_t n;
-
 	if (map_get(&f->told, tid) || map_put(&f->told, tid, f))
 		return;
 	if (bpf_sensor_clock(f->sensor, tid))
 		bpf_feed_hook(f, "native stacks while it computes", "the kernel refused the clock",
 			now_ns);
-	snprintf(
-		path, sizeof(path), "/proc/%" PRIu32 "/task/%" PRIu32 "/comm", f->options.pid, tid);
-	fd = open(path, O_RDONLY | O_CLOEXEC);
-	n = fd < 0 ? 0 : read(fd, name, sizeof(name));
-	if (tid == f->options.pid) /* as threading calls it */
-		n = snprintf(name, sizeof(name), "MainThread");
-	else if (n > 0 && name[n - 1] == '\n')
-		n--;
-	n = n > 0 ? n : 0;
-	ev = RECORD_NEW(&f->queue, thread, (size_t)n, tid, now_ns);
-	if (!ev)
-		return;
-	ev->ident = thread_id;
-	ev->name_len = (uint32_t)n;
-	record_tail_put(ev + 1, name, (size_t)n);
+	bpf_thread_put(&f->queue, f->options.pid, tid, thread_id, now_ns);
 }
 
 /* stack: of who called run_forever(). */
@@ -178,7 +160,8 @@ void loops_poll(struct bpf_feed *f, const struct ev_kernel_poll *r)
 		after = after_run(f, frame, count, turn);
 		loops_thread(f, r->head.tid, r->thread_id, r->head.time_ns);
 		started(f, &r->head, r->loop, turn == count,
-			translate_stack(f, frame + after, count - after, r->cut, &r->head));
+			bpf_python_stack(
+				&f->python, frame + after, count - after, r->cut, &r->head));
 	} else if (count > 1 && is_turn(f, frame[1].code)) {
 		bpf_sensor_approve(f->sensor, r->head.tid, r->epfd);
 	} else if (runs_uvloop(f, r->stack_pointer)) {
@@ -363,7 +346,7 @@ static void thread_judge(struct bpf_feed *f, const struct bpf_thread *thread, ui
 		return;
 	loops_thread(f, head.tid, thread->thread_id, now_ns);
 	after = after_run(f, frame, stack.count, turn);
-	if (outside_stack(&f->outside, stack.frame + after, stack.count - after, stack.cut,
+	if (outside_stack(&f->python.outside, stack.frame + after, stack.count - after, stack.cut,
 		    head.tid, now_ns, now_ns, &outer))
 		outer = 0;
 	started(f, &head, loop, uvloop, outer);

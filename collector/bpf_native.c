@@ -47,17 +47,17 @@ void native_begin(struct bpf_feed *f, const struct ev_head *head)
 {
 	const struct native_moment *m = f->moment;
 
-	f->outside.natives = 0;
+	f->python.outside.natives = 0;
 	if (!m || m->time_ns != head->time_ns || m->tid != head->tid)
 		return;
 	for (uint32_t i = 0; i < m->count; i++)
-		outside_native(&f->outside, m->frame[i].object, m->frame[i].function, head->tid,
-			head->time_ns);
+		outside_native(&f->python.outside, m->frame[i].object, m->frame[i].function,
+			head->tid, head->time_ns);
 }
 
 void native_end(struct bpf_feed *f)
 {
-	f->outside.natives = 0;
+	f->python.outside.natives = 0;
 }
 
 void native_clear(struct bpf_feed *f)

@@ -375,9 +375,9 @@ bool bpf_sensor_is_run_once(const struct bpf_sensor *s, uint64_t code)
 
 void bpf_sensor_code_stays(struct bpf_sensor *s, uint64_t code, uint64_t file)
 {
-	const uint64_t value[3] = {file, 0, 1}; /* struct known_code */
+	const struct known_code known = {.file = file, .stays = 1};
 
-	bpf_map_update_elem(bpf_map__fd(s->program->maps.codes), &code, value, BPF_EXIST);
+	bpf_map_update_elem(bpf_map__fd(s->program->maps.codes), &code, &known, BPF_EXIST);
 }
 
 /* ---- records ---------------------------------------------------------------------------- */

@@ -23,7 +23,7 @@ static uint32_t code_of(struct listing *l, const struct target_task *task)
 	uint32_t code = 0;
 
 	if (!task->frames || task->cut ||
-		outside_code(&l->f->outside, task->frame[task->frames - 1].code, l->head.tid,
+		outside_code(&l->f->python.outside, task->frame[task->frames - 1].code, l->head.tid,
 			l->head.time_ns, l->head.time_ns, &code))
 		return 0;
 	return code;
@@ -53,8 +53,9 @@ static void chain(struct listing *l, const struct target_task *task)
 	uint32_t stack = 0;
 	struct ev_await_chain *ev;
 
-	if (task->frames && outside_stack(&l->f->outside, task->frame, task->frames, task->cut,
-				    l->head.tid, l->head.time_ns, l->head.time_ns, &stack))
+	if (task->frames &&
+		outside_stack(&l->f->python.outside, task->frame, task->frames, task->cut,
+			l->head.tid, l->head.time_ns, l->head.time_ns, &stack))
 		stack = 0;
 	ev = RECORD_NEW(&l->f->queue, await_chain, 0, l->head.tid, l->head.time_ns);
 	if (!ev)

@@ -14,14 +14,10 @@
 #include "collector/bpf_touched.h"
 #include "probe/base/cleanup.h"
 #include "probe/target/task.h"
-#include "probe/target/unicode.h"
 
 #define TYPES_MAX 4096u
-#define KNOWN_MAX 16384u /* stacks and codes; then all are translated anew */
 #define NAME_BYTES 512u
 #define TYPE_NAME_BYTES 80u
-#define UTF8_PER_CHAR 6u
-#define ERA_NS 1000000000ull /* texts of codes and types are believed for so long */
 
 enum { CODE_ANY = 1, CODE_SLEEPS = 2 }; /* see is_sleep() */
 
@@ -31,12 +27,7 @@ struct known_type {
 	uint64_t era;
 };
 
-/* ---- names and stacks -------------------------------------------------------------------- */
-
-static uint64_t era_of(const struct ev_head *head)
-{
-	return head->time_ns / ERA_NS;
-}
+/* ---- names ------------------------------------------------------------------------------ */
 
 static uint64_t hash_text(const char *text)
 {
@@ -88,7 +79,7 @@ static const struct known_type *type_get(
 	struct known_type *known = type ? map_get(&f->types, type) : NULL;
 	char name[TYPE_NAME_BYTES];
 
-	if (!type || (known && known->era == era_of(head)))
+	if (!type || (known && known->era == bpf_python_era(head)))
 		return known;
 	if (!known) {
 		if (f->types.count >= TYPES_MAX)
@@ -101,7 +92,7 @@ static const struct known_type *type_get(
 	}
 	known->id = type_read(f, type, name) ? translate_name(f, name, head) : 0;
 	known->is_task = known->id && strstr(name, "Task");
-	known->era = era_of(head);
+	known->era = bpf_python_era(head);
 	return known;
 }
 
@@ -111,94 +102,6 @@ static uint32_t type_id(struct bpf_feed *f, uint64_t type, const struct ev_head 
 	const struct known_type *known = type_get(f, type, head);
 
 	return known ? known->id : 0;
-}
-
-static uint64_t hash_frames(const struct kernel_frame *frame, uint32_t count, uint32_t cut)
-{
-	uint64_t h = 0xcbf29ce484222325ull ^ cut;
-
-	for (uint32_t i = 0; i < count; i++) {
-		h = (h ^ frame[i].code) * 0x100000001b3ull;
-		h = (h ^ frame[i].instr ^ h >> 29) * 0x100000001b3ull;
-	}
-	return h;
-}
-
-/*
- * What was translated in this era, when no code was given since, is the same again: nothing of it
- * is read anew. A service that makes a task for each request has few of them. 0: not known.
- */
-static uint32_t known_get(const struct bpf_feed *f, uint64_t key, const struct ev_head *head)
-{
-	uint64_t known = (uintptr_t)map_get(&f->known, key);
-
-	return known >> 32 == (uint32_t)era_of(head) + f->codes_given ? (uint32_t)known : 0;
-}
-
-static void known_put(struct bpf_feed *f, uint64_t key, uint32_t id, const struct ev_head *head)
-{
-	uint64_t since = (uint32_t)era_of(head) + f->codes_given;
-
-	if (f->known.count >= KNOWN_MAX) {
-		map_free(&f->known);
-		f->known = (struct map){0};
-	}
-	if (id)
-		map_put(&f->known, key, (void *)(uintptr_t)((since & UINT32_MAX) << 32 | id));
-}
-
-uint32_t translate_stack(struct bpf_feed *f, const struct kernel_frame *frame, uint32_t count,
-	uint32_t cut, const struct ev_head *head)
-{
-	struct target_frame frames[TARGET_FRAMES_MAX];
-	uint32_t n = count < TARGET_FRAMES_MAX ? count : TARGET_FRAMES_MAX;
-	uint64_t key = hash_frames(frame, count, cut);
-	uint32_t id;
-
-	for (uint32_t i = 0; i < f->outside.natives; i++)
-		key = map_mix(key, f->outside.native[i]);
-	id = known_get(f, key, head);
-	if (id)
-		return id;
-	for (uint32_t i = 0; i < n; i++)
-		frames[i] = (struct target_frame){.code = frame[i].code,
-			.position = layout_position(
-				&f->constants.layout, frame[i].code, frame[i].instr)};
-	if (!n || outside_stack(&f->outside, frames, n, cut + count - n, head->tid, head->time_ns,
-			  era_of(head), &id))
-		return 0;
-	known_put(f, key, id, head);
-	return id;
-}
-
-/* The id of a code object by its address; 0: not to be had. */
-static uint32_t code_id(struct bpf_feed *f, uint64_t code, const struct ev_head *head)
-{
-	uint32_t id = code ? known_get(f, code, head) : 0;
-
-	if (!code || id)
-		return id;
-	if (outside_code(&f->outside, code, head->tid, head->time_ns, era_of(head), &id))
-		return 0;
-	known_put(f, code, id, head);
-	return id;
-}
-
-static uint32_t stack_of(
-	struct bpf_feed *f, const struct ev_head *head, unsigned int tail, uint32_t cut)
-{
-	size_t size;
-	const struct kernel_frame *frame = record_tail(head, tail, &size);
-
-	return translate_stack(f, frame, (uint32_t)(size / sizeof(*frame)), cut, head);
-}
-
-/* Characters as they lie in memory, as UTF-8. */
-static size_t text_of(uint32_t state, const void *data, size_t size, char *buf, size_t buf_size)
-{
-	unsigned int width = unicode_width(state);
-
-	return width ? unicode_utf8(data, width, size / width, buf, buf_size) : 0;
 }
 
 void translate_lost(struct bpf_feed *f, const char *what, uint64_t count, uint64_t now_ns)
@@ -250,7 +153,7 @@ static void block(struct bpf_feed *f, const struct ev_kernel_block *r)
 	if (r->left && !left_is_turn(f, &r->head))
 		return;
 	native_begin(f, &r->head);
-	stack = stack_of(f, &r->head, 0, r->cut);
+	stack = bpf_python_tail(&f->python, &r->head, 0, r->cut);
 	native_end(f);
 	touched_text(r->touches, touched, size, target);
 	ev = RECORD_NEW(&f->queue, block, strlen(target), r->head.tid, r->head.time_ns);
@@ -273,27 +176,8 @@ static void block(struct bpf_feed *f, const struct ev_kernel_block *r)
 
 static void wake(struct bpf_feed *f, const struct ev_kernel_wake *r)
 {
-	uint32_t stack = stack_of(f, &r->head, 0, r->cut);
-	struct ev_gil_holder *holder;
-	struct ev_block_ended *ended;
-
 	loops_thread(f, r->head.tid, r->thread_id, r->head.time_ns);
-	if (r->what == WAKES_GIL) {
-		holder = RECORD_NEW(&f->queue, gil_holder, 0, r->waiter, r->head.time_ns);
-		if (!holder)
-			return;
-		holder->busy_since_ns = r->busy_since_ns;
-		holder->stands_for_ns = r->waited_ns;
-		holder->holder = r->head.tid;
-		holder->stack = stack;
-		holder->exact = 1;
-		return;
-	}
-	ended = RECORD_NEW(&f->queue, block_ended, 0, r->waiter, r->head.time_ns);
-	if (!ended)
-		return;
-	ended->by = r->head.tid;
-	ended->stack = stack;
+	bpf_python_wake(&f->python, r);
 }
 
 /* ---- tasks ------------------------------------------------------------------------------- */
@@ -301,12 +185,13 @@ static void wake(struct bpf_feed *f, const struct ev_kernel_wake *r)
 static void task_new(struct bpf_feed *f, const struct ev_kernel_task_new *r)
 {
 	char coro[NAME_BYTES], type[TYPE_NAME_BYTES];
-	uint32_t stack = stack_of(f, &r->head, 0, r->cut), code = code_id(f, r->code, &r->head);
+	uint32_t stack = bpf_python_tail(&f->python, &r->head, 0, r->cut),
+		 code = bpf_python_code(&f->python, r->code, &r->head);
 	size_t size, coro_len;
 	const void *name = record_tail(&r->head, 1, &size);
 	struct ev_task_new *ev;
 
-	coro_len = text_of(r->str_state, name, size, coro, sizeof(coro));
+	coro_len = bpf_python_text(r->str_state, name, size, coro, sizeof(coro));
 	if (!coro_len && r->type && type_read(f, r->type, type)) {
 		coro_len = strlen(type);
 		memcpy(coro, type, coro_len);
@@ -331,7 +216,7 @@ static void task_name(struct bpf_feed *f, const struct ev_kernel_task_name *r)
 	struct ev_task_name *ev;
 
 	if (r->str_state)
-		len = text_of(r->str_state, data, size, name, sizeof(name));
+		len = bpf_python_text(r->str_state, data, size, name, sizeof(name));
 	else
 		len = (size_t)snprintf(name, sizeof(name), "Task-%" PRIu64, (uint64_t)r->number);
 	ev = RECORD_NEW(&f->queue, task_name, len, r->head.tid, r->head.time_ns);
@@ -364,7 +249,7 @@ static bool is_sleep(struct bpf_feed *f, uint64_t code, const struct ev_head *he
 {
 	cleanup(target_code_clear) struct target_code c = {0};
 	uint64_t key = map_mix(code, 1);
-	uint32_t known = known_get(f, key, head);
+	uint32_t known = bpf_python_known(&f->python, key, head);
 
 	if (known)
 		return known == CODE_SLEEPS;
@@ -372,7 +257,7 @@ static bool is_sleep(struct bpf_feed *f, uint64_t code, const struct ev_head *he
 		return false;
 	known = strcmp(c.function, "sleep") || !strstr(c.file, "/asyncio/") ? CODE_ANY
 									    : CODE_SLEEPS;
-	known_put(f, key, known, head);
+	bpf_python_know(&f->python, key, known, head);
 	return known == CODE_SLEEPS;
 }
 
@@ -409,7 +294,7 @@ static uint32_t chain_of(struct bpf_feed *f, const struct ev_head *head, uint32_
 	n = n < TARGET_CHAIN_MAX ? n : TARGET_CHAIN_MAX;
 	for (size_t i = 0; i < n; i++)
 		frame[i] = outer[n - 1 - i];
-	return translate_stack(f, frame, (uint32_t)n, cut, head);
+	return bpf_python_stack(&f->python, frame, (uint32_t)n, cut, head);
 }
 
 static void wakeup(struct bpf_feed *f, const struct ev_kernel_wakeup *r)
@@ -466,10 +351,10 @@ static void audit(struct bpf_feed *f, const struct ev_kernel_audit *r)
 	struct ev_audit *ev;
 
 	memcpy(event, name, sizeof(name));
-	detail_len = text_of(r->str_state, data, size, detail, sizeof(detail));
+	detail_len = bpf_python_text(r->str_state, data, size, detail, sizeof(detail));
 	if (!audit_matters(event, detail, detail_len))
 		return;
-	stack = stack_of(f, &r->head, 0, r->cut);
+	stack = bpf_python_tail(&f->python, &r->head, 0, r->cut);
 	id = translate_name(f, event, &r->head);
 	ev = RECORD_NEW(&f->queue, audit, detail_len, r->head.tid, r->head.time_ns);
 	if (!ev)
@@ -481,52 +366,9 @@ static void audit(struct bpf_feed *f, const struct ev_kernel_audit *r)
 	record_tail_put(ev + 1, detail, detail_len);
 }
 
-/* ---- codes ------------------------------------------------------------------------------- */
-
-/* Of the whole table, if there is less of it than that, only memory can tell. */
-static void table_whole(
-	struct bpf_feed *f, const struct ev_kernel_code *r, struct target_code *code)
+static void code(struct bpf_feed *f, const struct ev_kernel_code *r)
 {
-	cleanup(target_code_clear) struct target_code now = {0};
-
-	if (r->table_bytes <= r->table_len)
-		return;
-	code->table_size = 0;
-	if (target_code_read(f->options.target, r->code, &now) || strcmp(now.file, code->file) ||
-		strcmp(now.function, code->function) || now.firstlineno != code->firstlineno)
-		return;
-	free(code->table);
-	code->table = now.table;
-	code->table_size = now.table_size;
-	now.table = NULL;
-}
-
-static void code_given(struct bpf_feed *f, const struct ev_kernel_code *r)
-{
-	cleanup(target_code_clear) struct target_code given = {.firstlineno = r->firstlineno};
-	size_t file_size, function_size, table_size, n;
-	const void *file = record_tail(&r->head, 0, &file_size);
-	const void *function = record_tail(&r->head, 1, &function_size);
-	const void *table = record_tail(&r->head, 2, &table_size);
-
-	f->codes_given++;
-	if (r->file_bytes > file_size || r->function_bytes > function_size)
-		return;
-	given.file = calloc(1, file_size * UTF8_PER_CHAR + 1);
-	given.function = calloc(1, function_size * UTF8_PER_CHAR + 1);
-	given.table = malloc(table_size + 1);
-	if (!given.file || !given.function || !given.table)
-		return;
-	n = text_of(r->file_state, file, r->file_bytes, given.file, file_size * UTF8_PER_CHAR);
-	given.file[n] = '\0';
-	n = text_of(r->function_state, function, r->function_bytes, given.function,
-		function_size * UTF8_PER_CHAR);
-	given.function[n] = '\0';
-	given.table_size = r->table_bytes < table_size ? r->table_bytes : table_size;
-	memcpy(given.table, table, given.table_size);
-	table_whole(f, r, &given);
-	if (*given.file &&
-		!outside_given(&f->outside, r->code, &given, r->head.tid, r->head.time_ns))
+	if (bpf_python_given(&f->python, r))
 		bpf_sensor_code_stays(f->sensor, r->code, r->file_object);
 }
 
@@ -580,7 +422,7 @@ void translate(struct bpf_feed *f, const struct ev_head *record)
 		native_record(f, (const struct ev_kernel_native *)record);
 		break;
 	case EV_kernel_code:
-		code_given(f, (const struct ev_kernel_code *)record);
+		code(f, (const struct ev_kernel_code *)record);
 		break;
 	case EV_kernel_poll:
 		loops_poll(f, (const struct ev_kernel_poll *)record);

@@ -23,7 +23,9 @@ struct announcement {
 	__u64 busy_at;
 	__u64 call_at;            /* address of a u32: the call of calls.def it is in; 0 = none */
 	__u64 gil_begin, gil_end; /* a futex(2) on an address in between is about the GIL */
-	__u32 pid, tid;           /* as its records have them */
+	/* address of its struct target_constants, proven; 0: its Python stacks cannot be read */
+	__u64 target;
+	__u32 pid, tid; /* as its records have them */
 };
 
 /* Whom it is for: recorders share the agent's file. FNV-1a of the session's folder. */

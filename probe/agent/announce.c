@@ -9,7 +9,9 @@
 #include <link.h>
 
 #include "probe/agent/agent.h"
+#include "probe/agent/frame.h"
 #include "probe/agent/symver.h"
+#include "probe/target/constants.h"
 
 /* Weak: so that no compiler knows better what it does, and leaves the call out. */
 #define DOOR __attribute__((noinline, weak, visibility("default")))
@@ -45,19 +47,37 @@ static bool runtime_find(uint64_t *ret_begin, uint64_t *ret_end)
 	return true;
 }
 
+/* What is not proven here the kernel does not need: it takes no thread state with another's id. */
+static bool target_find(struct target_constants *ret)
+{
+	const struct layout *layout = frame_layout();
+
+	if (!runtime_find(&ret->gil_begin, &ret->gil_end))
+		return false;
+	ret->runtime = ret->gil_begin;
+	ret->runtime_size = ret->gil_end - ret->gil_begin;
+	ret->code_type = (uintptr_t)dlsym(RTLD_DEFAULT, "PyCode_Type");
+	ret->str_type = (uintptr_t)dlsym(RTLD_DEFAULT, "PyUnicode_Type");
+	ret->bytes_type = (uintptr_t)dlsym(RTLD_DEFAULT, "PyBytes_Type");
+	if (layout)
+		ret->layout = *layout;
+	return true;
+}
+
 void announce_thread(bool runs)
 {
-	static uint64_t gil_begin, gil_end;
+	static struct target_constants target; /* the kernel reads it */
 	const uint64_t *busy_at = ring_busy_at();
 	struct announcement a;
 
-	if (!busy_at || (!gil_end && !runtime_find(&gil_begin, &gil_end)))
+	if (!busy_at || (!target.gil_end && !target_find(&target)))
 		return;
 	a = (struct announcement){.session = agent.session,
 		.busy_at = (uint64_t)(uintptr_t)busy_at,
 		.call_at = (uint64_t)(uintptr_t)&agent_thread.call,
-		.gil_begin = gil_begin,
-		.gil_end = gil_end,
+		.gil_begin = target.gil_begin,
+		.gil_end = target.gil_end,
+		.target = target.layout.minor ? (uintptr_t)&target : 0,
 		.pid = agent.pid,
 		.tid = thread_tid()};
 	ANNOUNCE(runs ? ANNOUNCE_RUNS : ANNOUNCE_STOPS, &a);

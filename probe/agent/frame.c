@@ -496,6 +496,11 @@ static const char *layout_choose(void)
 	return NULL;
 }
 
+const struct layout *frame_layout(void)
+{
+	return frames_proven ? &lay : NULL;
+}
+
 int frame_open(void)
 {
 	PyObject *type, *value, *traceback;

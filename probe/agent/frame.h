@@ -29,6 +29,8 @@ struct code_parts { /* what tells one code object at an address from the next */
 	int32_t flags; /* co_flags */
 };
 
+/* Where this interpreter keeps what; NULL: not proven. any */
+const struct layout *frame_layout(void);
 /* Innermost first; returns their number, 0 where not proven. `max` at most FRAMES_MAX. any */
 size_t frames_here(struct frame_ref *frames, size_t max, uint32_t *ret_cut);
 /*

@@ -12,6 +12,7 @@
 #include "probe/announce.h"
 #include "probe/bpf/beside.h"
 #include "probe/bpf/touch.bpf.h"
+#include "probe/bpf/wake.bpf.h"
 
 char LICENSE[] SEC("license") = "GPL"; /* most helpers are for GPL programs only */
 
@@ -40,15 +41,10 @@ struct watched {
 	__u32 polls;   /* 1: it is the loop's selector */
 	__u32 epfd;    /* that one's, since its loop runs; NO_EPFD: not seen yet */
 	__u32 named;   /* 1: it waits for what the agent's call waits for */
+	__u32 waits;   /* on a futex: what wait_begin() returned; 0: it does not */
+	__u32 pad0;
 	struct partition part;
 };
-
-struct { /* too large for a stack */
-	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
-	__uint(max_entries, 1);
-	__type(key, __u32);
-	__type(value, struct scratch);
-} rooms SEC(".maps");
 
 /*
  * The threads, by the end of their tid, each in one of a few places: every system call and switch
@@ -68,6 +64,53 @@ struct {
 } threads SEC(".maps");
 
 static const struct watched thread_new;
+
+/* ---- processes */
+
+struct { /* tgid -> what its agent says */
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(max_entries, BESIDE_PROCESSES_MAX);
+	__type(key, __u32);
+	__type(value, struct target_constants);
+} targets SEC(".maps");
+
+static const struct target_constants target_none;
+
+static __always_inline __u32 process_now(void)
+{
+	return bpf_get_current_pid_tgid() >> 32;
+}
+
+static __always_inline python_target *target_now(void)
+{
+	__u32 tgid = process_now();
+
+	return bpf_map_lookup_elem(&targets, &tgid);
+}
+
+/* Of a process in a pid namespace of its own records have another number, and readers none. */
+static __always_inline bool process_is(const struct announcement *said)
+{
+	return said->pid == process_now();
+}
+
+/* In place, as another thread may read it: the same again, but for a process's first. */
+static __always_inline void target_keep(const struct announcement *said)
+{
+	__u32 tgid = process_now();
+	struct target_constants *target;
+
+	if (!said->target || !process_is(said)) {
+		bpf_map_delete_elem(&targets, &tgid);
+		return;
+	}
+	bpf_map_update_elem(&targets, &tgid, &target_none, BPF_NOEXIST);
+	target = bpf_map_lookup_elem(&targets, &tgid);
+	if (target && bpf_probe_read_user(target, sizeof(*target), (void *)said->target))
+		bpf_map_delete_elem(&targets, &tgid);
+}
+
+/* ---- threads */
 
 /* Where that tid, or 0, stands in a tid's set. */
 static __always_inline __u32 place_of(__u32 set_of, __u32 tid)
@@ -186,6 +229,7 @@ static __always_inline int watch(__u32 tid, const struct announcement *said)
 	w->epfd = NO_EPFD;
 	part_begin(&w->part, bpf_ktime_get_ns(), &account);
 	w->said = *said;
+	target_keep(said);
 	ev = RECORD_RESERVE(kernel_thread);
 	if (!ev)
 		return 0;
@@ -253,14 +297,35 @@ static __always_inline bool is_selector(struct watched *w, __u32 epfd)
 	return true;
 }
 
+static __always_inline void futex_enter(struct watched *w, __u32 class, __u64 now_ns)
+{
+	struct futex_wait wait = {.address = w->argument[0],
+		.begin_ns = now_ns,
+		.min_ns = class == PART_GIL ? beside.min_turn_ns : beside.min_block_ns,
+		.tid = tid_now(),
+		.tgid = process_now(),
+		.waiter = w->said.tid,
+		.class = class};
+
+	/* the iteration as the agent knows it */
+	if (!process_is(&w->said) ||
+		bpf_probe_read_user(&wait.turn_ns, sizeof(wait.turn_ns), (void *)w->said.busy_at) ||
+		!wait.turn_ns)
+		return;
+	w->waits = wait_begin(&wait);
+}
+
 SEC("tp_btf/sys_enter")
 int BPF_PROG(on_sys_enter, struct pt_regs *regs, long number)
 {
-	struct watched *w = watched_get(tid_now());
 	struct part_account account;
+	struct watched *w;
 	__u64 now_ns;
 	__u32 class;
 
+	if (futex_wakes((__u32)number, regs->si))
+		waiters_tell(regs->di);
+	w = watched_get(tid_now());
 	if (!w)
 		return 0;
 	account = account_now();
@@ -278,6 +343,8 @@ int BPF_PROG(on_sys_enter, struct pt_regs *regs, long number)
 	class = call_class((__u32)number, w->argument, w->said.gil_begin, w->said.gil_end);
 	part_enter(&w->part, now_ns, class, &account);
 	w->named = 0;
+	if (number == __NR_futex && !futex_wakes((__u32)number, regs->si))
+		futex_enter(w, class, now_ns);
 	w->enter_ns = now_ns;
 	w->enter_off_ns = part_sum(&w->part, class);
 	w->enter_runq_ns = w->part.sum_ns[PART_RUNQ];
@@ -287,8 +354,8 @@ int BPF_PROG(on_sys_enter, struct pt_regs *regs, long number)
 /* The fixed part in the room, what is touched behind it. */
 static __noinline int wait_put(struct watched *w, __u64 now_ns, __u64 blocked_ns, __s64 result)
 {
-	__u32 zero = 0, what = TOUCHES_NOTHING, len;
-	struct scratch *room = bpf_map_lookup_elem(&rooms, &zero);
+	__u32 what = TOUCHES_NOTHING, len;
+	struct scratch *room = room_get();
 	struct call_kind kind = call_kind_of(w->syscall);
 	struct ev_kernel_wait *ev;
 
@@ -324,6 +391,9 @@ int BPF_PROG(on_sys_exit, struct pt_regs *regs, long result)
 	now_ns = bpf_ktime_get_ns();
 	class = w->part.syscall;
 	part_exit(&w->part, now_ns, &account);
+	if (w->waits)
+		wait_end(w->waits, now_ns);
+	w->waits = 0;
 	if (w->polls) {
 		turn_begin(w, now_ns);
 	} else if (class != PART_GIL && class != PART_USER) {

@@ -7,6 +7,9 @@
 
 /* With loops at one time; further ones are counted. A power of two. */
 #define BESIDE_THREADS_MAX 2048u
+/* Whose Python stacks can be read; of more, those that were not looked at for the longest cannot.
+ */
+#define BESIDE_PROCESSES_MAX 512u
 
 struct beside_config {
 	__u64 session;      /* announcement.session */

@@ -35,7 +35,34 @@ static __always_inline void part_tell(const struct partition *p, unsigned int to
 	RECORD_SUBMIT(ev);
 }
 
+/* ---- of one process */
+
+static __always_inline python_target *target_now(void)
+{
+	return &config.target;
+}
+
+static __always_inline __u32 process_now(void)
+{
+	return 0;
+}
+
 /* ---- system calls */
+
+static __always_inline void futex_enter(struct loop_slot *s, __u32 class, __u64 now_ns)
+{
+	const struct futex_wait wait = {.address = s->argument[0],
+		.begin_ns = now_ns,
+		.turn_ns = s->begin_ns,
+		.min_ns = class == PART_GIL ? config.min_step_ns : config.min_block_ns,
+		.tid = s->tid,
+		.tgid = config.tgid,
+		.waiter = s->tid,
+		.class = class};
+
+	if (s->begin_ns)
+		s->waits = wait_begin(&wait);
+}
 
 static __always_inline int call_enter(
 	struct loop_slot *s, __u32 index, struct pt_regs *regs, __u32 number)
@@ -60,7 +87,7 @@ static __always_inline int call_enter(
 	class = call_class(number, s->argument, config.target.gil_begin, config.target.gil_end);
 	part_enter(&s->part, now_ns, class, &account);
 	if (number == __NR_futex && !futex_wakes(number, regs->si))
-		wait_begin(s, index, class, now_ns);
+		futex_enter(s, class, now_ns);
 	s->enter_off_ns = part_sum(&s->part, class);
 	s->enter_runq_ns = s->part.sum_ns[PART_RUNQ];
 	return 0;
@@ -106,8 +133,9 @@ int BPF_PROG(on_sys_exit, struct pt_regs *regs, long result)
 	now_ns = bpf_ktime_get_ns();
 	class = s->part.syscall;
 	part_exit(&s->part, now_ns, &account);
-	if (class == PART_GIL && !futex_wakes(s->syscall, s->argument[1]))
-		s->gil_exit_ns = now_ns;
+	if (s->waits)
+		wait_end(s->waits, now_ns);
+	s->waits = 0;
 	if (s->poll_ns) {
 		turn_begin(s, now_ns, result);
 	} else if (s->loop && class != PART_GIL && class != PART_USER) {

@@ -23,7 +23,8 @@ struct native_record {
 
 static __always_inline void native_fill(struct loop_slot *s, struct native_record *r, __u64 now_ns)
 {
-	__u64 thread = thread_of(s), frame = thread ? innermost(thread) : 0;
+	python_target *target = target_now();
+	__u64 thread = thread_of(s), frame = target && thread ? innermost(target, thread) : 0;
 	struct task_struct *task = (struct task_struct *)bpf_get_current_task_btf();
 	struct pt_regs *regs = (struct pt_regs *)bpf_task_pt_regs(task);
 	__u32 size = NATIVE_BYTES;
@@ -39,9 +40,9 @@ static __always_inline void native_fill(struct loop_slot *s, struct native_recor
 		.r15 = regs->r15,
 		.stack_len = NATIVE_BYTES};
 	r->ev.head.size_words = sizeof(*r) / 8;
-	if (frame) {
-		r->ev.code = read_u64(frame + LAY.frame_code) & ~(__u64)LAYOUT_CODE_MASK;
-		r->ev.instr = frame_instr(frame);
+	if (target && frame) {
+		r->ev.code = read_u64(frame + target->layout.frame_code) & ~(__u64)LAYOUT_CODE_MASK;
+		r->ev.instr = frame_instr(target, frame);
 	}
 #pragma unroll
 	for (__u32 i = 0; i < NATIVE_TRIES; i++)

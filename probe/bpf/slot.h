@@ -74,7 +74,7 @@ struct loop_slot {
 	__u64 busy_since_ns; /* its loop turns since then; 0: in its selector, or no loop */
 	__u64 loop;          /* id of the loop it runs or ran last; 0: none */
 	__u32 by_stack;      /* of that loop */
-	__u32 pad0;
+	__u32 waits;         /* on a futex: what wait_begin() returned; 0: it does not */
 	struct slot_loop known[SLOT_LOOPS];
 	/* the open iteration; begin_ns 0: none */
 	__u64 begin_ns, select_ns;
@@ -90,10 +90,26 @@ struct loop_slot {
 	__u32 syscall; /* number; NO_SYSCALL */
 	__u32 gc_generation;
 	__u64 gc_ns, gc_sum_ns; /* a collection's beginning; 0: none */
-	__u64 gil_ns,
-		gil_exit_ns; /* who has the GIL has it since then; its last futex call ended */
 	struct open_step step[SLOT_STEPS];
 	struct partition part;
+};
+
+struct futex_wait { /* of a loop's thread, in an iteration */
+	__u64 address;
+	__u64 begin_ns;
+	__u64 turn_ns; /* when the iteration began */
+	__u64 min_ns;  /* shorter ones are not told of */
+	__u64 gil_ns;  /* who has the GIL has it since then */
+	__u64 end_ns;
+	__u32 tid, tgid; /* as the kernel has them */
+	__u32 waiter;    /* as records have the tid */
+	__u32 class;
+};
+
+struct known_code {
+	__u64 file; /* its co_filename: another one there is another code */
+	__u64 told_ns;
+	__u64 stays; /* the recorder: it is no cell's, and can be looked up later */
 };
 
 enum kernel_loss {   /* counters of what could not be recorded */
@@ -105,5 +121,11 @@ enum kernel_loss {   /* counters of what could not be recorded */
 	LOSS_FRAMES, /* stacks that could not be read */
 	LOSSES
 };
+
+/* A code object's place in a table of several processes' (0: of one). An address has 47 bits. */
+static inline __u64 code_key(__u32 process, __u64 code)
+{
+	return code ^ (__u64)process << 42;
+}
 
 #endif

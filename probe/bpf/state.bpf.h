@@ -17,7 +17,7 @@
 #define RECORD_BYTES 4096u
 
 #define TASKS_MAX 262144u
-#define WAITERS 8u                  /* loops that wait on futexes at one time; a power of two */
+#define FRAME_WORDS 16u             /* of a frame that are read; a power of two */
 #define RING_SIZE_BYTES (16u << 20) /* 150,000 steps, 100 ms at 1,500,000 a second */
 
 const volatile struct kernel_config config;
@@ -66,6 +66,7 @@ struct scratch {
 	 * What loops count. Here and not on the stack, where a verifier would follow each value
 	 * that they take.
 	 */
+	__u64 raw[FRAME_WORDS];
 	__u64 frame; /* the next one */
 	__u64 now_ns;
 	__u32 fixed; /* where frames begin in the record */
@@ -77,10 +78,17 @@ struct scratch {
 
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
-	__uint(max_entries, SLOTS_MAX + WAITERS); /* the last ones: of threads that wake loops' */
+	__uint(max_entries, SLOTS_MAX);
 	__type(key, __u32);
 	__type(value, struct scratch);
 } scratches SEC(".maps");
+
+struct { /* for tracepoints, which nothing preempts */
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct scratch);
+} rooms SEC(".maps");
 
 struct asked { /* a thread whose loop is not known was told of */
 	__u64 time_ns;
@@ -103,12 +111,6 @@ struct { /* tid -> epfd: the recorder has found that this is a loop's selector *
 } approved SEC(".maps");
 
 #define CODES_MAX 16384u
-
-struct known_code {
-	__u64 file; /* its co_filename: another one there is another code */
-	__u64 told_ns;
-	__u64 stays; /* the recorder: it is no cell's, and can be looked up later */
-};
 
 struct {
 	__uint(type, BPF_MAP_TYPE_LRU_HASH);
@@ -136,9 +138,6 @@ __u64 loops;   /* ids given out */
 /* Code objects that are a turn of asyncio's loop, as far as they are known:
  * BaseEventLoop._run_once, and what nest_asyncio puts in its place. Written by the recorder. */
 __u64 run_once_code[RUN_ONCE_MAX];
-
-/* The slots whose threads began to wait on a futex last, plus 1. */
-__u32 waiting[WAITERS];
 
 static const struct loop_slot slot_zero;
 
@@ -188,6 +187,13 @@ static __always_inline struct loop_slot *slot_get(__u32 tid, __u32 *ret_index)
 static __always_inline struct scratch *scratch_get(__u32 index)
 {
 	return bpf_map_lookup_elem(&scratches, &index);
+}
+
+static __always_inline struct scratch *room_get(void)
+{
+	__u32 zero = 0;
+
+	return bpf_map_lookup_elem(&rooms, &zero);
 }
 
 static __noinline __attribute__((unused)) struct loop_slot *slot_make(__u32 tid)

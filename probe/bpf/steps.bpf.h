@@ -4,6 +4,8 @@
 
 #include "probe/bpf/turn.bpf.h"
 
+#define LAY (config.target.layout)
+
 #define NAME_BYTES_MAX 128u
 #define WAIT_SHOWN_NS 500000u /* through which coroutines a shorter wait went is not looked up */
 
@@ -146,7 +148,7 @@ static long chain_walk_one(__u32 i, struct chain_walk *w)
 	code = read_u64(frame + LAY.frame_code) & ~(__u64)LAYOUT_CODE_MASK;
 	at = (struct kernel_frame *)(to->record + place);
 	at->code = code;
-	at->instr = frame_instr(frame);
+	at->instr = frame_instr(&config.target, frame);
 	to->count++;
 	to->frame = awaited_by(frame);
 	return 0;

@@ -1,11 +1,14 @@
 /*
  * Who ends a loop thread's wait on a futex: the thread that lets go of the GIL, or of a lock. Seen
- * as that thread enters futex(2) to wake, with its own stack at that moment.
+ * as that thread enters futex(2) to wake, with its own stack at that moment. Any other thread's
+ * futex(2) costs a look into memory.
  */
 #ifndef PROBE_BPF_WAKE_H
 #define PROBE_BPF_WAKE_H
 
-#include "probe/bpf/calls.bpf.h"
+#include <asm/unistd.h>
+
+#include "probe/bpf/python.bpf.h"
 
 /* From include/uapi/linux/futex.h */
 #define FUTEX_CMD_MASK 0x7fu
@@ -15,6 +18,16 @@
 #define GIL_AGAIN_NS                                                                               \
 	200000u      /* between two futex calls of one wait for the GIL; a few us measured */
 #define GIL_WORDS 4u /* glibc: the words of a condition's two groups are next to each other */
+#define GIL_WORDS_SHIFT 3
+
+/* By address and process, in one of a few places by the end of the tid: the last one there counts.
+ */
+#define WAIT_BUCKETS 256u /* a power of two */
+#define WAIT_WAYS 8u      /* the same */
+#define WAIT_PLACES (WAIT_BUCKETS * WAIT_WAYS)
+
+struct futex_wait futex_waits[WAIT_PLACES];
+__u32 waiting[WAIT_PLACES]; /* their threads; 0: that wait has ended */
 
 static __always_inline bool futex_wakes(__u32 number, __u64 operation)
 {
@@ -23,79 +36,93 @@ static __always_inline bool futex_wakes(__u32 number, __u64 operation)
 	return number == __NR_futex && (command == FUTEX_WAKE || command == FUTEX_WAKE_BITSET);
 }
 
-/* The slot's thread enters futex(2) to wait. One wait for the GIL is many calls, of 5 ms each. */
-static __always_inline void wait_begin(struct loop_slot *s, __u32 index, __u32 class, __u64 now_ns)
+static __always_inline __u32 wait_bucket(__u64 address, __u32 tgid)
 {
-	if (class == PART_GIL && (!s->gil_ns || now_ns - s->gil_exit_ns > GIL_AGAIN_NS))
-		s->gil_ns = now_ns;
-	waiting[index & (WAITERS - 1)] = index + 1;
+	return ((__u32)(address >> GIL_WORDS_SHIFT) ^ tgid) & (WAIT_BUCKETS - 1);
 }
 
-/* The current thread's stack, whether it has a slot or not. */
-static __always_inline struct stack waker_stack(struct scratch *to, __u32 fixed, __u64 thread_id)
+/*
+ * A loop's thread enters futex(2) to wait. One wait for the GIL is many calls, of 5 ms each. For
+ * wait_end().
+ */
+static __always_inline __u32 wait_begin(const struct futex_wait *begun)
 {
-	struct walk w = {.to = to};
-	__u64 thread = thread_scan(thread_id);
+	__u32 place = wait_bucket(begun->address, begun->tgid) * WAIT_WAYS +
+		      (begun->tid & (WAIT_WAYS - 1));
+	struct futex_wait *w = &futex_waits[place & (WAIT_PLACES - 1)];
+	__u64 gil_ns = begun->begin_ns;
 
-	to->now_ns = bpf_ktime_get_ns();
-	to->fixed = fixed;
-	to->count = to->cut = to->run_once = to->told = 0;
-	to->frame = thread ? innermost(thread) : 0;
-	if (to->frame)
-		bpf_loop(FRAMES_MAX * 4, walk_one, &w, 0);
-	return (struct stack){
-		to->count < FRAMES_MAX ? to->count : FRAMES_MAX, to->cut, to->run_once};
+	if (begun->class == PART_GIL && w->class == PART_GIL && w->tid == begun->tid &&
+		w->tgid == begun->tgid && begun->begin_ns - w->end_ns <= GIL_AGAIN_NS)
+		gil_ns = w->gil_ns;
+	*w = *begun;
+	w->gil_ns = gil_ns;
+	barrier();
+	waiting[place & (WAIT_PLACES - 1)] = begun->tid;
+	return place + 1;
+}
+
+static __always_inline void wait_end(__u32 begun, __u64 now_ns)
+{
+	__u32 place = (begun - 1) & (WAIT_PLACES - 1);
+
+	if (waiting[place] != tid_now())
+		return; /* it had to give way */
+	waiting[place] = 0;
+	futex_waits[place].end_ns = now_ns;
 }
 
 static __always_inline int waker_put(
-	const struct loop_slot *s, __u64 now_ns, __u64 waited_ns, __u32 what)
+	const struct futex_wait *w, __u64 now_ns, __u64 waited_ns, __u32 what)
 {
 	__u64 thread_id = ((struct task_struct *)bpf_get_current_task_btf())->thread.fsbase;
-	struct scratch *to = scratch_get(SLOTS_MAX + (tid_now() & (WAITERS - 1)));
+	struct scratch *to = room_get();
 	struct ev_kernel_wake *ev;
 	struct stack stack;
 
 	if (!to)
 		return 0;
-	stack = waker_stack(to, sizeof(*ev), thread_id);
+	stack = stack_of(thread_scan(thread_id), to, sizeof(*ev));
 	ev = (struct ev_kernel_wake *)to->record;
 	*ev = (struct ev_kernel_wake){.head = HEAD(kernel_wake, now_ns),
 		.thread_id = thread_id,
-		.busy_since_ns = s->begin_ns,
+		.busy_since_ns = w->turn_ns,
 		.waited_ns = waited_ns,
-		.waiter = s->tid,
+		.pid = process_now(),
+		.waiter = w->waiter,
 		.what = what,
 		.cut = stack.cut,
 		.frames_len = stack.count * sizeof(struct kernel_frame)};
 	return record_put(to, sizeof(*ev), stack.count, 0, to->told != 0);
 }
 
-/* 1: stop. */
-static long waiter_tell(__u32 i, __u64 *address)
+/* A thread is about to wake who waits at an address; whether that is this one. */
+__noinline int waiter_tell(__u32 place, __u64 address)
 {
-	__u32 index = waiting[i & (WAITERS - 1)] - 1;
-	struct loop_slot *s = index < SLOTS_MAX ? bpf_map_lookup_elem(&slots, &index) : NULL;
-	__u64 now_ns, waited_ns;
+	struct futex_wait *w = &futex_waits[place & (WAIT_PLACES - 1)];
+	__u64 now_ns = bpf_ktime_get_ns(), waited_ns;
 
-	if (!s || !s->tid || s->tid == tid_now() || s->syscall != __NR_futex || !s->begin_ns)
+	if (w->tid == tid_now() || w->tgid != bpf_get_current_pid_tgid() >> 32)
 		return 0;
-	now_ns = bpf_ktime_get_ns();
-	if (s->part.syscall == PART_GIL && *address + GIL_WORDS - s->argument[0] <= 2 * GIL_WORDS) {
-		waited_ns = now_ns - s->gil_ns;
-		s->gil_ns = now_ns; /* who takes it next holds it from now on */
-		if (waited_ns >= config.min_step_ns)
-			waker_put(s, now_ns, waited_ns, WAKES_GIL);
-	} else if (s->part.syscall == PART_LOCK && *address == s->argument[0]) {
-		waited_ns = now_ns - s->enter_ns;
-		if (waited_ns >= config.min_block_ns)
-			waker_put(s, now_ns, waited_ns, WAKES_LOCK);
+	if (w->class == PART_GIL && address + GIL_WORDS - w->address <= 2 * GIL_WORDS) {
+		waited_ns = now_ns - w->gil_ns;
+		w->gil_ns = now_ns; /* who takes it next holds it from now on */
+		return waited_ns >= w->min_ns ? waker_put(w, now_ns, waited_ns, WAKES_GIL) : 0;
 	}
-	return 0;
+	waited_ns = now_ns - w->begin_ns;
+	if (w->class != PART_LOCK || address != w->address || waited_ns < w->min_ns)
+		return 0;
+	return waker_put(w, now_ns, waited_ns, WAKES_LOCK);
 }
 
 static __always_inline void waiters_tell(__u64 address)
 {
-	bpf_loop(WAITERS, waiter_tell, &address, 0);
+	__u32 first = wait_bucket(address, bpf_get_current_pid_tgid() >> 32) * WAIT_WAYS;
+
+#pragma unroll
+	for (__u32 i = 0; i < WAIT_WAYS; i++)
+		if (waiting[first + i])
+			waiter_tell(first + i, address);
 }
 
 #endif

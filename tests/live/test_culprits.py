@@ -127,8 +127,22 @@ def attached(source, tmp_path):
     return out, err
 
 
-def test_each_thread_has_its_share_of_the_gil(report, tmp_path):
-    out, err = attached(HOGS, tmp_path)
+def recorded(source, tmp_path):
+    """The same by `run`, where the kernel tells beside the agent."""
+    script = tmp_path / "app.py"
+    script.write_text(source)
+    run = subprocess.run([PROGRAM, "run", "-o", "t.db", "--", DEBIAN, str(script)], cwd=tmp_path, input="begin\n", text=True, capture_output=True, timeout=40)
+    assert run.returncode == 0, run.stderr
+    return run.stdout.replace("ready\n", ""), run.stderr
+
+
+@pytest.fixture(params=[attached, recorded], ids=["attach", "run"])
+def watched(request):
+    return request.param
+
+
+def test_each_thread_has_its_share_of_the_gil(report, tmp_path, watched):
+    out, err = watched(HOGS, tmp_path)
     true = json.loads(out)
     stall = max(report("t.db")["stalls"], key=lambda s: s["duration_ms"])
     first, second = stall["gil_holders"][:2]
@@ -140,8 +154,8 @@ def test_each_thread_has_its_share_of_the_gil(report, tmp_path):
     assert "had it" in err and "app.py:11" in err, err
 
 
-def test_who_let_go_of_a_lock_is_named(report, tmp_path):
-    attached(ENDS, tmp_path)
+def test_who_let_go_of_a_lock_is_named(report, tmp_path, watched):
+    watched(ENDS, tmp_path)
     told = report("t.db")
     ended = {site["function"]: site["ended_by"] for site in told["blocking_sites"] if site["class"] == "lock"}
     assert (ended["wants_lock"]["function"], ended["wants_lock"]["line"]) == ("lets_go", 7), told["blocking_sites"]
