@@ -107,6 +107,14 @@ static int take_turn(struct bpf_both *f, const struct ev_kernel_turn *r)
 	return pairs_turn(f->pairs, r->pid, &turn);
 }
 
+static int take_taken(struct bpf_both *f, const struct ev_kernel_taken *r)
+{
+	struct taken_record taken;
+
+	translate_taken(r, &taken);
+	return pairs_taken(f->pairs, r->pid, &taken.taken);
+}
+
 static int take_wait(struct bpf_both *f, const struct ev_kernel_wait *r)
 {
 	uint64_t wall_ns = r->head.time_ns - r->begin_ns;
@@ -166,6 +174,8 @@ static int take_record(void *ctx, void *record, size_t size)
 		rc = take_turn(f, record);
 	else if (!rc && head->kind == EV_kernel_wait)
 		rc = take_wait(f, record);
+	else if (!rc && head->kind == EV_kernel_taken)
+		rc = take_taken(f, record);
 	else if (!rc && head->kind == EV_kernel_thread)
 		rc = take_thread(f, record);
 	else if (!rc && head->kind == EV_kernel_code)

@@ -71,7 +71,14 @@ void bpf_feed_hook(struct bpf_feed *f, const char *name, const char *reason, uin
 /* ---- bpf_translate.c: a record of the kernel, checked, as records of the model, in the queue */
 void translate(struct bpf_feed *f, const struct ev_head *record);
 uint32_t translate_name(struct bpf_feed *f, const char *text, const struct ev_head *head);
-uint32_t translate_call(uint32_t number); /* id in syscalls.def; 0: not in it */
+uint32_t translate_call(uint32_t number);
+/* A whole record, zeroed behind it. */
+struct taken_record {
+	struct ev_cpu_taken taken;
+	char name[16];
+};
+void translate_taken(const struct ev_kernel_taken *r,
+	struct taken_record *ret); /* id in syscalls.def; 0: not in it */
 void translate_lost(struct bpf_feed *f, const char *what, uint64_t count, uint64_t now_ns);
 
 /* ---- bpf_native.c: native frames of the stack that is translated between begin and end */

@@ -142,6 +142,34 @@ static bool left_is_turn(struct bpf_feed *f, const struct ev_head *head)
 	return loops_learn(f, frame, (uint32_t)(size / sizeof(*frame)));
 }
 
+void translate_taken(const struct ev_kernel_taken *r, struct taken_record *ret)
+{
+	const uint64_t name[] = {r->name_0, r->name_1};
+
+	*ret = (struct taken_record){
+		.taken = {.head = {r->head.time_ns, r->head.tid, EV_cpu_taken, sizeof(*ret) / 8},
+			.ns = r->ns,
+			.by = r->by}};
+	memcpy(ret->name, name, sizeof(name));
+	ret->taken.name_len = (uint32_t)strnlen(ret->name, sizeof(ret->name));
+	ret->taken.head.size_words = (uint16_t)((sizeof(ret->taken) + ret->taken.name_len + 7) / 8);
+}
+
+static void taken(struct bpf_feed *f, const struct ev_kernel_taken *r)
+{
+	struct taken_record t;
+	struct ev_cpu_taken *ev;
+
+	translate_taken(r, &t);
+	ev = RECORD_NEW(&f->queue, cpu_taken, t.taken.name_len, r->head.tid, r->head.time_ns);
+	if (!ev)
+		return;
+	ev->ns = t.taken.ns;
+	ev->by = t.taken.by;
+	ev->name_len = t.taken.name_len;
+	record_tail_put(ev + 1, t.name, t.taken.name_len);
+}
+
 static void block(struct bpf_feed *f, const struct ev_kernel_block *r)
 {
 	size_t size;
@@ -399,6 +427,9 @@ void translate(struct bpf_feed *f, const struct ev_head *record)
 	switch (record->kind) {
 	case EV_kernel_block:
 		block(f, (const struct ev_kernel_block *)record);
+		break;
+	case EV_kernel_taken:
+		taken(f, (const struct ev_kernel_taken *)record);
 		break;
 	case EV_kernel_wake:
 		wake(f, (const struct ev_kernel_wake *)record);

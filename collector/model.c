@@ -333,6 +333,7 @@ static void dispatch(struct model *model, struct process *p, const struct ev_hea
 		RECORD(short_calls, short_calls_record)
 		RECORD(faults, faults_record)
 		RECORD(causes, causes_record)
+		RECORD(cpu_taken, cpu_taken_record)
 		RECORD(watched, watched_record)
 		RECORD(call_wait, call_wait_record)
 		RECORD(await_chain, chain_record)

@@ -188,6 +188,8 @@ struct task {
 	struct task *ended_next;
 };
 
+#define SPAN_TAKERS_MAX 8u
+
 /* What happened on a thread inside the iteration of a loop that is still open. */
 struct span {
 	uint64_t blocked_ns[CLASSES]; /* off CPU, and not in the run queue */
@@ -202,6 +204,12 @@ struct span {
 	 * as the calls around it tell: by the class it leaves, and by the one it is of. */
 	uint64_t raw_ns[CLASSES], known_ns[CLASSES];
 	struct site block_site, step_site;
+	struct span_taker { /* who had the CPU meanwhile */
+		uint64_t ns;
+		uint32_t pid;
+		const char *name;
+	} taker[SPAN_TAKERS_MAX];
+	unsigned int takers;
 };
 
 /* A wait before a loop's first iteration has ended: where it lies is known then. */
@@ -557,6 +565,10 @@ void received_record(struct model *model, struct process *p, const struct ev_rec
 void anomaly_put(struct model *model, struct process *p, uint64_t time_ns, const char *kind,
 	const struct task *task, struct cell *cell, const char *coro, const char *message,
 	struct stack *s, struct site site);
+
+/* ---- model_taken.c */
+void cpu_taken_record(struct model *model, struct process *p, const struct ev_cpu_taken *r);
+void takers_put(struct model *model, const struct loop *l, uint64_t begin_ns);
 
 /* ---- model_holder.c */
 void gil_holder_record(struct model *model, struct process *p, const struct ev_gil_holder *r);

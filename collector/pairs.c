@@ -9,10 +9,20 @@
 
 /* Between the kernel's clock and the agent's, which is told from the TSC (agent/clock.c). */
 #define CLOCKS_APART_NS 20000u
+#define PAIRS_NAME_BYTES 16u /* of a process, as the kernel has it */
+
+struct takers {
+	struct {
+		struct ev_cpu_taken taken;
+		char name[PAIRS_NAME_BYTES];
+	} at[PAIRS_TAKERS_MAX];
+	uint32_t count;
+};
 
 struct turn {
 	struct turn *next;
 	struct ev_causes causes;
+	struct takers takers;
 };
 
 struct wait {
@@ -24,7 +34,8 @@ struct pair_thread { /* oldest first */
 	struct turn *turn, **turn_end;
 	struct wait *wait, **wait_end;
 	uint32_t turns, waits;
-	bool told; /* that it is watched */
+	struct takers takers; /* of the turn that comes next */
+	bool told;            /* that it is watched */
 };
 
 struct pairs {
@@ -115,11 +126,23 @@ int pairs_turn(struct pairs *p, uint32_t pid, const struct ev_causes *turn)
 
 	if (!new)
 		return t ? -ENOMEM : 0;
-	*new = (struct turn){.causes = *turn};
+	*new = (struct turn){.causes = *turn, .takers = t->takers};
+	t->takers.count = 0;
 	*t->turn_end = new;
 	t->turn_end = &new->next;
 	if (++t->turns > PAIRS_TURNS_MAX)
 		turn_drop(t);
+	return 0;
+}
+
+int pairs_taken(struct pairs *p, uint32_t pid, const struct ev_cpu_taken *taken)
+{
+	struct pair_thread *t = thread_get(p, pid, taken->head.tid);
+	size_t size = (size_t)taken->head.size_words * 8;
+
+	if (!t || t->takers.count == PAIRS_TAKERS_MAX || size > sizeof(t->takers.at[0]))
+		return 0;
+	memcpy(&t->takers.at[t->takers.count++], taken, size);
 	return 0;
 }
 
@@ -199,6 +222,8 @@ static int turn_hand_out(struct pair_thread *t, const struct ev_iteration *r, ui
 	record_fn sink, void *ctx)
 {
 	struct ev_causes causes;
+	struct takers takers;
+	int rc = 0;
 
 	while (t->turn && turn_is_past(&t->turn->causes, r))
 		turn_drop(t);
@@ -207,8 +232,13 @@ static int turn_hand_out(struct pair_thread *t, const struct ev_iteration *r, ui
 	causes = t->turn->causes;
 	causes.head.time_ns = r->head.time_ns;
 	causes.loop = r->loop;
+	takers = t->turn->takers;
 	turn_drop(t);
-	return sink(ctx, pid, &causes.head);
+	for (uint32_t i = 0; i < takers.count && !rc; i++) {
+		takers.at[i].taken.head.time_ns = r->head.time_ns;
+		rc = sink(ctx, pid, &takers.at[i].taken.head);
+	}
+	return rc ? rc : sink(ctx, pid, &causes.head);
 }
 
 static int told(

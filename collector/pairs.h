@@ -15,6 +15,7 @@
  */
 #define PAIRS_TURNS_MAX 4096u
 #define PAIRS_WAITS_MAX 4096u
+#define PAIRS_TAKERS_MAX 8u /* of one iteration */
 
 struct pairs;
 
@@ -26,13 +27,15 @@ void pairs_free(struct pairs *p); /* accepts NULL */
 int pairs_thread(struct pairs *p, uint32_t pid, uint32_t tid);
 /* an iteration from begin_ns to the head's time; a wait, of which `inside` is not known yet. */
 int pairs_turn(struct pairs *p, uint32_t pid, const struct ev_causes *turn);
+/* Before an iteration: who had the CPU in it. */
+int pairs_taken(struct pairs *p, uint32_t pid, const struct ev_cpu_taken *taken);
 int pairs_wait(struct pairs *p, uint32_t pid, const struct ev_call_wait *wait);
 
 /*
  * Before this record of the agent's: what of the kernel's belongs to it, with its time. Before a
  * block record the waits inside that call; before an iteration's record the waits in it that were
- * in no such call, then its causes; before a thread's first one, that it is watched. 0, or what
- * sink returned.
+ * in no such call, then who had the CPU in it and its causes; before a thread's first one, that it
+ * is watched. 0, or what sink returned.
  */
 int pairs_hand_out(
 	struct pairs *p, uint32_t pid, const struct ev_head *record, record_fn sink, void *ctx);

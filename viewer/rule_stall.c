@@ -7,6 +7,7 @@
 #include "probe/base/cleanup.h"
 #include "viewer/names.h"
 #include "viewer/rule.h"
+#include "viewer/takers.h"
 
 #define DELAYED_NAMED 5 /* tasks that AS113 lists */
 
@@ -34,6 +35,21 @@ static struct place users_place(const struct report *report, const struct place 
 static bool is_by_design(const struct report *report, int cell)
 {
 	return cell != NONE && report->cells.at[cell].synchronous;
+}
+
+/* Was most of it spent so, in a program or cell of the user's? */
+static bool is_mostly(const struct report *report, const struct stall *s, enum cause cause)
+{
+	uint64_t ns = s->causes.ns[cause];
+
+	return ns && ns >= s->busy_ns / 2 && is_users(report, s);
+}
+
+static bool is_of_finding(const struct report *report, const struct stall *s,
+	const struct finding *f, enum cause cause)
+{
+	return s->cell == f->cell && report->loops.at[s->loop].process == f->process &&
+	       is_mostly(report, s, cause);
 }
 
 /* One stall of which most was spent so. The finding is of the cell, wherever in it. */
@@ -64,10 +80,9 @@ static int share_check(struct judge *judge, const struct rule *rule, enum cause 
 
 	for (size_t i = 0; i < report->stalls.n; i++) {
 		const struct stall *s = &report->stalls.at[i];
-		uint64_t ns = s->causes.ns[cause];
 
-		if (ns && ns >= s->busy_ns / 2 && is_users(report, s) &&
-			!stall_find(judge, rule, s, ns, severity))
+		if (is_mostly(report, s, cause) &&
+			!stall_find(judge, rule, s, s->causes.ns[cause], severity))
 			return -ENOMEM;
 	}
 	for (size_t i = first; i < report->findings.n; i++) {
@@ -92,11 +107,9 @@ static const struct stall *held_stall(const struct report *report, const struct 
 
 	for (size_t i = 0; i < report->stalls.n; i++) {
 		const struct stall *s = &report->stalls.at[i];
-		uint64_t ns = s->causes.ns[CAUSE_gil];
 
-		if (s->holder.samples && s->cell == f->cell &&
-			report->loops.at[s->loop].process == f->process && ns >= s->busy_ns / 2 &&
-			(!longest || ns > longest->causes.ns[CAUSE_gil]))
+		if (s->holder.samples && is_of_finding(report, s, f, CAUSE_gil) &&
+			(!longest || s->causes.ns[CAUSE_gil] > longest->causes.ns[CAUSE_gil]))
 			longest = s;
 	}
 	return longest;
@@ -165,10 +178,63 @@ int rule_gil(struct judge *judge, const struct rule *rule)
 	return rc;
 }
 
+#define STARVED "the event loop was ready to run, but without a CPU, for %s in %llu stall%s%s"
+
+static json_t *takers_evidence(struct judge *judge, const taker_list *takers)
+{
+	json_t *all = json_array();
+
+	for (size_t i = 0; i < takers->n; i++) {
+		const struct taker *t = &takers->at[i];
+
+		json_array_append_new(
+			all, json_pack("{s:s,s:o,s:f}", "name", utf8_keep(judge, t->name), "pid",
+				     t->several ? json_null() : json_integer((json_int_t)t->pid),
+				     "ms", ms_of(t->ns)));
+	}
+	return all;
+}
+
+static void takers_say(struct judge *judge, struct finding *f, const taker_list *takers)
+{
+	cleanup(freep) char *who = NULL;
+	char delayed[96];
+	size_t size;
+	FILE *out = open_memstream(&who, &size);
+
+	if (!out) {
+		judge->failed = true;
+		return;
+	}
+	takers_print(takers, f->cost_ns, out);
+	fclose(out);
+	delayed_text(f, delayed, sizeof(delayed));
+	finding_say(judge, f, STARVED "%s", time_text(f->cost_ns), (unsigned long long)f->count,
+		f->count == 1 ? "" : "s", delayed, who);
+	finding_evidence(judge, f,
+		json_pack("{s:I,s:f,s:i,s:o}", "stalls", (json_int_t)f->count, "longest_ms",
+			ms_of(f->longest_ns), "tasks_delayed", (int)f->delayed, "cpu_had_by",
+			takers_evidence(judge, takers)));
+}
+
 int rule_runq(struct judge *judge, const struct rule *rule)
 {
-	return share_check(judge, rule, CAUSE_runq, rule->severity,
-		"the event loop was ready to run, but without a CPU, for %s in %llu stall%s%s");
+	struct report *report = judge->report;
+	size_t first = report->findings.n;
+	int rc = share_check(judge, rule, CAUSE_runq, rule->severity, STARVED);
+
+	for (size_t i = first; i < report->findings.n && !rc; i++) {
+		struct finding *f = &report->findings.at[i];
+		taker_list takers = {0};
+
+		for (size_t n = 0; n < report->stalls.n && !rc; n++)
+			if (is_of_finding(report, &report->stalls.at[n], f, CAUSE_runq))
+				rc = takers_add(report, &report->stalls.at[n], &takers);
+		if (!rc && takers_known(&takers, f->cost_ns))
+			takers_say(judge, f, &takers);
+		free(takers.at);
+	}
+	return rc;
 }
 
 /* The turn of any loop of this thread that holds this time. */

@@ -11,6 +11,7 @@
 
 #include "probe/announce.h"
 #include "probe/bpf/beside.h"
+#include "probe/bpf/taken.bpf.h"
 #include "probe/bpf/touch.bpf.h"
 #include "probe/bpf/wake.bpf.h"
 
@@ -43,6 +44,7 @@ struct watched {
 	__u32 named;   /* 1: it waits for what the agent's call waits for */
 	__u32 waits;   /* on a futex: what wait_begin() returned; 0: it does not */
 	__u32 pad0;
+	struct taken taken;
 	struct partition part;
 };
 
@@ -166,12 +168,35 @@ static __always_inline __u64 turn_part(const struct watched *w, enum part_class 
 	return w->part.sum_ns[class] - w->begin_sum_ns[class];
 }
 
+static __always_inline void takers_put(struct watched *w, __u64 now_ns)
+{
+#pragma unroll
+	for (__u32 i = 0; i < TAKERS_MAX; i++) {
+		struct taker *by = &w->taken.by[i];
+		struct ev_kernel_taken *ev;
+
+		if (by->ns < TAKEN_LEAST_NS)
+			continue;
+		ev = RECORD_RESERVE(kernel_taken);
+		if (!ev)
+			return;
+		*ev = (struct ev_kernel_taken){.head = BESIDE_HEAD(w, kernel_taken, now_ns),
+			.ns = by->ns,
+			.name_0 = by->name[0],
+			.name_1 = by->name[1],
+			.by = by->pid,
+			.pid = w->said.pid};
+		RECORD_SUBMIT(ev);
+	}
+}
+
 static __always_inline void turn_put(struct watched *w, __u64 now_ns)
 {
 	struct ev_kernel_turn *ev;
 
 	if (!w->begin_ns || now_ns - w->begin_ns < beside.min_turn_ns)
 		return;
+	takers_put(w, now_ns);
 	ev = RECORD_RESERVE(kernel_turn);
 	if (!ev)
 		return;
@@ -208,6 +233,7 @@ static __always_inline void turn_begin(struct watched *w, __u64 now_ns)
 {
 	part_turn(&w->part);
 	__builtin_memcpy(w->begin_sum_ns, w->part.sum_ns, sizeof(w->begin_sum_ns));
+	__builtin_memset(w->taken.by, 0, sizeof(w->taken.by));
 	w->begin_ns = now_ns;
 }
 
@@ -445,19 +471,32 @@ SEC("tp_btf/sched_switch")
 int BPF_PROG(on_switch, bool preempted, struct task_struct *from, struct task_struct *to,
 	unsigned int state)
 {
-	struct watched *w = watched_get(from->pid);
+	struct watched *w;
+	struct wanted *cpu = wanted_get();
 	struct part_account account;
 	__u64 now_ns = bpf_ktime_get_ns();
 
+	if (cpu->tid) {
+		w = watched_get(cpu->tid);
+		if (w)
+			taken_switch(&w->taken, cpu, from, to, now_ns);
+		else
+			cpu->tid = 0;
+	}
+	w = watched_get(from->pid);
 	if (w) {
 		account = account_of(from);
-		if (!preempted && state)
+		if (preempted || !state)
+			taken_begin(&w->taken, cpu, from, to, now_ns);
+		else
 			wait_name(w);
 		part_out(&w->part, now_ns, preempted || !state, &account);
 	}
 	w = watched_get(to->pid);
-	if (w)
+	if (w) {
 		part_in(&w->part, now_ns);
+		w->taken.wants = 0;
+	}
 	return 0;
 }
 

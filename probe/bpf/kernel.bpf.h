@@ -12,6 +12,7 @@
 
 struct sched_entity {
 	__u64 sum_exec_runtime;
+	__u64 nr_migrations;
 };
 
 struct sched_info {
@@ -86,6 +87,8 @@ struct socket {
 
 struct task_struct {
 	__u32 pid, tgid;
+	struct task_struct *group_leader;
+	char comm[16];
 	struct sched_entity se;
 	struct sched_info sched_info;
 	struct files_struct *files;

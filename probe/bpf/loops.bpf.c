@@ -154,24 +154,36 @@ SEC("tp_btf/sched_switch")
 int BPF_PROG(on_switch, bool preempted, struct task_struct *from, struct task_struct *to,
 	unsigned int state)
 {
+	struct wanted *cpu = wanted_get();
 	struct part_account account;
 	struct loop_slot *s;
 	__u64 now_ns;
 	__u32 index;
 
-	if (from->tgid != config.tgid && to->tgid != config.tgid)
+	if (from->tgid != config.tgid && to->tgid != config.tgid && !cpu->tid)
 		return 0;
 	now_ns = bpf_ktime_get_ns();
+	if (cpu->tid) {
+		s = slot_get(cpu->tid, &index);
+		if (s)
+			taken_switch(&s->taken, cpu, from, to, now_ns);
+		else
+			cpu->tid = 0;
+	}
 	if (from->tgid == config.tgid) {
 		s = slot_get(from->pid, &index);
 		account = account_of(from);
 		if (s)
 			part_out(&s->part, now_ns, preempted || !state, &account);
+		if (s && (preempted || !state))
+			taken_begin(&s->taken, cpu, from, to, now_ns);
 	}
 	if (to->tgid == config.tgid) {
 		s = slot_get(to->pid, &index);
 		if (s)
 			part_in(&s->part, now_ns);
+		if (s)
+			s->taken.wants = 0;
 	}
 	return 0;
 }

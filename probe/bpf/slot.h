@@ -7,6 +7,7 @@
 #define PROBE_BPF_SLOT_H
 
 #include "probe/bpf/partition.h"
+#include "probe/bpf/taken.h"
 #include "probe/target/constants.h"
 #include "probe/target/points.h"
 
@@ -91,6 +92,7 @@ struct loop_slot {
 	__u32 gc_generation;
 	__u64 gc_ns, gc_sum_ns; /* a collection's beginning; 0: none */
 	struct open_step step[SLOT_STEPS];
+	struct taken taken;
 	struct partition part;
 };
 

@@ -10,6 +10,7 @@
 
 #include "probe/bpf/kernel.bpf.h"
 #include "probe/bpf/slot.h"
+#include "probe/bpf/taken.bpf.h"
 #include "probe/event.h"
 
 #define FRAMES_MAX 128u    /* of a stack; those beyond are counted in `cut` */

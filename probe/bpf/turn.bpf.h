@@ -37,6 +37,27 @@ static __always_inline void causes_put(struct loop_slot *s, __u64 now_ns)
 	RECORD_SUBMIT(ev);
 }
 
+static __always_inline void takers_put(struct loop_slot *s, __u64 now_ns)
+{
+#pragma unroll
+	for (__u32 i = 0; i < TAKERS_MAX; i++) {
+		struct taker *by = &s->taken.by[i];
+		struct ev_kernel_taken *ev;
+
+		if (by->ns < TAKEN_LEAST_NS)
+			continue;
+		ev = RECORD_RESERVE(kernel_taken);
+		if (!ev)
+			return;
+		*ev = (struct ev_kernel_taken){.head = HEAD(kernel_taken, now_ns),
+			.ns = by->ns,
+			.name_0 = by->name[0],
+			.name_1 = by->name[1],
+			.by = by->pid};
+		RECORD_SUBMIT(ev);
+	}
+}
+
 #define TURNS_TOLD_NS 100000000u /* how often, while the ring is filling */
 
 /* Where records are many, short iterations are summed before any is lost. */
@@ -87,8 +108,10 @@ static __always_inline void turn_end(struct loop_slot *s, __u64 now_ns)
 		turn_forget(s);
 		return;
 	}
-	if (now_ns - s->begin_ns >= config.min_step_ns)
+	if (now_ns - s->begin_ns >= config.min_step_ns) {
+		takers_put(s, now_ns);
 		causes_put(s, now_ns);
+	}
 	ev = RECORD_RESERVE(iteration);
 	if (ev) {
 		*ev = (struct ev_iteration){.head = HEAD(iteration, now_ns),
@@ -113,6 +136,7 @@ static __always_inline void turn_begin(struct loop_slot *s, __u64 now_ns, __s64 
 	s->ready = ready;
 	part_turn(&s->part);
 	__builtin_memcpy(s->begin_sum_ns, s->part.sum_ns, sizeof(s->begin_sum_ns));
+	__builtin_memset(s->taken.by, 0, sizeof(s->taken.by));
 	s->begin_ns = now_ns;
 	s->busy_since_ns = now_ns;
 }

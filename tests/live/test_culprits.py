@@ -1,6 +1,7 @@
-"""Who kept a loop waiting is named, with what they did: those that had the GIL, each for as long as it had it, and the thread that let go
-of a lock."""
+"""Who kept a loop waiting is named, with what they did: those that had the GIL, each for as long as it had it, the thread that let go
+of a lock, and the program that had the CPU."""
 import json
+import os
 import subprocess
 
 import pytest
@@ -107,6 +108,26 @@ asyncio.run(main())
 """
 
 
+STARVED = """\
+import asyncio, sys, time
+
+def burn():
+    end = time.thread_time() + 0.15
+    while time.thread_time() < end:
+        for _ in range(300):
+            pass
+
+async def main():
+    print("ready", flush=True)
+    await asyncio.get_running_loop().run_in_executor(None, sys.stdin.readline)
+    for _ in range(3):
+        burn()
+        await asyncio.sleep(0.001)
+
+asyncio.run(main())
+"""
+
+
 def attached(source, tmp_path):
     """The program begins when it is watched. What it printed, and the report."""
     script = tmp_path / "app.py"
@@ -163,3 +184,39 @@ def test_who_let_go_of_a_lock_is_named(report, tmp_path, watched):
     assert ended["wants_result"] is not None, told["blocking_sites"]
     messages = {f["evidence"]["ended_by"]["function"]: f["message"] for f in told["findings"] if f["rule"] == "AS107" and f["evidence"].get("ended_by")}
     assert "ended the wait, in lets_go, app.py:7" in messages["lets_go"], messages
+
+
+@pytest.fixture
+def one_cpu_with_a_hog(tmp_path):
+    """This process's children share a CPU with a program that never rests; its pid."""
+    before = os.sched_getaffinity(0)
+    hog = tmp_path / "hog.sh"
+    hog.write_text("while :; do :; done")
+    os.sched_setaffinity(0, {max(before)})
+    child = subprocess.Popen(["sh", hog])
+    yield child.pid
+    child.kill()
+    child.wait()
+    os.sched_setaffinity(0, before)
+
+
+def starved_by(report, pid):
+    """Is the hog named as having had most of what the loop could not have, no more than that, and by all in sum?"""
+    told = report("t.db")
+    found, = [f for f in told["findings"] if f["rule"] == "AS111"]
+    had = {taker["pid"]: taker["ms"] for taker in found["evidence"]["cpu_had_by"]}
+    waited = sum(s["causes_ms"]["runq"] for s in told["stalls"])
+    assert 0.3 * found["cost_ms"] < had[pid] <= waited, found
+    assert sum(had.values()) <= waited and f"sh (pid {pid})" in found["message"], found
+
+
+def test_who_had_the_cpu_is_named_from_outside(report, tmp_path, one_cpu_with_a_hog):
+    attached(STARVED, tmp_path)
+    starved_by(report, one_cpu_with_a_hog)
+
+
+def test_who_had_the_cpu_is_named_beside_an_agent(awaitscope, report, tmp_path, one_cpu_with_a_hog):
+    (tmp_path / "app.py").write_text(STARVED)
+    ended = awaitscope("run", "-o", "t.db", "--", DEBIAN, "app.py")
+    assert ended.status == 0, ended
+    starved_by(report, one_cpu_with_a_hog)

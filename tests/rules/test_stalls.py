@@ -156,6 +156,32 @@ def test_gil_holder_is_named(tmp_path):
     assert "thread hog, in churn" in found["message"] and ":31" in found["message"], found
 
 
+def had_the_cpu(t, begin, pid, name, ms):
+    t.add("cpu_taken", loop=1, begin_ns=int(begin * MS), pid=pid, name=name, duration_ns=int(ms * MS))
+
+
+def test_who_had_the_cpu_is_named(tmp_path):
+    t = Trace(tmp_path / "t.db")
+    for begin in (1000, 2000):
+        t.iteration(begin, 250, runq=200)
+        had_the_cpu(t, begin, 812, "ffmpeg", 142)
+        for pid in (900, 901):
+            had_the_cpu(t, begin, pid, "cc1", 20)
+    t.iteration(3000, 250, runq=50)  # no stall for want of a CPU: not counted
+    had_the_cpu(t, 3000, 812, "ffmpeg", 50)
+    found, = t.findings("AS111")
+    assert found["message"].endswith("for 400 ms in 2 stalls; of that the CPU was had by ffmpeg (pid 812) 71 %, cc1 (several processes) 20 %."), found
+    assert found["evidence"]["cpu_had_by"] == [{"name": "ffmpeg", "pid": 812, "ms": 284}, {"name": "cc1", "pid": None, "ms": 80}]
+
+
+def test_who_had_the_cpu_is_left_out_where_most_of_it_is_not_known(tmp_path):
+    t = Trace(tmp_path / "t.db")
+    t.iteration(1000, 250, runq=200)
+    had_the_cpu(t, 1000, 812, "ffmpeg", 90)
+    found, = t.findings("AS111")
+    assert "had by" not in found["message"] and "cpu_had_by" not in found["evidence"]
+
+
 def test_holder_of_another_stall_is_not_this_ones(tmp_path):
     t = Trace(tmp_path / "t.db", kernel=True)
     t.add("thread", id=2, process=1, tid=102, name="hog", seen_ns=0)

@@ -111,6 +111,29 @@ TEST(causes_come_before_the_iteration_they_are_of)
 	pairs_free(p);
 }
 
+TEST(who_had_the_cpu_comes_before_the_causes_of_the_same_iteration)
+{
+	struct pairs *p = pairs_of_a_thread();
+	struct {
+		struct ev_cpu_taken taken;
+		char name[8];
+	} by = {.taken = {.head = HEAD(cpu_taken, 20 * MS), .ns = 5 * MS, .name_len = 4},
+		.name = "make"};
+	struct handed h;
+
+	by.taken.head.size_words = sizeof(by) / 8;
+	assert_int_equal(pairs_taken(p, PID, &by.taken), 0);
+	turn(p, 10 * MS, 20 * MS);
+	turn(p, 20 * MS + 2 * US, 30 * MS);
+	h = before_iteration(p, 10 * MS + 300, 20 * MS - 900);
+	assert_int_equal(h.count, 2);
+	assert_int_equal(h.at[0].kind, EV_cpu_taken);
+	assert_int_equal(h.at[0].time_ns, 20 * MS - 900);
+	assert_int_equal(h.at[1].kind, EV_causes);
+	assert_int_equal(before_iteration(p, 20 * MS + 3 * US, 30 * MS - 900).count, 1);
+	pairs_free(p);
+}
+
 TEST(an_iteration_the_kernel_did_not_tell_of_has_no_causes)
 {
 	struct pairs *p = pairs_of_a_thread();
@@ -198,6 +221,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		RUN(causes_come_before_the_iteration_they_are_of),
+		RUN(who_had_the_cpu_comes_before_the_causes_of_the_same_iteration),
 		RUN(an_iteration_the_kernel_did_not_tell_of_has_no_causes),
 		RUN(an_iteration_with_another_loops_turns_in_it_is_none_of_them),
 		RUN(waits_belong_to_the_call_around_them),
