@@ -87,20 +87,34 @@ static size_t path_text(const struct bpf_feed *f, uint64_t address, char buf[TAR
 	return n > 8 ? strnlen(buf, n) : 0;
 }
 
+/* As the kernel's side has it (call_fd() in touch.bpf.h). */
+static int32_t fd_of(const struct bpf_feed *f, const struct loop_slot *s)
+{
+	struct call_kind kind = call_kind_of(s->syscall);
+	int32_t fd;
+
+	if (kind.how == HOW_SELECT)
+		return (int32_t)s->argument[0] - 1;
+	if (kind.how == HOW_POLL && s->argument[1] &&
+		!memory_read(&f->memory, s->argument[0], &fd, sizeof(fd)))
+		return fd;
+	return kind.fd_at < 0 ? -1 : (int32_t)s->argument[kind.fd_at];
+}
+
 /* What its descriptor or its path stands for, or nothing. */
 static size_t target_text(
 	const struct bpf_feed *f, const struct loop_slot *s, char buf[TARGET_BYTES])
 {
 	struct call_kind kind = call_kind_of(s->syscall);
+	int32_t fd = fd_of(f, s);
 	char path[PATH_BYTES];
 	ssize_t n;
 
 	if (kind.how == HOW_PATH || kind.how == HOW_PATH_AT)
 		return path_text(f, s->argument[kind.how == HOW_PATH_AT], buf);
-	if (kind.fd_at < 0)
+	if (fd < 0)
 		return 0;
-	snprintf(path, sizeof(path), "/proc/%" PRIu32 "/fd/%d", f->options.pid,
-		(int)s->argument[kind.fd_at]);
+	snprintf(path, sizeof(path), "/proc/%" PRIu32 "/fd/%d", f->options.pid, fd);
 	n = readlink(path, buf, TARGET_BYTES);
 	return n > 0 ? (size_t)n : 0;
 }
@@ -108,7 +122,6 @@ static size_t target_text(
 /* The system call in flight, if it has waited for long. */
 static void block_put(struct bpf_feed *f, const struct loop_slot *s, uint64_t now_ns)
 {
-	struct call_kind kind = call_kind_of(s->syscall);
 	uint32_t class = s->part.syscall, stack_id = 0;
 	uint64_t waited_ns = part_sum(&s->part, class) - s->enter_off_ns, thread;
 	struct target_stack stack;
@@ -135,7 +148,7 @@ static void block_put(struct bpf_feed *f, const struct loop_slot *s, uint64_t no
 	ev->task = s->steps && s->steps <= SLOT_STEPS ? s->step[s->steps - 1].task : 0;
 	ev->call = translate_call(s->syscall);
 	ev->stack = stack_id;
-	ev->fd = kind.fd_at < 0 ? -1 : (int32_t)s->argument[kind.fd_at];
+	ev->fd = fd_of(f, s);
 	ev->target_len = (uint32_t)text_len;
 	record_tail_put(ev + 1, text, text_len);
 }
