@@ -347,9 +347,13 @@ static void release(struct feed *feed, uint32_t pid)
 
 static size_t busy(const struct feed *feed, struct busy_loop *buf, size_t max)
 {
-	const struct feed *rings = both_of(feed)->rings;
+	const struct bpf_both *f = both_of(feed);
+	size_t n = f->rings->ops->busy(f->rings, buf, max);
+	uint64_t ns = n ? now_ns() : 0;
 
-	return rings->ops->busy(rings, buf, max);
+	for (size_t i = 0; i < n; i++)
+		bpf_processes_held(f->processes, buf[i].pid, buf[i].loop.busy_since_ns, ns);
+	return n;
 }
 
 static int still_busy(const struct feed *feed, const struct busy_loop *loop)

@@ -35,6 +35,7 @@ static void feed_free(struct feed *feed)
 		return;
 	bpf_sensor_free(f->sensor);
 	bpf_python_clear(&f->python);
+	bpf_threads_clear(&f->threads);
 	iopub_close(f->iopub);
 	record_queue_free(&f->cells);
 	record_queue_free(&f->queue);
@@ -180,7 +181,7 @@ static int drain(struct feed *feed, int final, record_fn sink, void *ctx)
 
 static size_t busy(const struct feed *feed, struct busy_loop *buf, size_t max)
 {
-	const struct bpf_feed *f = (const struct bpf_feed *)feed;
+	struct bpf_feed *f = (struct bpf_feed *)feed;
 	const struct loop_slot *slots = bpf_sensor_slots(f->sensor);
 	size_t n = 0;
 
@@ -200,6 +201,8 @@ static size_t busy(const struct feed *feed, struct busy_loop *buf, size_t max)
 				.task = steps && steps <= SLOT_STEPS ? s->step[steps - 1].task
 								     : 0}};
 	}
+	for (size_t i = 0; i < n; i++)
+		bpf_threads_look(&f->threads, buf[i].loop.busy_since_ns, clock_ns(CLOCK_MONOTONIC));
 	return n;
 }
 
@@ -375,6 +378,7 @@ int bpf_feed_open(
 	folder_read(f);
 	target_constants(options->target, &f->constants);
 	f->python.layout = f->constants.layout;
+	f->threads.target = options->target;
 	sensor.target = &f->constants;
 	rc = bpf_sensor_open(&sensor, take_record, f, &f->sensor, ret_why);
 	if (!rc) {

@@ -10,6 +10,7 @@
 #include "collector/bpf_python.h"
 #include "collector/bpf_sensor.h"
 #include "collector/feed.h"
+#include "collector/bpf_thread.h"
 #include "collector/iopub.h"
 
 struct bpf_feed;
@@ -40,6 +41,7 @@ struct bpf_feed {
 	struct memory memory;
 	struct bpf_sensor *sensor;
 	struct bpf_python python;
+	struct bpf_threads threads;
 	struct record_queue queue;
 	struct iopub *iopub;       /* NULL: not a kernel, or not asked */
 	struct record_queue cells; /* from it */

@@ -120,7 +120,7 @@ void loops_thread(struct bpf_feed *f, uint32_t tid, uint64_t thread_id, uint64_t
 	if (bpf_sensor_clock(f->sensor, tid))
 		bpf_feed_hook(f, "native stacks while it computes", "the kernel refused the clock",
 			now_ns);
-	bpf_thread_put(&f->queue, f->options.pid, tid, thread_id, now_ns);
+	bpf_thread_put(&f->threads, &f->queue, f->options.pid, tid, thread_id, now_ns);
 }
 
 /* stack: of who called run_forever(). */

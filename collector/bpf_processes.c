@@ -11,6 +11,7 @@ struct process {
 	struct target *target; /* NULL: not opened yet, or refused */
 	bool refused;
 	struct bpf_python python;
+	struct bpf_threads threads;
 	struct record_queue queue;
 	struct map named;   /* tid -> a record has its name */
 	struct map watched; /* tid -> the kernel has said so */
@@ -30,8 +31,10 @@ static void process_close(struct process *p)
 {
 	target_free(p->target);
 	p->target = NULL;
+	p->python.outside.target = NULL;
 	p->refused = false;
 	bpf_python_clear(&p->python);
+	bpf_threads_clear(&p->threads);
 	map_free(&p->named);
 	p->named = (struct map){0};
 	map_free(&p->watched);
@@ -107,6 +110,7 @@ static bool process_open(struct process *p)
 	target_constants(p->target, &constants);
 	p->python.layout = constants.layout;
 	p->python.outside.target = p->target;
+	p->threads.target = p->target;
 	return true;
 }
 
@@ -138,10 +142,18 @@ void bpf_processes_wake(struct bpf_processes *p, const struct ev_kernel_wake *r)
 		return;
 	process_open(found); /* else without its stack */
 	if (!map_get(&found->named, r->head.tid) && !map_put(&found->named, r->head.tid, found))
-		bpf_thread_put(
-			&found->queue, found->pid, r->head.tid, r->thread_id, r->head.time_ns);
+		bpf_thread_put(&found->threads, &found->queue, found->pid, r->head.tid,
+			r->thread_id, r->head.time_ns);
 	bpf_python_wake(&found->python, r);
 	record_queue_keep(&found->queue);
+}
+
+void bpf_processes_held(struct bpf_processes *p, uint32_t pid, uint64_t since_ns, uint64_t now_ns)
+{
+	struct process *found = process_find(p, pid);
+
+	if (found && found->watched.count && process_open(found))
+		bpf_threads_look(&found->threads, since_ns, now_ns);
 }
 
 /* ---- the agent's ------------------------------------------------------------------------- */

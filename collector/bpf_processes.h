@@ -20,6 +20,8 @@ void bpf_processes_thread(struct bpf_processes *p, uint32_t pid, uint32_t tid);
 bool bpf_processes_code(struct bpf_processes *p, const struct ev_kernel_code *r);
 /* who ended a wait. */
 void bpf_processes_wake(struct bpf_processes *p, const struct ev_kernel_wake *r);
+/* At each turn while a loop is busy: who is there, before he has ended. */
+void bpf_processes_held(struct bpf_processes *p, uint32_t pid, uint64_t since_ns, uint64_t now_ns);
 /* Before each of the agent's: its version of Python, and the names of its threads. */
 void bpf_processes_agent(struct bpf_processes *p, uint32_t pid, const struct ev_head *record);
 /* Hand out what is not later than that. 0, or what sink returned. */

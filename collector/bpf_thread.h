@@ -1,10 +1,25 @@
-/* The record of a thread that no agent tells of: its name. Silent. */
+/*
+ * Threads that no agent tells of: their records, with the names that threading has for them in the
+ * process's memory, else the kernel's. Silent.
+ */
 #ifndef COLLECTOR_BPF_THREAD_H
 #define COLLECTOR_BPF_THREAD_H
 
+#include "collector/map.h"
 #include "collector/record_queue.h"
+#include "probe/target/target.h"
 
-void bpf_thread_put(struct record_queue *queue, uint32_t pid, uint32_t tid, uint64_t thread_id,
-	uint64_t now_ns);
+struct bpf_threads {
+	struct target *target; /* the caller's; NULL: its memory cannot be read */
+	uint64_t active;       /* where threading keeps them; 0: not found yet */
+	struct map names;      /* tid -> struct known_name: also of threads that have ended */
+	uint64_t next_ns;      /* not looked again before */
+};
+
+void bpf_threads_clear(struct bpf_threads *t);
+/* See which there are, before some have ended: now and then while a loop is held. */
+void bpf_threads_look(struct bpf_threads *t, uint64_t held_since_ns, uint64_t now_ns);
+void bpf_thread_put(struct bpf_threads *t, struct record_queue *queue, uint32_t pid, uint32_t tid,
+	uint64_t thread_id, uint64_t now_ns);
 
 #endif

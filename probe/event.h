@@ -125,11 +125,12 @@ enum { /* ev_code.flags: co_flags, Include/cpython/code.h */
 	CODE_COROUTINE = 0x80,
 };
 
-/* Ids of codes and stacks that a recorder read from outside; an agent's are below. */
+/*
+ * Ids of codes and stacks that a recorder read from outside, an agent's are below; and of those
+ * that a program in the kernel saw beside an agent.
+ */
 #define EV_ID_OUTSIDE 0x80000000u
-#define EV_ID_BESIDE                                                                               \
-	0xc0000000u /* and of those that a program in the kernel saw beside an agent               \
-		     */
+#define EV_ID_BESIDE 0xc0000000u
 
 enum sample_kind {          /* ev_sample.kind */
 	SAMPLE_UNKNOWN = 0, /* off CPU, or it may have been */

@@ -220,6 +220,27 @@ static int entries_find(struct target *t, uint64_t keys, struct entries *ret)
 	return 0;
 }
 
+/* All of them, the caller frees it; -ENOENT: there are none. */
+static int entries_read(struct target *t, uint64_t keys, struct entries *ret, unsigned char **bytes)
+{
+	int rc = entries_find(t, keys, ret);
+
+	if (rc || !ret->count)
+		return rc ? rc : -ENOENT;
+	*bytes = malloc(ret->count * ret->size);
+	if (!*bytes)
+		return -ENOMEM;
+	return memory_read(&t->memory, ret->at, *bytes, ret->count * ret->size);
+}
+
+/* The key and value that end the i-th. */
+static void entry_of(const struct entries *e, const unsigned char *bytes, size_t i,
+	uint64_t *ret_key, uint64_t *ret_value)
+{
+	memcpy(ret_key, bytes + (i + 1) * e->size - 16, sizeof(*ret_key));
+	memcpy(ret_value, bytes + (i + 1) * e->size - 8, sizeof(*ret_value));
+}
+
 /* The key among these; its value stands with it, or as often-th of `values` if not 0. */
 static int keys_get(
 	struct target *t, uint64_t keys, uint64_t values, const char *key, uint64_t *ret)
@@ -227,17 +248,10 @@ static int keys_get(
 	cleanup(freep) unsigned char *bytes = NULL;
 	struct entries e;
 	uint64_t found, value;
-	int rc = entries_find(t, keys, &e);
+	int rc = entries_read(t, keys, &e, &bytes);
 
-	if (rc || !e.count)
-		return rc ? rc : -ENOENT;
-	bytes = malloc(e.count * e.size);
-	if (!bytes)
-		return -ENOMEM;
-	rc = memory_read(&t->memory, e.at, bytes, e.count * e.size);
 	for (size_t i = 0; !rc && i < e.count; i++) {
-		memcpy(&found, bytes + (i + 1) * e.size - 16, sizeof(found));
-		memcpy(&value, bytes + (i + 1) * e.size - 8, sizeof(value));
+		entry_of(&e, bytes, i, &found, &value);
 		if (!found || !object_is_text(t, found, key))
 			continue;
 		if (values)
@@ -262,6 +276,29 @@ int object_dict_get(struct target *t, uint64_t dict, const char *key, uint64_t *
 	if (rc)
 		return rc;
 	return keys_get(t, keys, values ? values + lay->values_first : 0, key, ret);
+}
+
+int object_dict_each(struct target *t, uint64_t dict,
+	int (*fn)(struct target *t, void *ctx, uint64_t key, uint64_t value), void *ctx)
+{
+	cleanup(freep) unsigned char *bytes = NULL;
+	uint64_t keys, shared, key, value;
+	struct entries e;
+	int rc = object_kind(t, dict) == OBJECT_DICT ? 0 : -EPROTO;
+
+	if (!rc)
+		rc = pointer(t, dict + t->layout.dict_values, &shared);
+	if (!rc)
+		rc = pointer(t, dict + t->layout.dict_keys, &keys);
+	if (!rc && shared)
+		rc = -EPROTO;
+	if (!rc)
+		rc = entries_read(t, keys, &e, &bytes);
+	for (size_t i = 0; !rc && i < e.count; i++) {
+		entry_of(&e, bytes, i, &key, &value);
+		rc = key && value ? fn(t, ctx, key, value) : 0;
+	}
+	return rc == -ENOENT ? 0 : rc;
 }
 
 /* ---- attributes -------------------------------------------------------------------------- */

@@ -40,6 +40,9 @@ void object_kinds_forget(struct target *t);
 bool object_is_text(struct target *t, uint64_t str, const char *text);
 /* -ENOENT: no such key. Keys that are no str are passed over. */
 int object_dict_get(struct target *t, uint64_t dict, const char *key, uint64_t *ret);
+/* Calls fn for each entry of a dict that does not share its keys, until it returns not 0. */
+int object_dict_each(struct target *t, uint64_t dict,
+	int (*fn)(struct target *t, void *ctx, uint64_t key, uint64_t value), void *ctx);
 /* An attribute that stands in the instance itself or in its __dict__. -ENOENT: none. */
 int object_attribute(struct target *t, uint64_t object, const char *name, uint64_t *ret);
 /* Calls fn for each member until it returns not 0, and returns that. */

@@ -172,6 +172,7 @@ def test_each_thread_has_its_share_of_the_gil(report, tmp_path, watched):
     assert first["share_ms"] == pytest.approx(true["long"] * 1e3, rel=0.1), (stall["gil_holders"], true)
     assert sum(h["share_ms"] for h in stall["gil_holders"]) == pytest.approx(stall["causes_ms"]["gil"], rel=0.01)
     assert (first["function"], second["function"]) == ("burn", "burn"), stall["gil_holders"]
+    assert (first["thread"], second["thread"]) == ("long", "short"), stall["gil_holders"]
     assert "had it" in err and "app.py:11" in err, err
 
 
@@ -181,7 +182,8 @@ def test_who_let_go_of_a_lock_is_named(report, tmp_path, watched):
     ended = {site["function"]: site["ended_by"] for site in told["blocking_sites"] if site["class"] == "lock"}
     assert (ended["wants_lock"]["function"], ended["wants_lock"]["line"]) == ("lets_go", 7), told["blocking_sites"]
     assert (ended["wants_item"]["function"], ended["wants_item"]["line"]) == ("puts", 11), told["blocking_sites"]
-    assert ended["wants_result"] is not None, told["blocking_sites"]
+    threads = [ended[wants]["thread"] for wants in ("wants_lock", "wants_item", "wants_result")]
+    assert threads == ["lets_go", "puts", "ThreadPoolExecutor-0_0"], told["blocking_sites"]
     messages = {f["evidence"]["ended_by"]["function"]: f["message"] for f in told["findings"] if f["rule"] == "AS107" and f["evidence"].get("ended_by")}
     assert "ended the wait, in lets_go, app.py:7" in messages["lets_go"], messages
 

@@ -56,7 +56,7 @@ async def elsewhere(runs):
 
 if "thread" in sys.argv:
     runs = threading.Event()
-    threading.Thread(target=asyncio.run, args=[elsewhere(runs)], daemon=True).start()
+    threading.Thread(target=asyncio.run, args=[elsewhere(runs)], daemon=True, name="Fäden").start()
     runs.wait()
 asyncio.run(main("restless" in sys.argv))
 """
@@ -143,6 +143,7 @@ def test_loops_stand_with_their_threads(python, start):
     threads = peek("threads", child.pid)
     assert [thread["loop_type"] for thread in threads] == ["_UnixSelectorEventLoop"] * 2
     assert {thread["tid"] for thread in threads} == {int(tid) for tid in os.listdir(f"/proc/{child.pid}/task")}
+    assert {thread["name"]: thread["tid"] == child.pid for thread in threads} == {"MainThread": True, "Fäden": False}
     assert peek("tasks", child.pid)[-1]["whole"]
 
 

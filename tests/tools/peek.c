@@ -23,6 +23,7 @@
 #include "probe/target/points.h"
 #include "probe/target/target.h"
 #include "probe/target/task.h"
+#include "probe/target/thread_name.h"
 
 #define STATUS_REFUSED 3
 #define THREADS_SHOWN 64u
@@ -191,6 +192,28 @@ static json_t *stack_json(struct target *target, uint64_t thread)
 	return frames;
 }
 
+struct wanted_name {
+	const struct target_thread *thread;
+	char name[64];
+};
+
+static void take_name(void *ctx, const struct target_named *named)
+{
+	struct wanted_name *w = ctx;
+
+	if (named->tid == w->thread->tid && named->thread_id == w->thread->thread_id)
+		snprintf(w->name, sizeof(w->name), "%s", named->name);
+}
+
+static json_t *name_json(struct target *target, const struct target_thread *thread)
+{
+	struct wanted_name w = {.thread = thread};
+	uint64_t active = 0;
+
+	target_named_each(target, &active, take_name, &w);
+	return json_string(w.name);
+}
+
 static int peek_threads(uint32_t pid, char **argv)
 {
 	struct target_thread thread[THREADS_SHOWN];
@@ -203,7 +226,8 @@ static int peek_threads(uint32_t pid, char **argv)
 		return refused(rc, why);
 	rc = target_threads_read(target, thread, THREADS_SHOWN, &count);
 	for (size_t i = 0; i < count && i < THREADS_SHOWN; i++)
-		print(json_pack("{s: I, s: I, s: I, s: s, s: o}", "tid", (json_int_t)thread[i].tid,
+		print(json_pack("{s: I, s: o, s: I, s: I, s: s, s: o}", "tid",
+			(json_int_t)thread[i].tid, "name", name_json(target, &thread[i]),
 			"thread_id", (json_int_t)thread[i].thread_id, "loop",
 			(json_int_t)thread[i].loop, "loop_type", thread[i].loop_type, "stack",
 			stack_json(target, thread[i].thread)));
