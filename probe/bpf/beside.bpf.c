@@ -344,17 +344,18 @@ static __always_inline void futex_enter(struct watched *w, __u32 class, __u64 no
 SEC("tp_btf/sys_enter")
 int BPF_PROG(on_sys_enter, struct pt_regs *regs, long number)
 {
+	struct task_struct *task = task_now();
 	struct part_account account;
 	struct watched *w;
 	__u64 now_ns;
 	__u32 class;
 
-	if (futex_wakes((__u32)number, regs->si))
+	if (rarely(futex_wakes((__u32)number, regs->si)))
 		waiters_tell(regs->di);
-	w = watched_get(tid_now());
+	w = watched_get(task->pid);
 	if (!w)
 		return 0;
-	account = account_now();
+	account = account_of(task);
 	now_ns = bpf_ktime_get_ns();
 	w->syscall = (__u32)number;
 	w->polls = call_is_poll((__u32)number) && is_selector(w, (__u32)regs->di);
@@ -406,26 +407,28 @@ static __noinline int wait_put(struct watched *w, __u64 now_ns, __u64 blocked_ns
 SEC("tp_btf/sys_exit")
 int BPF_PROG(on_sys_exit, struct pt_regs *regs, long result)
 {
-	struct watched *w = watched_get(tid_now());
+	struct task_struct *task = task_now();
+	struct watched *w = watched_get(task->pid);
 	struct part_account account;
 	__u64 now_ns, blocked_ns;
 	__u32 class;
 
 	if (!w || w->syscall == NO_SYSCALL)
 		return 0;
-	account = account_now();
+	account = account_of(task);
 	now_ns = bpf_ktime_get_ns();
 	class = w->part.syscall;
 	part_exit(&w->part, now_ns, &account);
-	if (w->waits)
+	if (rarely(w->waits)) {
 		wait_end(w->waits, now_ns);
-	w->waits = 0;
+		w->waits = 0;
+	}
 	if (w->polls) {
 		turn_begin(w, now_ns);
 	} else if (class != PART_GIL && class != PART_USER) {
 		blocked_ns = part_sum(&w->part, class) - w->enter_off_ns;
 		/* what was charged before can have been set right meanwhile */
-		if ((__s64)blocked_ns >= (__s64)beside.min_block_ns)
+		if (rarely((__s64)blocked_ns >= (__s64)beside.min_block_ns))
 			wait_put(w, now_ns, blocked_ns, result);
 	}
 	w->polls = 0;

@@ -64,10 +64,10 @@ static __always_inline void futex_enter(struct loop_slot *s, __u32 class, __u64 
 		s->waits = wait_begin(&wait);
 }
 
-static __always_inline int call_enter(
-	struct loop_slot *s, __u32 index, struct pt_regs *regs, __u32 number)
+static __always_inline int call_enter(struct loop_slot *s, __u32 index, struct task_struct *task,
+	struct pt_regs *regs, __u32 number)
 {
-	struct part_account account = account_now();
+	struct part_account account = account_of(task);
 	__u64 now_ns = bpf_ktime_get_ns();
 	__u32 class;
 
@@ -82,11 +82,11 @@ static __always_inline int call_enter(
 		s->poll_ns = now_ns;
 		return 0;
 	}
-	if (number == __NR_close)
+	if (rarely(number == __NR_close))
 		loop_drop(s, (__s32)regs->di, now_ns);
 	class = call_class(number, s->argument, config.target.gil_begin, config.target.gil_end);
 	part_enter(&s->part, now_ns, class, &account);
-	if (number == __NR_futex && !futex_wakes(number, regs->si))
+	if (rarely(number == __NR_futex && !futex_wakes(number, regs->si)))
 		futex_enter(s, class, now_ns);
 	s->enter_off_ns = part_sum(&s->part, class);
 	s->enter_runq_ns = s->part.sum_ns[PART_RUNQ];
@@ -96,16 +96,17 @@ static __always_inline int call_enter(
 SEC("tp_btf/sys_enter")
 int BPF_PROG(on_sys_enter, struct pt_regs *regs, long number)
 {
+	struct task_struct *task = task_now();
 	struct loop_slot *s;
 	__u32 index, tid;
 
-	if (!ours())
+	if (task->tgid != config.tgid)
 		return 0;
-	if (futex_wakes((__u32)number, regs->si))
+	if (rarely(futex_wakes((__u32)number, regs->si)))
 		waiters_tell(regs->di);
-	tid = tid_now();
+	tid = task->pid;
 	s = slot_get(tid, &index);
-	if (!s) {
+	if (rarely(!s)) {
 		/* a thread gets its slot when it polls for the first time */
 		if (!call_is_poll((__u32)number) || !slot_make(tid))
 			return 0;
@@ -113,35 +114,37 @@ int BPF_PROG(on_sys_enter, struct pt_regs *regs, long number)
 		if (!s)
 			return 0;
 	}
-	return call_enter(s, index, regs, (__u32)number);
+	return call_enter(s, index, task, regs, (__u32)number);
 }
 
 SEC("tp_btf/sys_exit")
 int BPF_PROG(on_sys_exit, struct pt_regs *regs, long result)
 {
+	struct task_struct *task = task_now();
 	struct part_account account;
 	struct loop_slot *s;
 	__u64 now_ns, blocked_ns;
 	__u32 index, class;
 
-	if (!ours())
+	if (task->tgid != config.tgid)
 		return 0;
-	s = slot_get(tid_now(), &index);
+	s = slot_get(task->pid, &index);
 	if (!s || s->syscall == NO_SYSCALL)
 		return 0;
-	account = account_now();
+	account = account_of(task);
 	now_ns = bpf_ktime_get_ns();
 	class = s->part.syscall;
 	part_exit(&s->part, now_ns, &account);
-	if (s->waits)
+	if (rarely(s->waits)) {
 		wait_end(s->waits, now_ns);
-	s->waits = 0;
+		s->waits = 0;
+	}
 	if (s->poll_ns) {
 		turn_begin(s, now_ns, result);
 	} else if (s->loop && class != PART_GIL && class != PART_USER) {
 		blocked_ns = part_sum(&s->part, class) - s->enter_off_ns;
 		/* what was charged before can have been set right meanwhile */
-		if ((__s64)blocked_ns >= (__s64)config.min_block_ns)
+		if (rarely((__s64)blocked_ns >= (__s64)config.min_block_ns))
 			block_put(s, index, now_ns, blocked_ns, result);
 	}
 	s->syscall = NO_SYSCALL;
@@ -232,7 +235,7 @@ int on_step(struct pt_regs *regs)
 	__u32 index, tid = tid_now();
 	struct loop_slot *s = slot_get(tid, &index);
 
-	if (!s) {
+	if (rarely(!s)) {
 		slot_make(tid);
 		s = slot_get(tid, &index);
 	}

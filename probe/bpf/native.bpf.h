@@ -58,7 +58,7 @@ __noinline int native_put(struct loop_slot *s, __u64 now_ns, __u64 again_ns)
 {
 	struct native_record *r;
 
-	if (!s || now_ns < s->native_ns + again_ns || ring_is_filling())
+	if (!s || now_ns < s->native_ns + again_ns || ring_is_filling(s))
 		return 0;
 	s->native_ns = now_ns;
 	r = bpf_ringbuf_reserve(&ring, sizeof(*r), 0);

@@ -41,6 +41,13 @@ enum part_told {
 #define PART_TELL(p, told, now_ns, argument, account)
 #endif
 
+/* Of a function that is seldom needed: kept out of the way of what every system call runs. */
+#ifdef __bpf__
+#define PART_RARE static __attribute__((noinline))
+#else
+#define PART_RARE static inline
+#endif
+
 #define PART_ROOM 16u /* a power of two, so that a verifier sees an index to be in range */
 
 /*
@@ -193,19 +200,26 @@ static inline void part_heal(struct partition *p, __u64 now_ns, const struct par
 		part_give_up(p, now_ns, account);
 }
 
-/* Called first by whatever shows that the thread is on a CPU. */
-static inline void part_seen(struct partition *p, __u64 now_ns, const struct part_account *account)
+/* It is on a CPU, and was not all the time since it was seen last. */
+PART_RARE void part_back(struct partition *p, __u64 now_ns, const struct part_account *account)
 {
 	if (p->out_ns && p->in_ns) {
 		p->clock = account->arrived ? p->in_ns - account->arrived : 0;
 		part_absent(p, p->in_ns, now_ns, account);
 	} else if (p->out_ns) {
 		part_heal(p, now_ns, account);
-	} else if (p->clock && account->arrived != p->arrived) {
+	} else {
 		p->runnable = 0; /* nor was it told that it went */
 		part_heal(p, now_ns, account);
 	}
 	p->out_ns = 0;
+}
+
+/* Called first by whatever shows that the thread is on a CPU. */
+static inline void part_seen(struct partition *p, __u64 now_ns, const struct part_account *account)
+{
+	if (__builtin_expect(p->out_ns || (p->clock && account->arrived != p->arrived), 0))
+		part_back(p, now_ns, account);
 	p->in_ns = 0;
 	part_charge(p, now_ns);
 }

@@ -76,6 +76,10 @@ struct loop_slot {
 	__u64 loop;          /* id of the loop it runs or ran last; 0: none */
 	__u32 by_stack;      /* of that loop */
 	__u32 waits;         /* on a futex: what wait_begin() returned; 0: it does not */
+	__u16 short_records; /* that might have been left out; and whether they had to be, when that
+				was looked at last */
+	__u16 ring_fills;
+	__u32 pad0;
 	struct slot_loop known[SLOT_LOOPS];
 	/* the open iteration; begin_ns 0: none */
 	__u64 begin_ns, select_ns;

@@ -147,14 +147,17 @@ static __always_inline void lose(enum kernel_loss what)
 	__sync_fetch_and_add(&losses[what], 1);
 }
 
-static __always_inline bool ours(void)
-{
-	return bpf_get_current_pid_tgid() >> 32 == config.tgid;
-}
-
 static __always_inline __u32 tid_now(void)
 {
 	return (__u32)bpf_get_current_pid_tgid();
+}
+
+/* What every system call or step runs is kept together: fewer lines of code to fetch. */
+#define rarely(condition) __builtin_expect(!!(condition), 0)
+
+static __always_inline struct task_struct *task_now(void)
+{
+	return (struct task_struct *)bpf_get_current_task_btf();
 }
 
 static __always_inline struct part_account account_of(struct task_struct *task)
@@ -165,7 +168,7 @@ static __always_inline struct part_account account_of(struct task_struct *task)
 
 static __always_inline struct part_account account_now(void)
 {
-	return account_of((struct task_struct *)bpf_get_current_task_btf());
+	return account_of(task_now());
 }
 
 static __always_inline struct loop_slot *slot_get(__u32 tid, __u32 *ret_index)
@@ -173,8 +176,9 @@ static __always_inline struct loop_slot *slot_get(__u32 tid, __u32 *ret_index)
 	__u32 *known, index = slot_hint[tid & (HINTS - 1)];
 	struct loop_slot *s = bpf_map_lookup_elem(&slots, &index);
 
-	if (!s || s->tid != tid) {
+	if (rarely(!s || s->tid != tid)) {
 		known = bpf_map_lookup_elem(&slot_of, &tid);
+		*ret_index = 0; /* the verifier wants a value */
 		if (!known)
 			return NULL;
 		index = *known;
@@ -235,11 +239,12 @@ static __always_inline void slot_drop(__u32 tid)
 
 /* ---- records */
 
-#define HEAD(name, now_ns)                                                                         \
+#define HEAD_OF(tid_, name, now_ns)                                                                \
 	{                                                                                          \
-		.time_ns = (now_ns), .tid = tid_now(), .kind = EV_##name,                          \
+		.time_ns = (now_ns), .tid = (tid_), .kind = EV_##name,                             \
 		.size_words = sizeof(struct ev_##name) / 8                                         \
 	}
+#define HEAD(name, now_ns) HEAD_OF(tid_now(), name, now_ns)
 
 /* A record without tails; NULL: the ring is full, and that is counted. */
 #define RECORD_RESERVE(name)                                                                       \
@@ -253,9 +258,13 @@ static __always_inline void slot_drop(__u32 tid)
 /* The recorder looks every few ms by itself. */
 #define RECORD_SUBMIT(record) bpf_ringbuf_submit(record, BPF_RB_NO_WAKEUP)
 
-static __always_inline bool ring_is_filling(void)
+#define FILLING_LOOK 64u /* records of a thread; a power of two */
+
+static __always_inline bool ring_is_filling(struct loop_slot *s)
 {
-	return bpf_ringbuf_query(&ring, BPF_RB_AVAIL_DATA) > RING_SIZE_BYTES / 2;
+	if (!(s->short_records++ & (FILLING_LOOK - 1)))
+		s->ring_fills = bpf_ringbuf_query(&ring, BPF_RB_AVAIL_DATA) > RING_SIZE_BYTES / 2;
+	return s->ring_fills;
 }
 
 /*

@@ -18,16 +18,32 @@
 #define LONG_TAG_SHIFT 3u
 #define LONG_DIGIT_BITS 30u
 
-static __always_inline __u64 argument_get(void *ctx, const volatile struct point_argument *a)
+/* The two registers that nearly every argument is in cost no call into the kernel. */
+static __always_inline __u64 register_get(struct pt_regs *regs, __u16 reg)
 {
-	__u64 value = 0;
-	__u16 reg = a->reg;
+	__u64 value = 0, di = regs->di, si = regs->si;
+
+	barrier_var(
+		di); /* the compiler would choose the address instead, which no verifier takes */
+	barrier_var(si);
+	if (reg == bpf_core_field_offset(regs->di))
+		return di;
+	if (reg == bpf_core_field_offset(regs->si))
+		return si;
+	bpf_probe_read_kernel(&value, sizeof(value), (void *)regs + reg);
+	return value;
+}
+
+static __always_inline __u64 argument_get(
+	struct pt_regs *regs, const volatile struct point_argument *a)
+{
+	__u64 value;
 
 	if (a->kind == ARGUMENT_NONE)
 		return 0;
 	if (a->kind == ARGUMENT_CONSTANT)
 		return (__u64)a->value;
-	bpf_probe_read_kernel(&value, sizeof(value), ctx + reg);
+	value = register_get(regs, a->reg);
 	if (a->kind == ARGUMENT_MEMORY)
 		value = read_u64(value + (__u64)a->value);
 	if (a->size == 4)
@@ -252,9 +268,9 @@ static __always_inline int step_begin(
 	step_push(s, &step);
 	since_ns = known ? known->since_ns : 0;
 	/* of one that was pending before anybody looked, the wait lasted */
-	if (!known || (since_ns && now_ns - since_ns >= WAIT_SHOWN_NS))
+	if (rarely(!known || (since_ns && now_ns - since_ns >= WAIT_SHOWN_NS)))
 		wakeup_put(s, index, task, since_ns, now_ns);
-	if (known && known->named) {
+	if (!rarely(!known || !known->named)) {
 		known->since_ns = now_ns;
 		return 0;
 	}
@@ -299,14 +315,14 @@ static __always_inline int step_end(struct loop_slot *s, __u64 now_ns)
 		exception = outcome[0];
 		state = exception ? TASK_FAILED : TASK_FINISHED;
 	}
-	if (!state && now_ns - begin_ns < config.min_step_ns && ring_is_filling()) {
+	if (!state && now_ns - begin_ns < config.min_step_ns && ring_is_filling(s)) {
 		lose(LOSS_STEPS);
 		return 0;
 	}
 	ev = RECORD_RESERVE(kernel_step);
 	if (!ev)
 		return 0;
-	*ev = (struct ev_kernel_step){.head = HEAD(kernel_step, now_ns),
+	*ev = (struct ev_kernel_step){.head = HEAD_OF(s->tid, kernel_step, now_ns),
 		.task = task,
 		.begin_ns = begin_ns,
 		.waits_on = future,

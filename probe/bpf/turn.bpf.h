@@ -65,7 +65,7 @@ static __always_inline bool turn_summed(struct loop_slot *s, __u64 now_ns)
 {
 	__u64 busy_ns = now_ns - s->begin_ns;
 
-	if (busy_ns >= config.min_step_ns || !ring_is_filling())
+	if (busy_ns >= config.min_step_ns || !ring_is_filling(s))
 		return false;
 	if (!s->turns)
 		s->turns_begin_ns = s->begin_ns;
@@ -102,19 +102,19 @@ static __always_inline void turn_end(struct loop_slot *s, __u64 now_ns)
 	if (!s->begin_ns)
 		return;
 	summed = turn_summed(s, now_ns);
-	if (s->turns && (!summed || now_ns - s->turns_begin_ns >= TURNS_TOLD_NS))
+	if (rarely(s->turns) && (!summed || now_ns - s->turns_begin_ns >= TURNS_TOLD_NS))
 		turns_put(s, summed ? now_ns : s->begin_ns);
 	if (summed) {
 		turn_forget(s);
 		return;
 	}
-	if (now_ns - s->begin_ns >= config.min_step_ns) {
+	if (rarely(now_ns - s->begin_ns >= config.min_step_ns)) {
 		takers_put(s, now_ns);
 		causes_put(s, now_ns);
 	}
 	ev = RECORD_RESERVE(iteration);
 	if (ev) {
-		*ev = (struct ev_iteration){.head = HEAD(iteration, now_ns),
+		*ev = (struct ev_iteration){.head = HEAD_OF(s->tid, iteration, now_ns),
 			.loop = s->loop,
 			.begin_ns = s->begin_ns,
 			.select_ns = s->select_ns,
@@ -246,11 +246,11 @@ static __always_inline bool poll_enter(
 {
 	__u64 loop = loop_known(s, epfd);
 
-	if (!loop)
+	if (rarely(!loop))
 		loop = poll_judge(s, index, epfd, now_ns, stack_pointer);
 	if (!loop)
 		return false;
-	if (s->loop != loop) {
+	if (rarely(s->loop != loop)) {
 		turn_forget(s); /* what came before its first poll is no turn of it */
 		if (s->turns)
 			turns_put(s, now_ns);
