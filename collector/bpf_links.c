@@ -2,23 +2,40 @@
 #include "collector/bpf_links.h"
 
 #include <errno.h>
+#include <unistd.h>
+
+static void untie(const struct bpf_tie *tie)
+{
+	if (tie->link)
+		bpf_link__destroy(tie->link);
+	else if (tie->fd >= 0)
+		close(tie->fd);
+}
+
+static int add(struct bpf_links *links, const struct bpf_tie *tie)
+{
+	if (links->count == BPF_LINKS_MAX) {
+		untie(tie);
+		return -ENOBUFS;
+	}
+	links->tie[links->count++] = *tie;
+	return 0;
+}
 
 int bpf_links_add(struct bpf_links *links, struct bpf_link *link)
 {
-	if (!link)
-		return -errno;
-	if (links->count == BPF_LINKS_MAX) {
-		bpf_link__destroy(link);
-		return -ENOBUFS;
-	}
-	links->link[links->count++] = link;
-	return 0;
+	return link ? add(links, &(struct bpf_tie){.link = link}) : -errno;
+}
+
+int bpf_links_add_fd(struct bpf_links *links, int fd)
+{
+	return add(links, &(struct bpf_tie){.fd = fd});
 }
 
 void bpf_links_drop(struct bpf_links *links, size_t keep)
 {
 	while (links->count > keep)
-		bpf_link__destroy(links->link[--links->count]);
+		untie(&links->tie[--links->count]);
 }
 
 static void *drop_all(void *links)

@@ -1,5 +1,5 @@
 /*
- * What ties a program in the kernel to its probes. To take one away costs the kernel about 0.1 s
+ * What ties a program in the kernel to its probes. To take them away costs the kernel about 0.4 s
  * (uprobes, Linux 6.18, 2026-11), so that all go in a thread of their own. Silent.
  */
 #ifndef COLLECTOR_BPF_LINKS_H
@@ -15,8 +15,14 @@
 
 #define BPF_LINKS_MAX (POINTS_MAX + SLOTS_MAX + 8u)
 
+struct bpf_tie {
+	struct bpf_link *link; /* NULL: fd is the link's */
+	int fd;                /* -1: nor is there one */
+};
+#define BPF_UNTIED ((struct bpf_tie){.fd = -1})
+
 struct bpf_links { /* zeroed before */
-	struct bpf_link *link[BPF_LINKS_MAX];
+	struct bpf_tie tie[BPF_LINKS_MAX];
 	size_t count;
 	pthread_t detacher;
 	bool detaching; /* it runs, and has the links */
@@ -25,6 +31,8 @@ struct bpf_links { /* zeroed before */
 /* Takes what an attach returned; NULL: it failed with errno, which is returned. -ENOBUFS: no room,
  * and it is gone. */
 int bpf_links_add(struct bpf_links *links, struct bpf_link *link);
+/* The same of a link that was made without libbpf. */
+int bpf_links_add_fd(struct bpf_links *links, int fd);
 /* The last one first, down to the first `keep`. */
 void bpf_links_drop(struct bpf_links *links, size_t keep);
 /* Begins to take all away, the last one first; nothing may be added any more. Does not wait. */

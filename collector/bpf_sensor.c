@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "collector/bpf_links.h"
+#include "collector/bpf_uprobes.h"
 #include "probe/base/cleanup.h"
 
 /* generated; its own style */
@@ -30,6 +31,7 @@ struct bpf_sensor {
 	size_t slots_bytes;
 	const struct points *points;
 	uint32_t pid;
+	bool many_probes; /* at a time; see bpf_uprobes_prepare() */
 	struct bpf_links links;
 	size_t watches; /* the first ones: tracepoints */
 };
@@ -161,6 +163,7 @@ int bpf_sensor_open(const struct bpf_sensor_options *o, bpf_record_fn fn, void *
 	if (!s->program)
 		return refuse(ret_why, -errno, "the program for the kernel cannot be opened");
 	configure((struct kernel_config *)&s->program->rodata->config, o);
+	s->many_probes = bpf_uprobes_prepare(s->program->obj);
 	rc = loops__load(s->program);
 	if (rc == -EPERM)
 		return refuse(
@@ -202,8 +205,8 @@ int bpf_sensor_watch(struct bpf_sensor *s, const char **ret_why)
 void bpf_sensor_unwatch(struct bpf_sensor *s)
 {
 	for (size_t i = 0; i < s->watches; i++) {
-		bpf_link__destroy(s->links.link[i]);
-		s->links.link[i] = NULL;
+		bpf_link__destroy(s->links.tie[i].link);
+		s->links.tie[i] = BPF_UNTIED;
 	}
 	s->watches = 0;
 }
@@ -234,31 +237,13 @@ static struct bpf_program *program_of(const struct bpf_sensor *s, enum point_kin
 	}
 }
 
-static int probe_place(struct bpf_sensor *s, struct bpf_program *program, const struct point *p)
-{
-	LIBBPF_OPTS(bpf_uprobe_opts, options, .ref_ctr_offset = p->semaphore);
-
-	return bpf_links_add(
-		&s->links, bpf_program__attach_uprobe_opts(program, (pid_t)s->pid,
-				   s->points->object[p->object].path, p->offset, &options));
-}
-
 int bpf_sensor_probe(struct bpf_sensor *s, enum point_kind kind)
 {
 	struct bpf_program *program = program_of(s, kind);
-	size_t before = s->links.count;
-	int rc = -ENOENT;
 
-	for (uint32_t i = 0; program && i < s->points->count; i++) {
-		if (s->points->point[i].kind != kind)
-			continue;
-		rc = probe_place(s, program, &s->points->point[i]);
-		if (rc)
-			break;
-	}
-	if (rc)
-		bpf_links_drop(&s->links, before);
-	return rc;
+	return program ? bpf_uprobes_place(
+				 &s->links, program, s->pid, s->points, kind, s->many_probes)
+		       : -ENOENT;
 }
 
 int bpf_sensor_clock(struct bpf_sensor *s, uint32_t tid)

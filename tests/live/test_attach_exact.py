@@ -30,9 +30,10 @@ STACK = "(WITH RECURSIVE up(at, depth) AS (SELECT {}, 0 UNION ALL SELECT s.paren
         " FROM up JOIN stack s ON s.id = at JOIN frame f ON f.id = s.frame)"
 
 
-def attached(python, tmp_path, layout=None, points=None):
+def attached(python, tmp_path, layout=None, points=None, probes=None):
     """The program recorded from before its first task to after its last: what it printed (None: refused), what attach said."""
-    env = dict(os.environ, **{name: value for name, value in (("AWAITSCOPE_LAYOUT", layout), ("AWAITSCOPE_POINTS", points)) if value})
+    env = dict(os.environ, **{name: value for name, value in (
+        ("AWAITSCOPE_LAYOUT", layout), ("AWAITSCOPE_POINTS", points), ("AWAITSCOPE_UPROBES", probes)) if value})
     with subprocess.Popen([python, "-B", TARGET], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as child:
         assert child.stdout.readline() == "ready\n"
         watch = subprocess.Popen([PROGRAM, "attach", "-v", "--force", "-o", "t.db", str(child.pid)], cwd=tmp_path, text=True, env=env,
@@ -105,6 +106,12 @@ def test_each_source_tells_the_same_or_is_refused_by_name(python, tmp_path):
         assert not apart and list(map(len, recorded(tmp_path))) == list(map(len, expected)), value
         told += 1
     assert told > 1 or (python.path == DEBIAN and python.minor < 13), "there is more than one source"
+
+
+def test_probes_are_placed_one_by_one_where_a_kernel_cannot_otherwise(tmp_path):
+    counted, said = attached(DEBIAN, tmp_path, probes="single")
+    assert counted, said
+    check_counts(counted, tmp_path)
 
 
 NESTED = """\
