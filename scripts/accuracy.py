@@ -92,7 +92,7 @@ compared; acts during which the hypervisor took CPU time away (steal in /proc/st
 %s
 
 Below %.0f us the programs' own clocks, which are read in Python around the selector, are no better. On uvloop, whose selector a program cannot
-wrap, busy time is compared with the act alone and not judged, nor is the CPU time that is beyond it. Where a program's clocks cannot tell a
+wrap, busy time is compared with the act alone and not judged; what is beyond it is forgiven of computing and of waits for the GIL or a CPU. Where a program's clocks cannot tell a
 lock's wait from one for the GIL, or the CPU time of waits for the GIL from the rest (awaitscope counts that as `gil`), the sum is judged.
 
 """ % ("\n".join("| %s | within %g %% | %g %% or %g ms | at most %g %% of busy time |" % (
@@ -125,8 +125,12 @@ class Act:
             true["cpu_kernel"], true["cpu_user"] = true["kernel"], true["cpu"] - true["kernel"]
         self.true = {c: true.get(c, 0) / NS for c in self.causes}
         self.error = {c: row[c] / NS - self.true[c] for c in self.causes}
-        if loop == "uvloop":  # what lies outside of the act is the loop's computing
-            self.error["cpu"] -= min(max(0.0, self.busy_error), max(0.0, self.error["cpu"]))
+        if loop == "uvloop":  # what lies outside of the act: the loop computes, or waits for the GIL or a CPU after its selector
+            beyond = max(0.0, self.busy_error)
+            for cause in ("cpu", "gil", "runq"):
+                part = min(beyond, max(0.0, self.error[cause]))
+                self.error[cause] -= part
+                beyond -= part
         merged = truth.get("merged")
         if merged:
             self.error[merged], self.error["gil"] = self.error[merged] + self.error["gil"], 0.0

@@ -10,6 +10,7 @@ only the act itself). "causes" is what the time went to:
   gc      thread CPU time of collections
   runq    the scheduler's own count of run-queue wait; where an act is free of system calls, wall less CPU time
   others  wall time around the act, less CPU time and run-queue wait in it
+  gil     too, where other threads run Python: what is off CPU outside of all those, where nothing else is waited for
 A wait in which the thread was switched out more often than once may have been one for the GIL too, and no clock of the program's tells
 them apart: "merged" is that cause, to be judged together with gil. The CPU time of waits for the GIL counts as such, and cannot be told
 from the rest here: "gil_cpu" is twice what so many waits for a lock take.
@@ -29,6 +30,7 @@ import time
 
 from watchers import WATCHERS, watch
 
+ON_CPU = ("gc", "kernel")  # parts that are no waits
 ACTS = []  # (label, rounds, coroutine function)
 
 # PyDLL: the GIL is kept, so that reading a clock cannot lose it
@@ -124,6 +126,9 @@ class Truth:
         came, left = line.get("came", line["begin"]), line.get("left", line["end"])
         causes = dict(line["parts"])
         causes["cpu"] = left[1] - came[1] - causes.get("gc", 0)
+        if threading.active_count() > 1:
+            off = left[0] - came[0] - (left[1] - came[1]) - (left[2] - came[2]) - sum(ns for c, ns in line["parts"].items() if c not in ON_CPU)
+            causes["gil"] = causes.get("gil", 0) + max(0, off)
         causes["runq"] = left[0] - came[0] - (left[1] - came[1]) if starved else left[2] - came[2]
         row = {"label": self.label, "begin": line["begin"][0], "end": line["end"][0], "busy": left[0] - came[0], "causes": causes, "merged": line.get("merged"), "gil_cpu": line.get("gil_cpu", 0),
                "disturbed": steal() != self.steal, "tid": threading.get_native_id(), "pid": os.getpid()}
