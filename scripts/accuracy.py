@@ -71,6 +71,8 @@ REASONS.update({("attach", name): OUTSIDE for name in ("sqlite locked", "name se
 GIL = ("Probably: the thread that lets the loop go on was put off CPU while it held the GIL; the program's own clocks take that for the lock's "
        "wait.")
 REASONS.update({("agent", name): GIL for name in ("Future.result()", "lock released", "mixture: sleep, code, collection, lock")})
+GIL_CPU = ("CPU time in calls about the GIL, beyond twice what so many take: what took the CPU away inside one for less than a tick, an interrupt or the "
+           "hypervisor, is CPU time to the program and gil to awaitscope. The sum of both is met.")
 BESIDE = """## Beside other tools
 
 The same programs under other tools, each with its threshold as low as it stands, on asyncio's own loop: of how many acts it told
@@ -135,8 +137,9 @@ class Act:
         if merged:
             self.error[merged], self.error["gil"] = self.error[merged] + self.error["gil"], 0.0
         self.error["cpu + gil"], self.true["cpu + gil"] = self.error["cpu"] + self.error["gil"], self.true["cpu"] + self.true["gil"]
-        of_waits = min(max(0.0, self.error["gil"]), max(0.0, -self.error["cpu"]), truth["gil_cpu"] / NS)
-        self.error["gil"] -= of_waits
+        waits = merged or "gil"
+        of_waits = min(max(0.0, self.error[waits]), max(0.0, -self.error["cpu"]), truth["gil_cpu"] / NS)
+        self.error[waits] -= of_waits
         self.error["cpu"] += of_waits
         self.allowed = {c: max(sensor.cause_ms, sensor.cause_share * self.true[c]) for c in self.true}
         self.worst = max(self.error, key=lambda c: abs(self.error[c]) / self.allowed[c])
@@ -375,6 +378,8 @@ def misses_of(sensors, found):
             for g in by_sensor.get(sensor.name, ()):
                 if g.misses() or len(g.seen) < len(g.acts):
                     edge = "Put off its CPU between the program's clock and the selector, which the program cannot see." if g.misses() == ["busy"] else None
+                    if set(g.misses()) <= {"cpu", "gil"}:  # and not their sum
+                        edge = GIL_CPU
                     why = edge or next((why for (s, name), why in REASONS.items() if s == sensor.name and g.name.startswith(name)), "Reason not known.")
                     yield "Missed by %s: %s. %s" % (sensor.head, g.name, why)
 

@@ -150,9 +150,9 @@ class Truth:
         yield
         b, switched = self.clocks(), switches() - switched
         self.part(cause, b[0] - a[0] - (b[1] - a[1]) - (b[2] - a[2]))
-        if cause == "gil":
+        if cause == "gil" or switched > 1:
             self.open["gil_cpu"] = self.open.get("gil_cpu", 0) + 2 * switched * self.cost
-        elif switched > 1:
+        if cause != "gil" and switched > 1:
             self.open["merged"] = cause
 
     @contextlib.contextmanager
