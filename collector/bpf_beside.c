@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "collector/bpf_clock.h"
 #include "collector/bpf_links.h"
 #include "probe/announce.h"
 #include "probe/base/cleanup.h"
@@ -26,6 +27,7 @@ struct bpf_beside {
 	struct beside *program;
 	struct ring_buffer *ring;
 	struct bpf_links links;
+	struct bpf_clocks clocks;
 };
 
 static int quiet(enum libbpf_print_level level, const char *format, va_list args)
@@ -40,6 +42,7 @@ static void beside_freep(struct bpf_beside **b)
 
 void bpf_beside_detach(struct bpf_beside *b)
 {
+	bpf_clocks_clear(&b->clocks);
 	bpf_links_detach(&b->links);
 }
 
@@ -47,6 +50,7 @@ void bpf_beside_free(struct bpf_beside *b)
 {
 	if (!b)
 		return;
+	bpf_clocks_clear(&b->clocks);
 	bpf_links_clear(&b->links);
 	ring_buffer__free(b->ring);
 	beside__destroy(b->program);
@@ -150,6 +154,11 @@ int bpf_beside_open(const struct bpf_beside_options *o, bpf_beside_fn fn, void *
 int bpf_beside_consume(struct bpf_beside *b)
 {
 	return ring_buffer__consume(b->ring);
+}
+
+int bpf_beside_clock(struct bpf_beside *b, uint32_t tid)
+{
+	return bpf_clocks_add(&b->clocks, bpf_program__fd(b->program->progs.on_cpu_clock), tid);
 }
 
 void bpf_beside_code_stays(struct bpf_beside *b, uint32_t pid, uint64_t code, uint64_t file)

@@ -30,6 +30,11 @@ int bpf_beside_open(const struct bpf_beside_options *options, bpf_beside_fn fn, 
 void bpf_beside_detach(struct bpf_beside *b);
 void bpf_beside_free(struct bpf_beside *b);   /* detaches; accepts NULL */
 int bpf_beside_consume(struct bpf_beside *b); /* how many, or what fn returned */
+/*
+ * Sample this thread by a clock of its CPU time, until it ends. 0 or -errno: the kernel refused the
+ * clock.
+ */
+int bpf_beside_clock(struct bpf_beside *b, uint32_t tid);
 /* This code is no cell's: it need not be told of again while its co_filename is that. */
 void bpf_beside_code_stays(struct bpf_beside *b, uint32_t pid, uint64_t code, uint64_t file);
 uint64_t bpf_beside_lost(const struct bpf_beside *b); /* records: its ring was full */

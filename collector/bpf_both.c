@@ -123,7 +123,8 @@ static int take_wait(struct bpf_both *f, const struct ev_kernel_wait *r)
 		char target[TOUCHED_TEXT_BYTES];
 	} call = {0};
 	size_t size;
-	const void *touched = record_tail(&r->head, 0, &size);
+	const void *touched = record_tail(&r->head, 1, &size);
+	bool native;
 	char target[TOUCHED_TEXT_BYTES];
 
 	touched_text(r->touches, touched, size, target);
@@ -133,19 +134,24 @@ static int take_wait(struct bpf_both *f, const struct ev_kernel_wait *r)
 		.off_ns = wall_ns - r->cpu_ns - r->runq_ns,
 		.cpu_ns = r->cpu_ns,
 		.runq_ns = r->runq_ns,
+		.task = r->task,
+		.stack = bpf_processes_stack(f->processes, r, &native),
 		.call = translate_call(r->number),
 		.fd = r->fd,
 		.result = (int32_t)r->result,
 		.named = r->named,
 		.target_len = (uint32_t)strlen(target),
 	};
+	call.wait.native = native;
 	call.wait.head.size_words = (uint16_t)((sizeof(call.wait) + call.wait.target_len + 7) / 8);
 	memcpy((char *)&call + sizeof(call.wait), target, call.wait.target_len);
 	return pairs_wait(f->pairs, r->pid, &call.wait);
 }
 
+/* Without a clock of its own the thread is sampled as if there were no program in the kernel. */
 static int take_thread(struct bpf_both *f, const struct ev_kernel_thread *r)
 {
+	bpf_beside_clock(f->beside, r->head.tid);
 	bpf_processes_thread(f->processes, r->pid, r->head.tid);
 	return pairs_thread(f->pairs, r->pid, r->head.tid);
 }
@@ -182,6 +188,10 @@ static int take_record(void *ctx, void *record, size_t size)
 		rc = take_code(f, record);
 	else if (!rc && head->kind == EV_kernel_wake)
 		rc = take_wake(f, record);
+	else if (!rc && head->kind == EV_kernel_native)
+		bpf_processes_native(f->processes, record);
+	else if (!rc && head->kind == EV_kernel_sample)
+		bpf_processes_sample(f->processes, record);
 	f->damaged += rc != 0;
 	return 0;
 }
@@ -310,6 +320,14 @@ static int take_agents(void *ctx, uint32_t pid, const struct ev_head *record)
 	return rc ? rc : give(f, pid, record);
 }
 
+/* A bpf_processes_waits_fn. */
+static bool waits(const void *both, uint32_t pid)
+{
+	const struct held *h = held_get(both, pid);
+
+	return h && record_queue_pending(&h->queue);
+}
+
 /* ---- turns ------------------------------------------------------------------------------- */
 
 static int drain(struct feed *feed, int final, record_fn sink, void *ctx)
@@ -325,8 +343,11 @@ static int drain(struct feed *feed, int final, record_fn sink, void *ctx)
 	if (rc)
 		return rc;
 	count = f->rings->ops->drain(f->rings, final, take_agents, f);
+	if (!final && count >= 0)
+		rc = bpf_processes_hand_out_all(
+			f->processes, f->consumed_ns - RINGS_HOLDBACK_NS, waits, f, sink, ctx);
 	if (!final || count < 0)
-		return count;
+		return rc ? rc : count;
 	f->final = true;
 	consume(f);
 	bpf_beside_detach(f->beside);
@@ -334,7 +355,7 @@ static int drain(struct feed *feed, int final, record_fn sink, void *ctx)
 		rc = held_give(f, h);
 	f->final = false;
 	if (!rc)
-		rc = bpf_processes_hand_out_all(f->processes, sink, ctx);
+		rc = bpf_processes_hand_out_all(f->processes, UINT64_MAX, waits, f, sink, ctx);
 	return rc ? rc : count;
 }
 
@@ -370,6 +391,11 @@ static int waits_for_gil(const struct feed *feed, const struct busy_loop *loop)
 	return rings->ops->waits_for_gil(rings, loop);
 }
 
+static uint64_t sampled_ns(const struct feed *feed, const struct busy_loop *loop)
+{
+	return bpf_processes_sampled_ns(both_of(feed)->processes, loop->pid, loop->loop.tid);
+}
+
 static int has(const struct feed *feed, uint32_t pid)
 {
 	const struct feed *rings = both_of(feed)->rings;
@@ -401,6 +427,7 @@ int bpf_both_open(const struct bpf_both_options *o, struct feed *rings, struct f
 		.busy = busy,
 		.still_busy = still_busy,
 		.waits_for_gil = waits_for_gil,
+		.sampled_ns = sampled_ns,
 		.has = has,
 		.processes = processes,
 		.late = late,
@@ -418,7 +445,7 @@ int bpf_both_open(const struct bpf_both_options *o, struct feed *rings, struct f
 		return -ENOMEM;
 	f->feed.ops = &ops;
 	f->min_turn_ns = min_turn_ns;
-	f->processes = bpf_processes_new();
+	f->processes = bpf_processes_new(o->agent);
 	rc = f->processes ? pairs_new(&f->pairs) : -ENOMEM;
 	if (!rc)
 		rc = bpf_beside_open(&beside, take_record, f, &f->beside, ret_why);

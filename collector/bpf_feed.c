@@ -43,7 +43,7 @@ static void feed_free(struct feed *feed)
 	map_free(&f->types);
 	map_free(&f->names);
 	map_free(&f->told);
-	native_clear(f);
+	bpf_native_clear(&f->native);
 	target_free(f->options.target);
 	if (f->options.points)
 		points_clear(f->options.points);
@@ -231,7 +231,7 @@ static int waits_for_gil(const struct feed *feed, const struct busy_loop *loop)
 
 static const struct native_moment *native(const struct feed *feed, const struct busy_loop *busy)
 {
-	const struct native_moment *m = ((const struct bpf_feed *)feed)->moment;
+	const struct native_moment *m = ((const struct bpf_feed *)feed)->native.moment;
 
 	return m && m->tid == busy->loop.tid && m->time_ns > busy->loop.busy_since_ns ? m : NULL;
 }

@@ -7,6 +7,7 @@
 
 #include <limits.h>
 
+#include "collector/bpf_native.h"
 #include "collector/bpf_python.h"
 #include "collector/bpf_sensor.h"
 #include "collector/feed.h"
@@ -48,9 +49,7 @@ struct bpf_feed {
 	struct map types;          /* address -> struct known_type */
 	struct map names;          /* hash of a text -> id */
 	struct map told;           /* tid -> its thread record was written */
-	struct native *native;     /* NULL: not asked yet */
-	bool native_refused;
-	struct native_moment *moment;
+	struct bpf_native native;
 	uint32_t name_ids;
 	uint64_t loss_told[LOSSES];
 	uint64_t damaged;
@@ -82,12 +81,6 @@ struct taken_record {
 void translate_taken(const struct ev_kernel_taken *r,
 	struct taken_record *ret); /* id in syscalls.def; 0: not in it */
 void translate_lost(struct bpf_feed *f, const char *what, uint64_t count, uint64_t now_ns);
-
-/* ---- bpf_native.c: native frames of the stack that is translated between begin and end */
-void native_record(struct bpf_feed *f, const struct ev_kernel_native *r);
-void native_begin(struct bpf_feed *f, const struct ev_head *head);
-void native_end(struct bpf_feed *f);
-void native_clear(struct bpf_feed *f);
 
 /* ---- bpf_tasks.c: pending tasks from the target's memory. 0, or what the sink returned */
 int tasks_list(struct bpf_feed *f, uint64_t now_ns, const char *when);

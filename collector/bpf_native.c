@@ -1,22 +1,25 @@
-/*
- * Native frames under the Python ones of a stack: the kernel copies registers and stack, and here
- * they become codes without lines. See bpf_feed.h.
- */
+/* Native frames from what the kernel copied. See bpf_native.h. */
+#include "collector/bpf_native.h"
+
 #include <stdlib.h>
-#include <string.h>
 
-#include "collector/bpf_feed.h"
-
-static struct native *native_get(struct bpf_feed *f)
+void bpf_native_clear(struct bpf_native *n)
 {
-	const char *interpreter = f->options.points->object[POINT_INTERPRETER].name;
-
-	if (!f->native && interpreter && !f->native_refused)
-		f->native_refused = native_new(f->options.pid, interpreter, &f->native) != 0;
-	return f->native;
+	native_free(n->native);
+	free(n->moment);
+	*n = (struct bpf_native){.hidden = n->hidden};
 }
 
-void native_record(struct bpf_feed *f, const struct ev_kernel_native *r)
+static struct native *native_get(
+	struct bpf_native *n, uint32_t pid, const struct target_constants *constants)
+{
+	if (!n->native && !n->refused)
+		n->refused = native_new(pid, constants->code_type, n->hidden, &n->native) != 0;
+	return n->native;
+}
+
+void bpf_native_take(struct bpf_native *n, uint32_t pid, const struct target_constants *constants,
+	const struct ev_kernel_native *r)
 {
 	size_t size;
 	const void *stack = record_tail(&r->head, 0, &size);
@@ -27,41 +30,43 @@ void native_record(struct bpf_feed *f, const struct ev_kernel_native *r)
 		.stack = stack,
 		.stack_bytes = r->stack_bytes < size ? r->stack_bytes : size,
 	};
-	struct native *native = native_get(f);
+	struct native *native = native_get(n, pid, constants);
 
-	if (!native)
+	if (!n->moment)
+		n->moment = calloc(1, sizeof(*n->moment));
+	if (!n->moment)
 		return;
-	if (!f->moment)
-		f->moment = calloc(1, sizeof(*f->moment));
-	if (!f->moment)
-		return;
-	f->moment->time_ns = r->head.time_ns;
-	f->moment->tid = r->head.tid;
-	f->moment->code = r->code;
-	f->moment->position = layout_position(&f->constants.layout, r->code, r->instr);
-	f->moment->count = native_unwind(native, &state, f->moment->frame);
+	n->moment->time_ns = r->head.time_ns;
+	n->moment->tid = r->head.tid;
+	n->moment->code = r->code;
+	n->moment->opcode = r->opcode;
+	n->moment->position = layout_position(&constants->layout, r->code, r->instr);
+	n->moment->count = 0;
+	n->moment->elsewhere = false;
+	if (native)
+		n->moment->count =
+			native_unwind(native, &state, n->moment->frame, &n->moment->elsewhere);
 }
 
-/* Before the stack of that moment is translated; none are kept for another. */
-void native_begin(struct bpf_feed *f, const struct ev_head *head)
+const struct native_moment *bpf_native_at(const struct bpf_native *n, const struct ev_head *head)
 {
-	const struct native_moment *m = f->moment;
+	const struct native_moment *m = n->moment;
 
-	f->python.outside.natives = 0;
-	if (!m || m->time_ns != head->time_ns || m->tid != head->tid)
-		return;
-	for (uint32_t i = 0; i < m->count; i++)
-		outside_native(&f->python.outside, m->frame[i].object, m->frame[i].function,
-			head->tid, head->time_ns);
+	return m && m->time_ns == head->time_ns && m->tid == head->tid ? m : NULL;
 }
 
-void native_end(struct bpf_feed *f)
+void bpf_native_begin(const struct bpf_native *n, struct outside *outside,
+	const struct ev_head *head, uint64_t told_ns)
 {
-	f->python.outside.natives = 0;
+	const struct native_moment *m = bpf_native_at(n, head);
+
+	outside->natives = 0;
+	for (uint32_t i = 0; m && i < m->count; i++)
+		outside_native(
+			outside, m->frame[i].object, m->frame[i].function, head->tid, told_ns);
 }
 
-void native_clear(struct bpf_feed *f)
+void bpf_native_end(struct outside *outside)
 {
-	native_free(f->native);
-	free(f->moment);
+	outside->natives = 0;
 }

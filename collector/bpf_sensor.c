@@ -4,14 +4,13 @@
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
 #include <errno.h>
-#include <linux/perf_event.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <sys/syscall.h>
 #include <unistd.h>
 
+#include "collector/bpf_clock.h"
 #include "collector/bpf_links.h"
 #include "collector/bpf_uprobes.h"
 #include "probe/base/cleanup.h"
@@ -21,8 +20,6 @@
 #pragma GCC diagnostic ignored "-Wshadow"
 #include "probe/bpf/loops.skel.h"
 #pragma GCC diagnostic pop
-
-#define CLOCK_HZ 99u /* no multiple of what programs do */
 
 struct bpf_sensor {
 	struct loops *program;
@@ -248,17 +245,11 @@ int bpf_sensor_probe(struct bpf_sensor *s, enum point_kind kind)
 
 int bpf_sensor_clock(struct bpf_sensor *s, uint32_t tid)
 {
-	struct perf_event_attr clock = {.type = PERF_TYPE_SOFTWARE,
-		.config = PERF_COUNT_SW_CPU_CLOCK,
-		.size = sizeof(clock),
-		.sample_freq = CLOCK_HZ,
-		.freq = 1};
-	int fd =
-		(int)syscall(SYS_perf_event_open, &clock, (pid_t)tid, -1, -1, PERF_FLAG_FD_CLOEXEC);
+	int fd = bpf_clock_open(tid);
 	struct bpf_link *link;
 
 	if (fd < 0)
-		return -errno;
+		return fd;
 	link = bpf_program__attach_perf_event(s->program->progs.on_cpu_clock, fd);
 	if (!link) {
 		close(fd);

@@ -180,9 +180,9 @@ static void block(struct bpf_feed *f, const struct ev_kernel_block *r)
 
 	if (r->left && !left_is_turn(f, &r->head))
 		return;
-	native_begin(f, &r->head);
+	bpf_native_begin(&f->native, &f->python.outside, &r->head, r->head.time_ns);
 	stack = bpf_python_tail(&f->python, &r->head, 0, r->cut);
-	native_end(f);
+	bpf_native_end(&f->python.outside);
 	touched_text(r->touches, touched, size, target);
 	ev = RECORD_NEW(&f->queue, block, strlen(target), r->head.tid, r->head.time_ns);
 	if (!ev)
@@ -450,7 +450,8 @@ void translate(struct bpf_feed *f, const struct ev_head *record)
 		wakeup(f, (const struct ev_kernel_wakeup *)record);
 		break;
 	case EV_kernel_native:
-		native_record(f, (const struct ev_kernel_native *)record);
+		bpf_native_take(&f->native, f->options.pid, &f->constants,
+			(const struct ev_kernel_native *)record);
 		break;
 	case EV_kernel_code:
 		code(f, (const struct ev_kernel_code *)record);

@@ -30,6 +30,9 @@ struct feed_ops {
 	 * also as what it returns: none */
 	const struct native_moment *(*native)(
 		const struct feed *feed, const struct busy_loop *busy);
+	/* before a sample: when the feed itself took the last one of that loop's thread; NULL, 0:
+	 * it took none */
+	uint64_t (*sampled_ns)(const struct feed *feed, const struct busy_loop *busy);
 	/* whether this process was ever seen to be traced, and how many were */
 	int (*has)(const struct feed *feed, uint32_t pid);
 	unsigned int (*processes)(const struct feed *feed);

@@ -63,6 +63,8 @@ static void refine(struct call *c, const struct call_waits *waits)
 	if (!waits->count)
 		return;
 	c->syscall = longest->call;
+	if (longest->native)
+		c->stack = longest->native;
 	if (waits->count > 1)
 		return;
 	c->off_ns = longest->off_ns;
@@ -107,14 +109,16 @@ void block_record(struct model *model, struct process *p, const struct ev_block 
 }
 
 /* Its call's record comes next. */
-static void keep(struct call_waits *waits, const struct ev_call_wait *r)
+static void keep(struct model *model, struct process *p, struct call_waits *waits,
+	const struct ev_call_wait *r)
 {
 	struct call_wait w = {.off_ns = r->off_ns,
 		.runq_ns = r->runq_ns,
 		.cpu_ns = r->cpu_ns,
 		.raw = callsite_raw_class(r->call, r->fd),
 		.call = r->call,
-		.named = r->named};
+		.named = r->named,
+		.native = r->native ? stack_get(model, p, r->stack) : NULL};
 
 	if (waits->count < CALL_WAITS_MAX)
 		waits->at[waits->count++] = w;
@@ -141,11 +145,15 @@ void call_wait_record(struct model *model, struct process *p, const struct ev_ca
 	if (!t || r->begin_ns > r->head.time_ns || (r->off_ns | r->cpu_ns | r->runq_ns) >> 62)
 		return;
 	if (r->inside) {
-		keep(&t->waits, r);
+		keep(model, p, &t->waits, r);
 		return;
 	}
 	c.target = tail_text(model, &r->head, 0);
 	c.stack = samples_stack(t, begin_ns, end_ns, &c.task);
+	if (r->stack) {
+		c.stack = stack_get(model, p, r->stack);
+		c.task = r->task;
+	}
 	class = callsite_class(model, p, r->call, c.stack, r->fd, c.target);
 	span_block(t, class, begin_ns, end_ns, r->off_ns, stack_site(c.stack));
 	span_wait(t, callsite_raw_class(r->call, r->fd), class, r->off_ns);

@@ -36,9 +36,15 @@ struct samples {                    /* of the open iteration of a thread */
 
 static const char *kind_name(uint32_t kind)
 {
-	if (kind == SAMPLE_PYTHON)
-		return "python";
-	return kind == SAMPLE_NATIVE ? "native" : "unknown";
+	static const char *const names[] = {
+		[SAMPLE_UNKNOWN] = "unknown",
+		[SAMPLE_PYTHON] = "python",
+		[SAMPLE_NATIVE] = "native",
+		[SAMPLE_KERNEL] = "kernel",
+		[SAMPLE_GC] = "gc",
+	};
+
+	return names[kind < sizeof(names) / sizeof(*names) ? kind : SAMPLE_UNKNOWN];
 }
 
 static struct samples *samples_get(struct thread *t, uint64_t begin_ns)
@@ -66,21 +72,31 @@ static struct place_time *place_get(struct samples *s, struct site site)
 	return p;
 }
 
-static void samples_add(
-	struct samples *s, const struct ev_sample *r, struct site site, uint64_t time_ns)
+/* Two sensors may take samples of one iteration: what the other's stands for is not told again. */
+static uint64_t stands_for(const struct samples *s, const struct ev_sample *r, uint64_t time_ns)
+{
+	uint64_t since_ns = s && s->count ? s->last_ns : s ? s->begin_ns : time_ns;
+
+	if (r->stands_for_ns)
+		return r->stands_for_ns;
+	return time_ns > since_ns ? time_ns - since_ns : 0;
+}
+
+static void samples_add(struct samples *s, const struct ev_sample *r, struct site site,
+	uint64_t time_ns, uint64_t stands_for_ns)
 {
 	struct place_time *p;
 
 	s->count++;
-	s->last_ns = time_ns;
+	s->last_ns = time_ns > s->last_ns ? time_ns : s->last_ns;
 	s->last = site;
 	s->faults += r->faults != 0;
-	s->fault_ns += r->faults ? r->stands_for_ns : 0;
+	s->fault_ns += r->faults ? stands_for_ns : 0;
 	if (!site.file)
 		return;
 	p = place_get(s, site);
-	p->ns += r->stands_for_ns;
-	p->running_ns += r->state == 'R' || !r->state ? r->stands_for_ns : 0;
+	p->ns += stands_for_ns;
+	p->running_ns += r->state == 'R' || !r->state ? stands_for_ns : 0;
 }
 
 static void stay_add(struct samples *s, struct stack *stack, uint64_t task, uint64_t time_ns)
@@ -120,12 +136,14 @@ void sample_record(struct model *model, struct process *p, const struct ev_sampl
 	char state[2] = {r->state < 128 ? (char)r->state : 0};
 	const struct cell *cell;
 	struct samples *samples;
+	uint64_t duration_ns;
 
 	if (!t)
 		return;
 	samples = samples_get(t, begin_ns);
+	duration_ns = stands_for(samples, r, time_ns);
 	if (samples) {
-		samples_add(samples, r, site, time_ns);
+		samples_add(samples, r, site, time_ns, duration_ns);
 		samples->stack = s;
 		if (s)
 			stay_add(samples, s, r->task, time_ns);
@@ -141,10 +159,9 @@ void sample_record(struct model *model, struct process *p, const struct ev_sampl
 	cell = cell_for_work(t, task, s, begin_ns, time_ns);
 	STORE_PUT(model->store, sample, NUMBER(p->id), NUMBER(t->id), ID(task ? task->id : 0),
 		ID(cell ? cell->id : 0), NUMBER(begin_ns), NUMBER(time_ns),
-		NUMBER(model_time(model, model->t0_ns + r->stands_for_ns)),
-		TEXT_OF(kind_name(r->kind)), TEXT_OF(*state ? state : NULL),
-		ID(stack_row(model, s)), TEXT_OF(site.file), NUMBER_IF(site.line, site.line),
-		TEXT_OF(site.function));
+		NUMBER(model_time(model, model->t0_ns + duration_ns)), TEXT_OF(kind_name(r->kind)),
+		TEXT_OF(*state ? state : NULL), ID(stack_row(model, s)), TEXT_OF(site.file),
+		NUMBER_IF(site.line, site.line), TEXT_OF(site.function));
 }
 
 struct site samples_hottest(const struct thread *t, uint64_t begin_ns, bool running)

@@ -268,8 +268,9 @@ struct call_waits { /* the kernel's, inside a call whose record comes next on th
 	struct call_wait {
 		uint64_t off_ns, runq_ns, cpu_ns;
 		enum block_class raw;
-		uint32_t call; /* id in syscalls.def */
-		bool named;    /* the kernel has it in the call's class */
+		uint32_t call;        /* id in syscalls.def */
+		bool named;           /* the kernel has it in the call's class */
+		struct stack *native; /* that begins in C functions; NULL: it does not */
 	} at[CALL_WAITS_MAX];
 	uint32_t count;
 };

@@ -162,6 +162,8 @@ int sampled_take(struct sampled *s, const struct ring_loop *loop,
 	int rc = reader_open(s, now_ns);
 
 	s->sample = s->queue.end;
+	if (!stands_for_ns && process_thread_state(s->pid, loop->tid) == 'R')
+		return -EALREADY;
 	if (!rc)
 		rc = thread_find(s, loop->thread_id);
 	if (!rc)

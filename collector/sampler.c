@@ -9,22 +9,16 @@
 
 #include "collector/sampled.h"
 #include "probe/base/cleanup.h"
+#include "probe/sampling.h"
 
-#define LOOPS_MAX 128u      /* busy at one time; further ones are not sampled */
-#define HELD_NS 20000000ull /* an iteration is looked at from this age on */
-/*
- * A stall of 100 ms gets 8 samples, one of 400 ms 38. The older an iteration is, the rarer: the
- * number grows with the logarithm of its length, and each sample tells what time it stands for.
- */
-#define PERIOD_MIN_NS 10000000ull
-#define PERIOD_MAX_NS 1000000000ull
-#define PERIODS_PER_AGE 64u
+#define LOOPS_MAX 128u /* busy at one time; further ones are not sampled */
 /*
  * Of a core, at most a 50th: where reading is slow, it is rarer. Of CPU time, and not of the first
  * sample, which reads all codes and costs several times the others.
  */
 #define COST_SHARE 50u
 #define PROCESSES_MAX 4096u
+#define SERVED_PERIODS 3u /* so long after its last sample a sensor is believed to go on */
 
 struct held { /* a busy loop that has been looked at */
 	struct busy_loop busy;
@@ -127,10 +121,10 @@ static uint64_t jitter(struct sampler *s, uint64_t period_ns)
 
 static uint64_t period(uint64_t age_ns, uint64_t cost_ns)
 {
-	uint64_t ns = age_ns / PERIODS_PER_AGE;
+	uint64_t ns = age_ns / SAMPLING_PERIODS_PER_AGE;
 
-	ns = ns > PERIOD_MAX_NS ? PERIOD_MAX_NS : ns;
-	ns = ns < PERIOD_MIN_NS ? PERIOD_MIN_NS : ns;
+	ns = ns > SAMPLING_PERIOD_MAX_NS ? SAMPLING_PERIOD_MAX_NS : ns;
+	ns = ns < SAMPLING_PERIOD_MIN_NS ? SAMPLING_PERIOD_MIN_NS : ns;
 	return ns < cost_ns * COST_SHARE ? cost_ns * COST_SHARE : ns;
 }
 
@@ -182,6 +176,18 @@ static void take_holder(const struct feed *feed, struct sampled *process, const 
 		sampled_drop(process);
 }
 
+/* The feed's own sensor has samples of that thread while it is on a CPU, also of now. */
+static bool is_served(const struct feed *feed, const struct held *h, uint64_t now_ns)
+{
+	uint64_t since_ns = h->busy.loop.busy_since_ns, last_ns;
+
+	if (!feed->ops->sampled_ns)
+		return false;
+	last_ns = feed->ops->sampled_ns(feed, &h->busy);
+	return last_ns > since_ns &&
+	       now_ns < last_ns + SERVED_PERIODS * period(now_ns - since_ns, 0);
+}
+
 /* A sample counts only if the iteration has gone on all the time. */
 static void take(struct sampler *s, const struct feed *feed, struct held *h)
 {
@@ -189,14 +195,17 @@ static void take(struct sampler *s, const struct feed *feed, struct held *h)
 	uint64_t begin_ns = clock_ns(CLOCK_MONOTONIC), cpu_ns = clock_ns(CLOCK_THREAD_CPUTIME_ID);
 	uint64_t since_ns = h->busy.loop.busy_since_ns, wait_ns;
 	uint64_t stands_for_ns = begin_ns - (h->last_ns ? h->last_ns : since_ns);
+	bool served = is_served(feed, h, begin_ns);
 	int rc = -ESRCH;
 
 	if (at < s->processes && begin_ns > since_ns && feed->ops->still_busy(feed, &h->busy))
 		rc = sampled_take(s->process[at], &h->busy.loop,
 			feed->ops->native ? feed->ops->native(feed, &h->busy) : NULL, begin_ns,
-			stands_for_ns, &h->runq_ns);
+			served ? 0 : stands_for_ns, &h->runq_ns);
 	s->queued = true;
-	if (!rc && feed->ops->still_busy(feed, &h->busy)) {
+	if (rc == -EALREADY && feed->ops->still_busy(feed, &h->busy)) {
+		rc = 0; /* where it was the other sensor tells */
+	} else if (!rc && feed->ops->still_busy(feed, &h->busy)) {
 		sampled_keep(s->process[at]);
 		take_holder(feed, s->process[at], h, begin_ns, stands_for_ns);
 		s->counts.taken++;
@@ -228,7 +237,7 @@ uint64_t sampler_look(struct sampler *s, const struct feed *feed, uint64_t now_n
 			continue;
 		h->seen = true;
 		if (!h->next_ns)
-			h->next_ns = h->busy.loop.busy_since_ns + HELD_NS;
+			h->next_ns = h->busy.loop.busy_since_ns + SAMPLING_HELD_NS;
 		if (h->next_ns <= now_ns)
 			take(s, feed, h);
 		next_ns = h->next_ns < next_ns ? h->next_ns : next_ns;

@@ -300,7 +300,7 @@ CREATE TABLE sample(			-- where a loop's thread was while an iteration of 20 ms 
 	begin_ns INTEGER NOT NULL,	-- of the iteration
 	time_ns INTEGER NOT NULL,
 	duration_ns INTEGER NOT NULL,	-- what it stands for: since the sample before it, or the iteration's begin
-	kind TEXT NOT NULL,		-- python: bytecode ran; native: a C function ran; unknown: off CPU, or perhaps
+	kind TEXT NOT NULL,		-- python: bytecode ran; native: a C function; kernel: a system call; gc: a collection; unknown: off CPU, or perhaps
 	state TEXT,			-- of the thread, as in /proc: R running or ready to, S waiting, D in the kernel
 	stack INTEGER REFERENCES stack,
 	file TEXT, line INTEGER, function TEXT	-- innermost user frame, else innermost frame

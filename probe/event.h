@@ -136,6 +136,8 @@ enum sample_kind {          /* ev_sample.kind */
 	SAMPLE_UNKNOWN = 0, /* off CPU, or it may have been */
 	SAMPLE_PYTHON = 1,  /* bytecode went on while we looked */
 	SAMPLE_NATIVE = 2,  /* it stood still on a CPU: inside a C function */
+	SAMPLE_KERNEL = 3,  /* on a CPU in a system call */
+	SAMPLE_GC = 4,      /* on a CPU in a collection */
 };
 
 struct kernel_frame { /* in frames of kernel_ kinds */
@@ -146,6 +148,14 @@ struct kernel_frame { /* in frames of kernel_ kinds */
 enum kernel_wakes { /* ev_kernel_wake.what: what the thread lets go of */
 	WAKES_GIL = 0,
 	WAKES_LOCK = 1,
+};
+
+#define OPCODE_UNKNOWN 0xffffffffu
+
+enum sampled_mode { /* ev_kernel_sample.mode: what the thread ran */
+	SAMPLED_USER = 0,
+	SAMPLED_KERNEL = 1,
+	SAMPLED_COLLECTION = 2,
 };
 
 enum kernel_touches { /* ev_kernel_block.touches: what `touched` holds */

@@ -110,34 +110,6 @@ static json_t *causes_json(
 	return object;
 }
 
-static uint64_t least(uint64_t a, uint64_t b)
-{
-	return a < b ? a : b;
-}
-
-/* An estimate beside causes_ms, whose sum is exact. null: too few samples. */
-static json_t *split_json(
-	const struct cpu_splits *splits, const struct causes *causes, uint64_t total_ns)
-{
-	enum cause of;
-	const struct cpu_split *split = split_told(splits, causes, &of);
-	uint64_t us[CAUSE_COUNT], python_us, native_us;
-	json_t *object;
-
-	if (!split)
-		return json_null();
-	causes_us(causes, total_ns, us);
-	python_us = least(split->python_ns / 1000, us[of]);
-	native_us = least(split->native_ns / 1000, us[of] - python_us);
-	object = json_object();
-	member(&object, "of", json_text(cause_keys[of]));
-	member(&object, "python_ms", json_real((double)python_us / 1000.0));
-	member(&object, "native_ms", json_real((double)native_us / 1000.0));
-	member(&object, "unknown_ms", json_real((double)(us[of] - python_us - native_us) / 1000.0));
-	member(&object, "samples", integer(split->samples));
-	return object;
-}
-
 typedef json_t *item_fn(struct report *report, const struct output_options *options, size_t i);
 
 static json_t *array_json(

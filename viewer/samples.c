@@ -8,7 +8,7 @@
 /* A constant for the text that the trace has. */
 static const char *kind_of(const unsigned char *text)
 {
-	static const char *const kinds[] = {"python", "native"};
+	static const char *const kinds[] = {"python", "native", "kernel", "gc"};
 
 	for (size_t i = 0; text && i < sizeof(kinds) / sizeof(*kinds); i++)
 		if (!strcmp((const char *)text, kinds[i]))

@@ -95,6 +95,28 @@ const struct cpu_split *split_told(
 	return split->samples < SPLIT_SAMPLES_MIN ? NULL : split;
 }
 
+static uint64_t least(uint64_t a, uint64_t b)
+{
+	return a < b ? a : b;
+}
+
+json_t *split_json(const struct cpu_splits *splits, const struct causes *causes, uint64_t total_ns)
+{
+	enum cause of;
+	const struct cpu_split *split = split_told(splits, causes, &of);
+	uint64_t us[CAUSE_COUNT], python_us, native_us;
+
+	if (!split)
+		return json_null();
+	causes_us(causes, total_ns, us);
+	python_us = least(split->python_ns / 1000, us[of]);
+	native_us = least(split->native_ns / 1000, us[of] - python_us);
+	return json_pack("{s:s, s:f, s:f, s:f, s:I}", "of", cause_keys[of], "python_ms",
+		(double)python_us / 1000.0, "native_ms", (double)native_us / 1000.0, "unknown_ms",
+		(double)(us[of] - python_us - native_us) / 1000.0, "samples",
+		(json_int_t)split->samples);
+}
+
 char *split_words(const struct cpu_splits *splits, const struct causes *causes, enum cause cause,
 	char buf[SPLIT_WORDS_BYTES])
 {

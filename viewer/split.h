@@ -5,6 +5,7 @@
 #ifndef VIEWER_SPLIT_H
 #define VIEWER_SPLIT_H
 
+#include <jansson.h>
 #include <stdbool.h>
 
 #include "viewer/causes.h"
@@ -45,6 +46,9 @@ void split_add(struct cpu_splits *to, const split_samples *samples, int64_t loop
  */
 const struct cpu_split *split_told(
 	const struct cpu_splits *splits, const struct causes *causes, enum cause *ret_of);
+
+/* The same as JSON, beside the causes of total_ns, whose sum is exact; null: too few samples. */
+json_t *split_json(const struct cpu_splits *splits, const struct causes *causes, uint64_t total_ns);
 
 #define SPLIT_WORDS_BYTES 24
 /* ", ~88 % native" behind that cause's time; empty where it is not told. Returns buf. */

@@ -11,9 +11,12 @@
 
 #include "probe/announce.h"
 #include "probe/bpf/beside.h"
+#include "probe/bpf/native.bpf.h"
 #include "probe/bpf/taken.bpf.h"
 #include "probe/bpf/touch.bpf.h"
 #include "probe/bpf/wake.bpf.h"
+#include "probe/ring.h"
+#include "probe/sampling.h"
 
 char LICENSE[] SEC("license") = "GPL"; /* most helpers are for GPL programs only */
 
@@ -45,6 +48,10 @@ struct watched {
 	__u32 waits;   /* on a futex: what wait_begin() returned; 0: it does not */
 	__u32 pad0;
 	struct taken taken;
+	__u64 thread;          /* address of its thread state; 0: not known */
+	__u64 scan_after_ns;   /* there was none: not looked for again before */
+	__u64 native_ns;       /* its native stack was taken last */
+	__u64 sample_after_ns; /* it is not sampled again before */
 	struct partition part;
 };
 
@@ -160,6 +167,36 @@ static __always_inline void watched_drop(__u32 tid)
 		.time_ns = (now_ns), .tid = (w)->said.tid, .kind = EV_##name,                      \
 		.size_words = sizeof(struct ev_##name) / 8                                         \
 	}
+
+/* The current thread's state, proven anew at each use; 0: not known. */
+static __always_inline __u64 state_of(struct watched *w)
+{
+	__u64 thread_id = ((struct task_struct *)bpf_get_current_task_btf())->thread.fsbase;
+	python_target *target = process_is(&w->said) ? target_now() : NULL;
+	__u64 now_ns;
+
+	if (!target)
+		return 0;
+	if (w->thread && read_u64(w->thread + target->layout.thread_thread_id) == thread_id)
+		return w->thread;
+	now_ns = bpf_ktime_get_ns();
+	if (now_ns < w->scan_after_ns)
+		return 0;
+	w->thread = thread_scan(thread_id);
+	if (!w->thread)
+		w->scan_after_ns = now_ns + SCAN_AGAIN_NS;
+	return w->thread;
+}
+
+/* The task whose step is open; the agent says where that stands (probe/ring.h). */
+static __always_inline __u64 task_of(const struct watched *w)
+{
+	__u64 at =
+		read_u64(w->said.busy_at - __builtin_offsetof(struct ring_control, busy_since_ns) +
+			 __builtin_offsetof(struct ring_control, task_at));
+
+	return at ? read_u64(at) : 0;
+}
 
 /* ---- iterations */
 
@@ -378,30 +415,38 @@ int BPF_PROG(on_sys_enter, struct pt_regs *regs, long number)
 	return 0;
 }
 
-/* The fixed part in the room, what is touched behind it. */
+/* The fixed part in the room, frames and what is touched behind it. */
 static __noinline int wait_put(struct watched *w, __u64 now_ns, __u64 blocked_ns, __s64 result)
 {
 	__u32 what = TOUCHES_NOTHING, len;
-	struct scratch *room = room_get();
+	struct scratch *room = room_get(ROOM_TRACEPOINT);
 	struct call_kind kind = call_kind_of(w->syscall);
 	struct ev_kernel_wait *ev;
+	struct stack stack;
+	__u64 thread;
 
 	if (!room)
 		return 0;
+	thread = state_of(w);
+	native_put(&w->native_ns, thread, now_ns, NATIVE_WAIT_AGAIN_NS);
+	stack = stack_of(thread, room, sizeof(*ev));
 	ev = (struct ev_kernel_wait *)room->record;
 	*ev = (struct ev_kernel_wait){.head = BESIDE_HEAD(w, kernel_wait, now_ns),
 		.begin_ns = w->enter_ns,
 		.runq_ns = w->part.sum_ns[PART_RUNQ] - w->enter_runq_ns,
 		.result = result,
+		.task = thread ? task_of(w) : 0,
 		.pid = w->said.pid,
 		.number = w->syscall,
 		.fd = call_fd(&kind, w->argument),
-		.named = w->named};
+		.named = w->named,
+		.cut = stack.cut,
+		.frames_len = stack.count * sizeof(struct kernel_frame)};
 	ev->cpu_ns = now_ns - w->enter_ns - blocked_ns - ev->runq_ns;
 	len = call_touches(&kind, ev->fd, w->argument, room, &what);
 	ev->touches = what;
 	ev->touched_len = len;
-	return record_put(room, sizeof(*ev), 0, len, false);
+	return record_put(room, sizeof(*ev), stack.count, len, room->told != 0);
 }
 
 SEC("tp_btf/sys_exit")
@@ -501,6 +546,59 @@ int BPF_PROG(on_switch, bool preempted, struct task_struct *from, struct task_st
 		w->taken.wants = 0;
 	}
 	return 0;
+}
+
+/* ---- while a loop's thread computes */
+
+static __always_inline __u32 mode_of(const struct watched *w)
+{
+	if (w->syscall != NO_SYSCALL)
+		return SAMPLED_KERNEL;
+	return w->part.collecting ? SAMPLED_COLLECTION : SAMPLED_USER;
+}
+
+static __noinline int sample_put(struct watched *w, __u64 now_ns, __u64 since_ns)
+{
+	struct scratch *room = room_get(ROOM_INTERRUPT);
+	struct ev_kernel_sample *ev;
+	struct stack stack;
+	__u64 thread;
+
+	if (!w || !room)
+		return 0;
+	thread = state_of(w);
+	if (!thread)
+		return 0;
+	native_put(&w->native_ns, thread, now_ns, NATIVE_SAMPLE_AGAIN_NS);
+	stack = stack_of(thread, room, sizeof(*ev));
+	ev = (struct ev_kernel_sample *)room->record;
+	*ev = (struct ev_kernel_sample){.head = BESIDE_HEAD(w, kernel_sample, now_ns),
+		.busy_since_ns = since_ns,
+		.task = task_of(w),
+		.pid = w->said.pid,
+		.mode = mode_of(w),
+		.cut = stack.cut,
+		.frames_len = stack.count * sizeof(struct kernel_frame)};
+	return record_put(room, sizeof(*ev), stack.count, 0, room->told != 0);
+}
+
+SEC("perf_event")
+int on_cpu_clock(void *ctx)
+{
+	struct watched *w = watched_get(tid_now());
+	__u64 now_ns = bpf_ktime_get_ns(), since_ns, pause_ns;
+
+	if (!w || !process_is(&w->said) || now_ns < w->sample_after_ns)
+		return 0;
+	since_ns = read_u64(w->said.busy_at);
+	if (!since_ns || now_ns < since_ns + SAMPLING_HELD_NS)
+		return 0;
+	pause_ns = (now_ns - since_ns) / SAMPLING_PERIODS_PER_AGE;
+	if (pause_ns > SAMPLING_PERIOD_MAX_NS)
+		pause_ns = SAMPLING_PERIOD_MAX_NS;
+	/* until the tick at which it is about over */
+	w->sample_after_ns = now_ns + pause_ns - pause_ns / 4;
+	return sample_put(w, now_ns, since_ns);
 }
 
 /* ---- ends */

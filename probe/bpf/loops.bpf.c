@@ -12,6 +12,7 @@ static inline __attribute__((always_inline)) void part_tell(const struct partiti
 
 #include "probe/bpf/audit.bpf.h"
 #include "probe/bpf/wake.bpf.h"
+#include "probe/sampling.h"
 
 char LICENSE[] SEC("license") = "GPL"; /* most helpers are for GPL programs only */
 
@@ -211,8 +212,6 @@ int BPF_PROG(on_exec, struct task_struct *task)
 
 /* ---- while a loop's thread computes */
 
-#define LONG_NS 20000000u /* as the recorder's sampler has it */
-
 SEC("perf_event")
 int on_cpu_clock(void *ctx)
 {
@@ -220,8 +219,8 @@ int on_cpu_clock(void *ctx)
 	__u32 index;
 	struct loop_slot *s = slot_get(tid_now(), &index);
 
-	if (s && s->busy_since_ns && now_ns - s->busy_since_ns >= LONG_NS)
-		native_put(s, now_ns, NATIVE_SAMPLE_AGAIN_NS);
+	if (s && s->busy_since_ns && now_ns - s->busy_since_ns >= SAMPLING_HELD_NS)
+		native_put(&s->native_ns, thread_of(s), now_ns, NATIVE_SAMPLE_AGAIN_NS);
 	return 0;
 }
 

@@ -15,16 +15,31 @@
 /* Not again before. A wait has its record anyway, and is seldom shorter. */
 #define NATIVE_SAMPLE_AGAIN_NS 5000000u
 #define NATIVE_WAIT_AGAIN_NS 1000000u
+#define LASTI_UNITS_MINOR                                                                          \
+	10 /* from there on f_lasti counts instructions, as layout_position() has it */
 
 struct native_record {
 	struct ev_kernel_native ev;
 	unsigned char stack[NATIVE_BYTES];
 };
 
-static __always_inline void native_fill(struct loop_slot *s, struct native_record *r, __u64 now_ns)
+/* The byte of an instruction: where a frame's pointer points, or at its lasti in co_code. */
+static __always_inline __u32 opcode_of(python_target *target, __u64 code, __u64 instr)
+{
+	__u32 unit = target->layout.minor < LASTI_UNITS_MINOR ? 1 : LAYOUT_CODE_UNIT;
+	__u8 opcode;
+
+	if (target->layout.code_instructions == OFF_ABSENT)
+		instr = read_u64(code + target->layout.code_bytes) + target->layout.bytes_data +
+			instr * unit;
+	return bpf_probe_read_user(&opcode, sizeof(opcode), (void *)instr) ? OPCODE_UNKNOWN
+									   : opcode;
+}
+
+static __always_inline void native_fill(__u64 thread, struct native_record *r, __u64 now_ns)
 {
 	python_target *target = target_now();
-	__u64 thread = thread_of(s), frame = target && thread ? innermost(target, thread) : 0;
+	__u64 frame = target && thread ? innermost(target, thread) : 0;
 	struct task_struct *task = (struct task_struct *)bpf_get_current_task_btf();
 	struct pt_regs *regs = (struct pt_regs *)bpf_task_pt_regs(task);
 	__u32 size = NATIVE_BYTES;
@@ -38,11 +53,14 @@ static __always_inline void native_fill(struct loop_slot *s, struct native_recor
 		.r13 = regs->r13,
 		.r14 = regs->r14,
 		.r15 = regs->r15,
+		.opcode = OPCODE_UNKNOWN,
+		.pid = process_now(),
 		.stack_len = NATIVE_BYTES};
 	r->ev.head.size_words = sizeof(*r) / 8;
 	if (target && frame) {
 		r->ev.code = read_u64(frame + target->layout.frame_code) & ~(__u64)LAYOUT_CODE_MASK;
 		r->ev.instr = frame_instr(target, frame);
+		r->ev.opcode = opcode_of(target, r->ev.code, r->ev.instr);
 	}
 #pragma unroll
 	for (__u32 i = 0; i < NATIVE_TRIES; i++)
@@ -53,18 +71,21 @@ static __always_inline void native_fill(struct loop_slot *s, struct native_recor
 		}
 }
 
-/* Before the record that it belongs to, with the same time. */
-__noinline int native_put(struct loop_slot *s, __u64 now_ns, __u64 again_ns)
+/*
+ * Before the record that it belongs to, with the same time. thread: the thread's state, 0: not
+ * known. last_ns: when this was done last for it.
+ */
+__noinline int native_put(__u64 *last_ns, __u64 thread, __u64 now_ns, __u64 again_ns)
 {
 	struct native_record *r;
 
-	if (!s || now_ns < s->native_ns + again_ns || ring_is_filling(s))
+	if (!last_ns || now_ns < *last_ns + again_ns || ring_is_half_full())
 		return 0;
-	s->native_ns = now_ns;
+	*last_ns = now_ns;
 	r = bpf_ringbuf_reserve(&ring, sizeof(*r), 0);
 	if (!r)
 		return 0; /* the other record tells that the ring is full */
-	native_fill(s, r, now_ns);
+	native_fill(thread, r, now_ns);
 	RECORD_SUBMIT(r);
 	return 0;
 }

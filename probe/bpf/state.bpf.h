@@ -84,9 +84,15 @@ struct {
 	__type(value, struct scratch);
 } scratches SEC(".maps");
 
-struct { /* for tracepoints, which nothing preempts */
+enum { /* of a CPU: nothing preempts a tracepoint but an interrupt */
+	ROOM_TRACEPOINT,
+	ROOM_INTERRUPT,
+	ROOMS
+};
+
+struct {
 	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
-	__uint(max_entries, 1);
+	__uint(max_entries, ROOMS);
 	__type(key, __u32);
 	__type(value, struct scratch);
 } rooms SEC(".maps");
@@ -194,11 +200,9 @@ static __always_inline struct scratch *scratch_get(__u32 index)
 	return bpf_map_lookup_elem(&scratches, &index);
 }
 
-static __always_inline struct scratch *room_get(void)
+static __always_inline struct scratch *room_get(__u32 which)
 {
-	__u32 zero = 0;
-
-	return bpf_map_lookup_elem(&rooms, &zero);
+	return bpf_map_lookup_elem(&rooms, &which);
 }
 
 static __noinline __attribute__((unused)) struct loop_slot *slot_make(__u32 tid)
@@ -260,10 +264,15 @@ static __always_inline void slot_drop(__u32 tid)
 
 #define FILLING_LOOK 64u /* records of a thread; a power of two */
 
+static __always_inline bool ring_is_half_full(void)
+{
+	return bpf_ringbuf_query(&ring, BPF_RB_AVAIL_DATA) > RING_SIZE_BYTES / 2;
+}
+
 static __always_inline bool ring_is_filling(struct loop_slot *s)
 {
 	if (!(s->short_records++ & (FILLING_LOOK - 1)))
-		s->ring_fills = bpf_ringbuf_query(&ring, BPF_RB_AVAIL_DATA) > RING_SIZE_BYTES / 2;
+		s->ring_fills = ring_is_half_full();
 	return s->ring_fills;
 }
 

@@ -76,7 +76,7 @@ static __always_inline int waker_put(
 	const struct futex_wait *w, __u64 now_ns, __u64 waited_ns, __u32 what)
 {
 	__u64 thread_id = ((struct task_struct *)bpf_get_current_task_btf())->thread.fsbase;
-	struct scratch *to = room_get();
+	struct scratch *to = room_get(ROOM_TRACEPOINT);
 	struct ev_kernel_wake *ev;
 	struct stack stack;
 

@@ -22,7 +22,7 @@ struct native {
 	uint32_t pid;
 	bool attached;
 	uint64_t looked_ns; /* at its maps */
-	char *interpreter;
+	char *interpreter, *hidden;
 	char root[32];
 	const struct native_state *state; /* what is being unwound */
 };
@@ -189,6 +189,14 @@ static void name_put(Dwfl_Module *module, uint64_t pc, const char *object, char 
 	snprintf(buf, NATIVE_NAME_BYTES, "%s+%#" PRIx64, base_name(object), pc - begin);
 }
 
+/* The file that is mapped at an address; NULL: none. */
+static const char *object_at(const struct native *n, uint64_t address)
+{
+	Dwfl_Module *module = dwfl_addrmodule(n->dwfl, address);
+
+	return module ? dwfl_module_info(module, NULL, NULL, NULL, NULL, NULL, NULL, NULL) : NULL;
+}
+
 static int frame_take(Dwfl_Frame *frame, void *arg)
 {
 	struct unwinding *u = arg;
@@ -201,10 +209,11 @@ static int frame_take(Dwfl_Frame *frame, void *arg)
 		return DWARF_CB_ABORT;
 	pc -= exact ? 0 : 1; /* a return address may be the next function's */
 	module = dwfl_addrmodule(u->native->dwfl, pc);
-	to->object =
-		module ? dwfl_module_info(module, NULL, NULL, NULL, NULL, NULL, NULL, NULL) : NULL;
+	to->object = object_at(u->native, pc);
 	if (!to->object || !strcmp(to->object, u->native->interpreter))
 		return DWARF_CB_ABORT;
+	if (u->native->hidden && !strcmp(to->object, u->native->hidden))
+		return DWARF_CB_OK;
 	name_put(module, pc, to->object, to->function);
 	u->tells |= !is_c_library(to->object) || is_look_up(to->function);
 	u->count++;
@@ -212,7 +221,7 @@ static int frame_take(Dwfl_Frame *frame, void *arg)
 }
 
 uint32_t native_unwind(struct native *n, const struct native_state *state,
-	struct native_frame ret[NATIVE_FRAMES_MAX])
+	struct native_frame ret[NATIVE_FRAMES_MAX], bool *ret_elsewhere)
 {
 	struct unwinding u = {.native = n, .frame = ret};
 	uint64_t pc = state->reg[NATIVE_REGISTERS - 1];
@@ -225,26 +234,33 @@ uint32_t native_unwind(struct native *n, const struct native_state *state,
 	if (n->attached)
 		dwfl_getthread_frames(n->dwfl, (pid_t)n->pid, frame_take, &u);
 	n->state = NULL;
+	*ret_elsewhere = u.count != 0;
 	return u.tells ? u.count : 0;
 }
 
 /* ---- life -------------------------------------------------------------------------------- */
 
-int native_new(uint32_t pid, const char *interpreter, struct native **ret)
+int native_new(uint32_t pid, uint64_t interpreter, const char *hidden, struct native **ret)
 {
 	struct native *n = calloc(1, sizeof(*n));
+	const char *object;
 
 	if (!n)
 		return -ENOMEM;
 	n->pid = pid;
-	n->interpreter = strdup(interpreter);
 	n->dwfl = dwfl_begin(&files);
-	if (!n->interpreter || !n->dwfl) {
-		native_free(n);
-		return -ENOMEM;
-	}
 	snprintf(n->root, sizeof(n->root), "/proc/%" PRIu32 "/root", pid);
-	look(n);
+	if (n->dwfl)
+		look(n);
+	object = n->dwfl ? object_at(n, interpreter) : NULL;
+	n->interpreter = object ? strdup(object) : NULL;
+	n->hidden = hidden ? realpath(hidden, NULL) : NULL;
+	if (!n->interpreter) {
+		bool none = n->dwfl && !object;
+
+		native_free(n);
+		return none ? -ENOENT : -ENOMEM;
+	}
 	*ret = n;
 	return 0;
 }
@@ -255,5 +271,6 @@ void native_free(struct native *n)
 		return;
 	dwfl_end(n->dwfl);
 	free(n->interpreter);
+	free(n->hidden);
 	free(n);
 }

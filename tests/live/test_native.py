@@ -1,10 +1,11 @@
 """Native frames under the Python ones, from outside: what a C extension does is named, without a symbol of the interpreter."""
+import re
 import subprocess
 from pathlib import Path
 
 import pytest
 
-from interpreters import DEBIAN
+from interpreters import DEBIAN, traced
 from test_attach import WHY_NOT, rows, running
 
 pytestmark = pytest.mark.skipif(WHY_NOT is not None, reason=str(WHY_NOT))
@@ -132,3 +133,87 @@ def test_what_sqlite_or_a_look_up_waits_for_is_of_its_class(awaitscope, tmp_path
         (in_turns, in_calls), = rows(tmp_path / "t.db", f"SELECT (SELECT sum(blocked_{cls}_ns) FROM iteration),"
                                      f" (SELECT sum(duration_ns) FROM blocking_call WHERE class = '{cls}')")
         assert in_calls * 0.5 < in_turns <= in_calls, (cls, in_turns, in_calls)
+
+
+ENDS = "while True:", "for _ in range(6):"
+
+
+def test_a_call_that_blocks_in_an_extension_names_its_function_beside_an_agent(extension, awaitscope, report, tmp_path):
+    (tmp_path / "app.py").write_text(PROGRAM.replace(*ENDS))
+    ended = awaitscope("run", "-o", "t.db", "--", DEBIAN, tmp_path / "app.py")
+    assert ended.status == 0, ended
+    site, = [one for one in report("t.db")["blocking_sites"] if one["function"] == "waits"]
+    assert (site["line"], site["call"], site["syscall"], site["count"]) == (5, "native_ext.block(40)", "poll", 6)
+    functions = [frame["function"] for frame in site["stack"]]
+    assert functions[:5] == [functions[0], "ext_waits", "block", "waits", "main"] and "poll" in functions[0], functions
+    assert site["stack"][1]["file"] == str(extension) and site["stack"][1]["line"] is None
+
+
+COMPUTES = """\
+import asyncio, time
+import native_ext
+
+def of_c():
+    native_ext.burn(500)
+
+def of_bytecode():
+    total, end = 0, time.thread_time() + 0.5
+    while time.thread_time() < end:
+        for k in range(2000):
+            total += k * k % 7
+
+def of_the_interpreter():
+    end = time.thread_time() + 0.5
+    while time.thread_time() < end:
+        sum(range(3000000))
+
+async def main():
+    for compute in of_c, of_bytecode, of_the_interpreter:
+        compute()
+        await asyncio.sleep(0.01)
+
+asyncio.run(main())
+"""
+
+
+@pytest.mark.parametrize("python", traced(), ids=repr)
+def test_the_kernel_samples_beside_an_agent_and_tells_bytecode_from_c(extension, awaitscope, report, tmp_path, python):
+    if python.path != DEBIAN:  # others cannot load it
+        extension.unlink()
+        (tmp_path / "native_ext.py").write_text("def burn(ms): pass\n")
+    (tmp_path / "app.py").write_text(COMPUTES)
+    ended = awaitscope("run", "-o", "t.db", "--", python.path, tmp_path / "app.py")
+    assert ended.status == 0, ended
+    told = report("t.db")
+    loop, = told["loops"]
+    split = loop["cpu_split"]
+    assert split["of"] == "cpu_user" and split["samples"] >= 40, split
+    assert split["python_ms"] + split["native_ms"] + split["unknown_ms"] == pytest.approx(loop["causes_ms"]["cpu_user"], abs=0.01)
+    of = {function: {kind: sum(h["samples"] for h in told["hot_lines"] if h["function"] == function and h["kind"] == kind) for kind in ("python", "native")}
+          for function in ("of_c", "of_bytecode", "of_the_interpreter")}
+    assert of["of_bytecode"]["python"] > 9 * of["of_bytecode"]["native"], of
+    assert of["of_the_interpreter"]["native"] > 4 * of["of_the_interpreter"]["python"], of
+    if python.path == DEBIAN:
+        assert of["of_c"]["native"] > 9 * of["of_c"]["python"], of
+        assert {h["native"] for h in told["hot_lines"] if h["function"] == "of_c"} == {"ext_burns"}, told["hot_lines"]
+
+
+CALLS_OF_C = """\
+import dis, opcode, sys
+known = dict(opcode.opmap)
+known.update(getattr(dis, "_all_opmap", {}))
+known.update(getattr(opcode, "_specialized_opmap", {}))
+of_python = ("CALL_PY_", "CALL_KW_PY", "CALL_KW_BOUND_METHOD", "CALL_BOUND_METHOD_", "CALL_ALLOC_AND_ENTER_INIT", "PRECALL_PYFUNC", "PRECALL_BOUND_METHOD",
+             "CALL_INTRINSIC_", "CALL_FINALLY")
+print(*sorted(number for name, number in known.items() if number < 256 and not name.startswith(of_python)
+              and name.startswith(("CALL", "PRECALL", "INSTRUMENTED_CALL"))))
+"""
+
+
+@pytest.mark.parametrize("python", traced(), ids=repr)
+def test_the_list_of_calls_is_the_interpreters_own(python):
+    """probe/target/opcode.def, by which a sample without native frames is one of a C function or of bytecode."""
+    told = subprocess.run([python.path, "-c", "import sys; print(sys.version_info[1])\n" + CALLS_OF_C], capture_output=True, text=True, check=True).stdout.split()
+    minor, own = int(told[0]), set(map(int, told[1:]))
+    rows = re.findall(r"^CALLS\((\d+), (\d+), (\d+)\)", (Path(__file__).parents[2] / "probe/target/opcode.def").read_text(), re.M)
+    assert {number for m, first, last in rows if int(m) == minor for number in range(int(first), int(last) + 1)} == own

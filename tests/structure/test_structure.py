@@ -25,7 +25,7 @@ MAY_INCLUDE = {
     "probe/preload/": ["probe/preload/", "probe/ring.h", "probe/python.h"],
     "probe/agent/": ["probe/agent/", "probe/target/", "probe/event.", "probe/ring.h", "probe/python.h", "probe/announce.h",
                      "probe/calls.def", "probe/audit.def"],
-    "probe/bpf/": ["probe/bpf/", "probe/event.", "probe/announce.h", "probe/calls.def", "probe/syscalls.def", "probe/audit.def", "probe/target/constants.h", "probe/target/layout.",
+    "probe/bpf/": ["probe/bpf/", "probe/event.", "probe/announce.h", "probe/ring.h", "probe/sampling.h", "probe/calls.def", "probe/syscalls.def", "probe/audit.def", "probe/target/constants.h", "probe/target/layout.",
                    "probe/target/points.h"],
     "probe/": ["probe/"],
     "collector/": ["collector/", "probe/"],
