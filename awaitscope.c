@@ -22,6 +22,12 @@ static int command_attach(int argc, char **argv)
 	return attach_main(argc, argv, trace_done);
 }
 
+/* Recorded there, shown here. */
+static int command_live(int argc, char **argv)
+{
+	return live_main(argc, argv, trace_done, live_view);
+}
+
 static const struct command {
 	const char *name;
 	const char *doc;
@@ -33,6 +39,8 @@ static const struct command {
 	{"attach",
 		"watch a running process from outside: nothing is changed in it, nothing restarted",
 		"sudo awaitscope attach 4711", command_attach},
+	{"live", "show the loops and tasks of a process, or of a trace, as they are now",
+		"sudo awaitscope live 4711", command_live},
 	{"report", "say what a trace shows: stalls, cells, leaked tasks, blocking calls",
 		"awaitscope report trace.db", report_main},
 	{"check", "judge a trace for CI: exit status, JUnit, SARIF, GitHub annotations",

@@ -34,7 +34,10 @@ enum option_id {
 
 #define RUN OPTIONS_RUN
 #define ATTACH OPTIONS_ATTACH
+#define LIVE OPTIONS_LIVE
+#define WATCH (OPTIONS_ATTACH | OPTIONS_LIVE)
 #define BOTH (OPTIONS_RUN | OPTIONS_ATTACH)
+#define ALL (OPTIONS_RUN | OPTIONS_ATTACH | OPTIONS_LIVE)
 
 static const struct {
 	unsigned int commands; /* enum options_command, or several */
@@ -46,7 +49,8 @@ static const struct {
 	{BOTH, "trace", 'o', "TRACE",
 		"write the trace there (default: awaitscope-<name>-<pid>.db in the current "
 		"folder)"},
-	{BOTH, "force", OPT_FORCE, NULL, "write over an existing trace or notebook"},
+	{LIVE, "trace", 'o', "TRACE", "keep the recording there (default: it is temporary)"},
+	{ALL, "force", OPT_FORCE, NULL, "write over an existing trace or notebook"},
 	{RUN, "timeout", OPT_TIMEOUT, "S",
 		"notebook: end a cell that runs longer, in seconds or with a unit (90, 2m); status "
 		"124"},
@@ -55,31 +59,31 @@ static const struct {
 		"notebook: the kernel to use (default: the one the notebook names)"},
 	{RUN, "output", OPT_OUTPUT, "NB", "notebook: save the executed notebook there"},
 	{RUN, "cells", OPT_CELLS, NULL, "the file is a script with cells that begin with '# %%'"},
-	{ATTACH, "duration", OPT_DURATION, "DURATION",
+	{WATCH, "duration", OPT_DURATION, "DURATION",
 		"end after so long (90s, 10m); else with Ctrl-C or the process's end"},
-	{ATTACH, "follow", OPT_FOLLOW, NULL,
+	{WATCH, "follow", OPT_FOLLOW, NULL,
 		"when it ends, wait for its next start and go on in the same trace"},
-	{ATTACH, "notebook", OPT_NOTEBOOK, "NB",
+	{WATCH, "notebook", OPT_NOTEBOOK, "NB",
 		"the kernel's notebook: cells are found in it by their code where the kernel does "
 		"not tell them"},
-	{ATTACH, "no-jupyter", OPT_NO_JUPYTER, NULL,
+	{WATCH, "no-jupyter", OPT_NO_JUPYTER, NULL,
 		"do not ask a kernel for its cells on its iopub channel"},
-	{BOTH, "stall", OPT_STALL, "DURATION",
+	{ALL, "stall", OPT_STALL, "DURATION",
 		"an iteration of at least this is a stall (default: 100ms)"},
-	{BOTH, "min-block", OPT_MIN_BLOCK, "DURATION",
+	{ALL, "min-block", OPT_MIN_BLOCK, "DURATION",
 		"shorter blocking calls are only summed (default: 1ms)"},
-	{BOTH, "min-step", OPT_MIN_STEP, "DURATION",
+	{ALL, "min-step", OPT_MIN_STEP, "DURATION",
 		"shorter steps are only summed; 0 keeps all (default: 100us)"},
-	{BOTH, "max-size", OPT_MAX_SIZE, "SIZE",
+	{ALL, "max-size", OPT_MAX_SIZE, "SIZE",
 		"of the trace; sums more when reached (default: 512M)"},
 	{BOTH, "sensor", OPT_SENSOR, "auto|agent|bpf", "how to look (default: auto)"},
-	{BOTH, "keep", OPT_KEEP, "DURATION",
+	{ALL, "keep", OPT_KEEP, "DURATION",
 		"a flight recorder: keep only the last so long (10m), and what still goes on"},
 	{BOTH, "tape", OPT_TAPE, "FILE", "also write every event as a line of text"},
-	{BOTH, "quiet", 'q', NULL, "no progress and no verdict"},
+	{ALL, "quiet", 'q', NULL, "no progress and no verdict"},
 	{BOTH, "verbose", 'v', NULL, "say more"},
-	{BOTH, "no-color", OPT_NO_COLOR, NULL, "no colour on a terminal"},
-	{BOTH, "help", 'h', NULL, "this text"},
+	{ALL, "no-color", OPT_NO_COLOR, NULL, "no colour on a terminal"},
+	{ALL, "help", 'h', NULL, "this text"},
 };
 #define OPTIONS (sizeof(options) / sizeof(*options))
 

@@ -8,7 +8,7 @@
 #include "collector/log.h"
 #include "collector/run.h"
 
-enum options_command { OPTIONS_RUN = 1, OPTIONS_ATTACH = 2 };
+enum options_command { OPTIONS_RUN = 1, OPTIONS_ATTACH = 2, OPTIONS_LIVE = 4 };
 
 struct options_said { /* what is no option of the recording */
 	enum log_level level;

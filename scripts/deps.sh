@@ -10,7 +10,7 @@
 set -eu
 
 # Compilers, the build system, the libraries awaitscope is built from, Python's headers; then what runs a notebook.
-run='gcc g++ libc6-dev cmake ninja-build pkgconf libsqlite3-dev libjansson-dev libtomlplusplus-dev libjs-dygraphs
+run='gcc g++ libc6-dev cmake ninja-build pkgconf libsqlite3-dev libjansson-dev libncurses-dev libtomlplusplus-dev libjs-dygraphs
 	libelf-dev libdw-dev libzmq3-dev libssl-dev libbpf-dev clang bpftool python3-dev
 	python3-ipykernel python3-nbclient'
 

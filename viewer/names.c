@@ -53,7 +53,7 @@ const char *library_path(const char *file)
 	return found ? found + 1 : NULL;
 }
 
-static const char *relative(const char *file)
+const char *path_shown(const char *file)
 {
 	const char *library = library_path(file);
 	char here[PATH_MAX];
@@ -77,7 +77,7 @@ void place_print(const struct report *report, int near, const struct place *plac
 		fputc('?', out);
 		return;
 	}
-	fputs(cell == NONE ? relative(place->file) : cell_name(report, cell, name), out);
+	fputs(cell == NONE ? path_shown(place->file) : cell_name(report, cell, name), out);
 	if (place->line)
 		fprintf(out, ":%d", place->line);
 }
@@ -127,6 +127,32 @@ void program_print(const struct report *report, int loop, FILE *out)
 	if (process != NONE && report->processes.n > 1)
 		fprintf(out, " (pid %lld)", report->processes.at[process].pid);
 	json_decref(argv);
+}
+
+char *command_text(const char *argv)
+{
+	json_t *array = json_loads(argv, 0, NULL), *item;
+	char *text = NULL;
+	size_t size, i;
+	FILE *out = open_memstream(&text, &size);
+
+	if (!out) {
+		json_decref(array);
+		return NULL;
+	}
+	json_array_foreach(array, i, item)
+	{
+		const char *word = json_string_value(item);
+		const char *slash = word && !i ? strrchr(word, '/') : NULL;
+
+		fprintf(out, "%s%s", i ? " " : "", slash ? slash + 1 : word ? word : "?");
+	}
+	json_decref(array);
+	if (fclose(out)) {
+		free(text);
+		return NULL;
+	}
+	return text;
 }
 
 const char *function_name(const struct place *place)

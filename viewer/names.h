@@ -18,11 +18,15 @@ int cell_of_file(const struct report *report, const char *file, int near);
 /* The path of a library's file below its root: asyncio/base_events.py, requests/api.py; NULL: no
  * library known by its place. */
 const char *library_path(const char *file);
+/* A file as people know it: a library's below its root, others relative to the current folder. */
+const char *path_shown(const char *file);
 /* "In [3]:2", "app.py:12" (relative to the current folder where below it), "?" where unknown. */
 void place_print(const struct report *report, int near, const struct place *place, FILE *out);
 /* "app.py", with its pid where there are several processes; "The program" where its command line
  * does not tell. */
 void program_print(const struct report *report, int loop, FILE *out);
+/* A command line, of a JSON array: "python3 app.py --port 80". malloc'd. */
+char *command_text(const char *argv);
 /* A threshold as people write it: "1 ms" where duration_format() has "1.00 ms". Returns buf. */
 char *threshold_text(uint64_t ns, char buf[NAME_BYTES]);
 /* NULL where the name tells nothing (<module>, <cell line: 1>). */

@@ -256,33 +256,6 @@ static void coverage_section(struct text_report *t)
 			report->notes.n - shown);
 }
 
-/* "app.py --port 80" of ["python3", "app.py", "--port", "80"]. */
-static char *command_text(const char *argv)
-{
-	json_t *array = json_loads(argv, 0, NULL), *item;
-	char *text = NULL;
-	size_t size, i;
-	FILE *out = open_memstream(&text, &size);
-
-	if (!out) {
-		json_decref(array);
-		return NULL;
-	}
-	json_array_foreach(array, i, item)
-	{
-		const char *word = json_string_value(item);
-		const char *slash = word && !i ? strrchr(word, '/') : NULL;
-
-		fprintf(out, "%s%s", i ? " " : "", slash ? slash + 1 : word ? word : "?");
-	}
-	json_decref(array);
-	if (fclose(out)) {
-		free(text);
-		return NULL;
-	}
-	return text;
-}
-
 static void trace_line(struct text_report *t)
 {
 	struct report *report = t->report;

@@ -19,11 +19,15 @@
 #define SQLITE_MAGIC "SQLite format 3" /* with its NUL the first 16 bytes of every database */
 #define BUSY_MS 2000                   /* a recorder that commits holds nothing longer */
 #define WHY_BYTES 1024
+/* src/os.h of SQLite: PENDING_BYTE + 2, and how many there are. */
+#define SHARED_FIRST (0x40000000 + 2)
+#define SHARED_BYTES 510
 
 struct trace {
 	sqlite3 *sql;
 	char *path;
 	const char *warning;
+	int held; /* for trace_recorded(); -1: not open */
 	char why[WHY_BYTES];
 };
 
@@ -31,11 +35,14 @@ const char *const trace_queries[QUERY_COUNT] = {
 #define QUERY(name, sql) sql,
 #include "viewer/query.def"
 #undef QUERY
-	[QUERY_iteration] = "SELECT loop, begin_ns, busy_ns, cell,"
 #define CAUSE(id, key, column, family) " " #column ","
+	[QUERY_iteration] = "SELECT loop, begin_ns, busy_ns, cell,"
 #include "viewer/causes.def"
-#undef CAUSE
 			    " id FROM iteration",
+	[QUERY_live_iteration] = "SELECT loop, begin_ns, busy_ns, cell,"
+#include "viewer/causes.def"
+				 " id FROM iteration WHERE id > ?1 ORDER BY id",
+#undef CAUSE
 };
 
 static int sql_errno(int rc)
@@ -261,8 +268,10 @@ int trace_open(const char *path, char *why, size_t size, struct trace **ret)
 	cleanup(trace_freep) struct trace *trace = calloc(1, sizeof(*trace));
 	int rc;
 
-	if (trace)
+	if (trace) {
+		trace->held = -1;
 		trace->path = strdup(path);
+	}
 	if (!trace || !trace->path) {
 		explain(-ENOMEM, path, "", why, size);
 		return -ENOMEM;
@@ -288,6 +297,8 @@ void trace_free(struct trace *trace)
 	if (!trace)
 		return;
 	sqlite3_close(trace->sql);
+	closep(&trace->held); /* not before: closing a file drops all of this process's locks on it
+			       */
 	free(trace->path);
 	free(trace);
 }
@@ -310,6 +321,22 @@ const char *trace_path(const struct trace *trace)
 const char *trace_warning(const struct trace *trace)
 {
 	return trace->warning;
+}
+
+/*
+ * Every connection to a database with a WAL has a shared lock on the bytes from SHARED_FIRST on
+ * (SQLite, "File Locking And Concurrency"); F_GETLK tells of others' only.
+ */
+bool trace_recorded(struct trace *trace)
+{
+	struct flock lock = {.l_type = F_WRLCK,
+		.l_whence = SEEK_SET,
+		.l_start = SHARED_FIRST,
+		.l_len = SHARED_BYTES};
+
+	if (trace->held < 0)
+		trace->held = open(trace->path, O_RDONLY | O_CLOEXEC);
+	return trace->held >= 0 && !fcntl(trace->held, F_GETLK, &lock) && lock.l_type != F_UNLCK;
 }
 
 const char *trace_why(struct trace *trace)

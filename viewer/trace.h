@@ -4,6 +4,7 @@
 #define VIEWER_TRACE_H
 
 #include <sqlite3.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -15,6 +16,7 @@ enum query {
 #undef QUERY
 	QUERY_iteration, /* loop, begin_ns, busy_ns, cell, the causes in the order of causes.def, id
 			  */
+	QUERY_live_iteration, /* the same, of those after id ?1 */
 	QUERY_COUNT
 };
 
@@ -30,6 +32,8 @@ void trace_free(struct trace *trace); /* accepts NULL */
 const char *trace_path(const struct trace *trace);
 /* What the reader must know of how it was opened; NULL: nothing. */
 const char *trace_warning(const struct trace *trace);
+/* Whether another process has it open: its recorder, where it is not complete. */
+bool trace_recorded(struct trace *trace);
 /* Why the last trace_rows() or trace_next() failed, as a sentence. */
 const char *trace_why(struct trace *trace);
 
