@@ -166,6 +166,23 @@ static int stall_add(struct live_model *model, int64_t cell, uint64_t busy_ns)
 	return 0;
 }
 
+/* What held its loop is the longest thing seen in it; its stack is known where it was the last one
+ * too. */
+static int past_keep(struct live_model *model, const struct live_loop *loop, sqlite3_stmt *rows,
+	const struct live_turn *turn)
+{
+	const struct live_held *held = &loop->held;
+	struct live_past past = {loop->id, turn->busy_ns, turn->end_ns, 0, {0}};
+
+	if (live_place_of(model, rows, CAUSE_COLUMN + CAUSE_COLUMNS + 1, &past.at))
+		return -ENOMEM;
+	if (held->begin_ns == turn->end_ns - turn->busy_ns && held->at.file == past.at.file &&
+		held->at.line == past.at.line)
+		past.stack = held->stack;
+	model->past = past;
+	return 0;
+}
+
 static void turns_forget(struct live_model *model, struct live_loop *loop)
 {
 	uint64_t window_ns = LIVE_SECONDS_MOST * NS_PER_S;
@@ -203,6 +220,8 @@ static int turn_take(struct live_model *model, sqlite3_stmt *rows)
 	rc = lag_add(&loop->lag, busy_ns);
 	if (!rc && cell && busy_ns >= model->stall_ns)
 		rc = stall_add(model, cell, busy_ns);
+	if (!rc && loop->user && busy_ns >= model->stall_ns)
+		rc = past_keep(model, loop, rows, turn);
 	model->iteration_id = sqlite3_column_int64(rows, CAUSE_COLUMN + CAUSE_COLUMNS);
 	return rc;
 }
@@ -404,6 +423,7 @@ static int sample_take(struct live_model *model, sqlite3_stmt *rows)
 	if (!loop)
 		return 0;
 	if (loop->held.begin_ns == held.begin_ns) {
+		held.gil_ns = loop->held.gil_ns;
 		held.gil_thread = loop->held.gil_thread;
 		held.gil_at = loop->held.gil_at;
 	}
@@ -418,6 +438,7 @@ static int holder_take(struct live_model *model, sqlite3_stmt *rows)
 	model->gil_id = sqlite3_column_int64(rows, 0);
 	if (!loop || loop->held.begin_ns != column_ns(rows, 2))
 		return 0;
+	loop->held.gil_ns = column_ns(rows, 7);
 	loop->held.gil_thread = live_text(model, rows, 3);
 	return loop->held.gil_thread ? live_place_of(model, rows, 4, &loop->held.gil_at) : -ENOMEM;
 }
@@ -455,27 +476,6 @@ static int held_ended(struct live_model *model, const struct live_loop *loop, bo
 	return rc < 0 ? rc : 0;
 }
 
-/* How long it was, by its row where that has been read. */
-static void past_keep(struct live_model *model, const struct live_loop *loop)
-{
-	const struct live_held *held = &loop->held;
-	struct live_past past = {
-		loop->id, held->time_ns - held->begin_ns, held->time_ns, held->stack, held->at};
-
-	for (size_t i = loop->turns.n; i > 0; i--) {
-		const struct live_turn *turn = &loop->turns.at[i - 1];
-
-		if (turn->end_ns < held->begin_ns)
-			break;
-		if (turn->end_ns - turn->busy_ns != held->begin_ns)
-			continue;
-		past.ns = turn->busy_ns;
-		past.end_ns = turn->end_ns;
-	}
-	if (past.ns >= model->stall_ns)
-		model->past = past;
-}
-
 /* Where its iteration has a row, or the sample is too old, the loop goes on. */
 static int held_settle(struct live_model *model)
 {
@@ -488,8 +488,6 @@ static int held_settle(struct live_model *model)
 
 		if (held->begin_ns && !ended)
 			rc = held_ended(model, loop, &ended);
-		if (ended && held->begin_ns)
-			past_keep(model, loop);
 		if (ended)
 			*held = (struct live_held){0};
 	}

@@ -9,8 +9,11 @@
 #include <time.h>
 
 #define NS_PER_S 1000000000ull
-/* Of one reading, over which the view would not answer keys: shared by its three long parts. */
-#define PART_NS 10000000ull
+/* Of one reading, over which the view does not answer keys: its four parts that can be long. */
+#define TURNS_NS 12000000ull
+#define TASKS_NS 8000000ull
+#define AGAIN_NS 6000000ull
+#define SITES_NS 6000000ull
 /* Rows that are looked at before the clock is asked again. */
 #define LATE_EVERY 256u
 
@@ -188,6 +191,7 @@ static void rows_reset(struct live_model *model)
 /* In this order: what ended is known before what is asked of it. */
 int live_model_read(struct live_model *model)
 {
+	uint64_t now_ns;
 	int rc = meta_read(model);
 
 	if (rc)
@@ -202,13 +206,14 @@ int live_model_read(struct live_model *model)
 	if (!rc)
 		rc = live_cells_read(model);
 	if (!rc)
-		rc = live_turns_read(model, clock_ns() + PART_NS);
+		rc = live_turns_read(model, clock_ns() + TURNS_NS);
 	if (!rc)
 		rc = live_held_read(model);
+	now_ns = clock_ns();
 	if (!rc)
-		rc = live_tasks_read(model, clock_ns() + PART_NS);
+		rc = live_tasks_read(model, now_ns + TASKS_NS, now_ns + TASKS_NS + AGAIN_NS);
 	if (!rc)
-		rc = live_sites_read(model, clock_ns() + PART_NS);
+		rc = live_sites_read(model, clock_ns() + SITES_NS);
 	rows_reset(model);
 	return rc;
 }

@@ -32,6 +32,7 @@ struct live_held {           /* the iteration of a loop that has not ended */
 	int64_t stack, task; /* 0: none */
 	struct live_place at;
 	bool computes;          /* it was on a CPU, or ready to be */
+	uint64_t gil_ns;        /* when it was last seen to wait for the GIL */
 	const char *gil_thread; /* who had the GIL that it waited for; NULL: not seen */
 	struct live_place gil_at;
 };
@@ -140,7 +141,7 @@ struct live_model {
 /* The caller owns *ret: live_model_free(). It borrows the trace. -ENOMEM. */
 int live_model_new(struct trace *trace, struct live_model **ret);
 void live_model_free(struct live_model *model); /* accepts NULL */
-/* Takes at most about 30 ms; then `behind` is set, and the next call goes on. -ENOMEM; -EIO:
+/* Takes at most about 40 ms; then `behind` is set, and the next call goes on. -ENOMEM; -EIO:
  * trace_why() tells. */
 int live_model_read(struct live_model *model);
 
@@ -156,7 +157,8 @@ struct live_cell *live_cell_of(const struct live_model *model, int64_t id);
 int live_loops_read(struct live_model *model);
 int live_turns_read(struct live_model *model, uint64_t deadline_ns);
 int live_held_read(struct live_model *model);
-int live_tasks_read(struct live_model *model, uint64_t deadline_ns);
+/* again_ns: until when those that had not ended are looked at again. */
+int live_tasks_read(struct live_model *model, uint64_t deadline_ns, uint64_t again_ns);
 int live_sites_read(struct live_model *model, uint64_t deadline_ns);
 int live_cells_read(struct live_model *model);
 /* For them: a statement ready to be bound and stepped; NULL when it cannot be prepared. It is reset

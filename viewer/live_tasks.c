@@ -126,10 +126,9 @@ static int again(struct live_model *model, struct live_task *task)
 	return task_renew(model, task, rows);
 }
 
-/* Each once, beginning where the last reading stopped. */
-static int all_again(struct live_model *model, uint64_t deadline_ns)
+/* Each of the first n once, beginning where the last reading stopped. */
+static int all_again(struct live_model *model, size_t n, uint64_t deadline_ns)
 {
-	size_t n = model->tasks.n;
 	int rc = 0;
 
 	for (size_t i = 0; i < n && !rc && !live_late(deadline_ns); i++) {
@@ -172,10 +171,11 @@ static void cells_count(struct live_model *model)
 	}
 }
 
-int live_tasks_read(struct live_model *model, uint64_t deadline_ns)
+int live_tasks_read(struct live_model *model, uint64_t deadline_ns, uint64_t again_ns)
 {
 	sqlite3_stmt *rows = live_rows(model, QUERY_live_task_new);
-	int rc = rows ? all_again(model, deadline_ns) : -EIO;
+	size_t old = model->tasks.n;
+	int rc = rows ? 0 : -EIO;
 
 	if (rc)
 		return rc;
@@ -187,6 +187,8 @@ int live_tasks_read(struct live_model *model, uint64_t deadline_ns)
 		model->behind = true;
 		break;
 	}
+	if (!rc)
+		rc = all_again(model, old, again_ns);
 	over_forget(model);
 	cells_count(model);
 	return rc;

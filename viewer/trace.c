@@ -39,9 +39,10 @@ const char *const trace_queries[QUERY_COUNT] = {
 	[QUERY_iteration] = "SELECT loop, begin_ns, busy_ns, cell,"
 #include "viewer/causes.def"
 			    " id FROM iteration",
-	[QUERY_live_iteration] = "SELECT loop, begin_ns, busy_ns, cell,"
+	[QUERY_live_iteration] =
+		"SELECT loop, begin_ns, busy_ns, cell,"
 #include "viewer/causes.def"
-				 " id FROM iteration WHERE id > ?1 ORDER BY id",
+		" id, file, line, function FROM iteration WHERE id > ?1 ORDER BY id",
 #undef CAUSE
 };
 

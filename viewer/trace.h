@@ -16,7 +16,7 @@ enum query {
 #undef QUERY
 	QUERY_iteration, /* loop, begin_ns, busy_ns, cell, the causes in the order of causes.def, id
 			  */
-	QUERY_live_iteration, /* the same, of those after id ?1 */
+	QUERY_live_iteration, /* the same, file, line, function; of those after id ?1 */
 	QUERY_COUNT
 };
 
