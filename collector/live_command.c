@@ -15,6 +15,7 @@
 
 #include "collector/attach.h"
 #include "collector/options.h"
+#include "collector/signals.h"
 #include "collector/trace_path.h"
 #include "probe/base/cleanup.h"
 
@@ -133,7 +134,7 @@ static int path_find(struct live_recorder *r)
 }
 
 /* A pidfd of the child, or -errno. */
-static int recorder_start(struct live_recorder *r)
+static int recorder_start(struct live_recorder *r, const struct signals *signals)
 {
 	pid_t parent = getpid();
 
@@ -144,8 +145,10 @@ static int recorder_start(struct live_recorder *r)
 	r->pid = fork();
 	if (r->pid < 0)
 		return -errno;
-	if (!r->pid)
+	if (!r->pid) {
+		signals_restore(signals);
 		record(r, parent);
+	}
 	/* by number: glibc has a wrapper only from 2.36 */
 	return (int)syscall(SYS_pidfd_open, r->pid, 0);
 }
@@ -190,13 +193,15 @@ static int show_process(struct live_recorder *r, const struct options_said *said
 	trace_done_fn done, trace_view_fn view)
 {
 	uint64_t watch_ns = r->options.duration_ns ? r->options.duration_ns : SNAPSHOT_NS;
+	struct signals signals = {.fd = -1}; /* none ends this process before it has cleaned up */
 	cleanup(closep) int ends = -1;
 	int rc = path_find(r), status, seen;
 
 	if (rc)
 		return nothing_to_do("cannot make a folder for the recording", rc);
 	r->options.done = done_later;
-	ends = recorder_start(r);
+	rc = signals_catch(&signals);
+	ends = rc ? rc : recorder_start(r, &signals);
 	if (ends < 0) {
 		folder_remove(r);
 		return nothing_to_do("cannot start recording", ends);
@@ -210,6 +215,7 @@ static int show_process(struct live_recorder *r, const struct options_said *said
 		done(r->path, said->level <= LOG_QUIET);
 	else if (!status)
 		temporary_tell(r);
+	closep(&signals.fd);
 	return status;
 }
 

@@ -9,7 +9,6 @@
 
 #define FRAMES_MOST 60
 #define SOURCE_LINES 500
-#define CELL_NAME_BYTES 32
 
 static void time_line(struct live_paper *paper, const char *what, uint64_t ns)
 {
@@ -38,6 +37,15 @@ static void causes_lines(struct live_paper *paper, const struct causes *causes)
 			time_line(paper, cause_keys[i], causes->ns[i]);
 }
 
+static void lag_line(const struct live_model *model, struct live_paper *paper, const char *what,
+	const struct lag *lag, uint64_t ns)
+{
+	char text[LIVE_LAG_BYTES];
+
+	live_line(paper, STYLE_plain, "  %-14s %s", what,
+		live_lag_text(model, lag, ns, text, sizeof(text)));
+}
+
 static int loop_detail(struct live_model *model, int64_t id, struct live_paper *paper)
 {
 	const struct live_loop *loop = live_loop_of(model, id);
@@ -54,10 +62,10 @@ static int loop_detail(struct live_model *model, int64_t id, struct live_paper *
 	time_line(paper, "window", f->window_ns);
 	live_line(paper, STYLE_plain, "  %-14s %" PRIu64, "iterations", f->iterations);
 	time_line(paper, "busy", f->busy_ns);
-	time_line(paper, "lag p50", f->lag.p50_ns);
-	time_line(paper, "lag p90", f->lag.p90_ns);
-	time_line(paper, "lag p99", f->lag.p99_ns);
-	time_line(paper, "lag max", f->lag.max_ns);
+	lag_line(model, paper, "lag p50", &f->lag, f->lag.p50_ns);
+	lag_line(model, paper, "lag p90", &f->lag, f->lag.p90_ns);
+	lag_line(model, paper, "lag p99", &f->lag, f->lag.p99_ns);
+	lag_line(model, paper, "lag max", &f->lag, f->lag.max_ns);
 	live_line(paper, STYLE_bold, "What it was busy with");
 	causes_lines(paper, &f->causes);
 	if (!loop->held.begin_ns)
@@ -116,7 +124,7 @@ static int task_detail(struct live_model *model, int64_t id, struct live_paper *
 	const struct live_cell *cell = task ? live_cell_of(model, task->cell) : NULL;
 	const struct live_loop *loop = task ? live_loop_of(model, task->loop) : NULL;
 	uint64_t end_ns;
-	char name[CELL_NAME_BYTES];
+	char name[LIVE_CELL_BYTES];
 	int rc = 0;
 
 	if (!task)
@@ -202,7 +210,7 @@ static int source_lines(struct live_model *model, struct live_paper *paper, int6
 static int cell_detail(struct live_model *model, int64_t id, struct live_paper *paper)
 {
 	const struct live_cell *cell = live_cell_of(model, id);
-	char name[CELL_NAME_BYTES];
+	char name[LIVE_CELL_BYTES];
 
 	if (!cell)
 		return -ENOENT;

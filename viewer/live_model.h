@@ -79,7 +79,7 @@ struct live_loop {
 	struct live_held held;
 };
 
-enum live_state { LIVE_RUNNING, LIVE_READY, LIVE_WAITING, LIVE_NEW, LIVE_ENDED };
+enum live_state { LIVE_RUNNING, LIVE_READY, LIVE_NEW, LIVE_WAITING, LIVE_ENDED };
 
 struct live_task {
 	int64_t id, process, loop, cell; /* cell 0: none */
@@ -149,6 +149,9 @@ int live_model_read(struct live_model *model);
 int live_figures_read(struct live_model *model, unsigned int seconds);
 /* The one held the longest; NULL: none. */
 const struct live_loop *live_held_longest(const struct live_model *model);
+/* The loop that it holds now; NULL: none. */
+const struct live_loop *live_task_holds(
+	const struct live_model *model, const struct live_task *task);
 enum live_state live_task_state(const struct live_model *model, const struct live_task *task);
 struct live_loop *live_loop_of(const struct live_model *model, int64_t id);
 struct live_cell *live_cell_of(const struct live_model *model, int64_t id);

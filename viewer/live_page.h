@@ -40,11 +40,19 @@ void live_lines_free(live_lines *lines);
 /* One line, escaped; nothing of what a target wrote reaches a terminal raw. */
 void live_line(struct live_paper *paper, enum style style, const char *format, ...)
 	__attribute__((format(printf, 3, 4)));
+/* A table's titles, dim, and its rows. -ENOMEM. */
+int live_table_lines(struct live_paper *paper, struct table *table);
 /* Frames of a stack, innermost first, at most so many lines; libraries' are summed up. -EIO. */
 int live_stack(struct live_model *model, struct live_paper *paper, int64_t stack, size_t most);
 const char *live_task_state_text(const struct live_model *model, const struct live_task *task);
+#define LIVE_LAG_BYTES 64
+/* A percentile. Below --min-step only totals are kept: there it is known to be less, and no more.
+ * Returns buf. */
+char *live_lag_text(
+	const struct live_model *model, const struct lag *lag, uint64_t ns, char *buf, size_t size);
 /* "In [3]:2", "app.py:7". malloc'd; NULL when out of memory. */
 char *live_place_text(const struct live_model *model, const struct live_place *place);
+#define LIVE_CELL_BYTES 32
 /* "In [3]", "In [*]" while it runs and its number is not known. Returns buf. */
 char *live_cell_name(const struct live_cell *cell, char *buf, size_t size);
 

@@ -11,6 +11,7 @@
 
 #define ESCAPE_MS 25 /* between ESC and the rest of a key's sequence */
 #define ESCAPE 27
+#define CTRL_L 12
 #define ELLIPSIS "…"
 
 enum { PAIR_red = 1, PAIR_yellow, PAIR_magenta };
@@ -209,6 +210,8 @@ int live_screen_key(struct live_screen *screen)
 	};
 	int code = getch();
 
+	if (code == CTRL_L) /* something else has written on the terminal */
+		clearok(curscr, TRUE);
 	for (size_t i = 0; i < sizeof(keys) / sizeof(*keys); i++)
 		if (keys[i].code == code)
 			return keys[i].key;

@@ -194,13 +194,21 @@ int live_tasks_read(struct live_model *model, uint64_t deadline_ns, uint64_t aga
 	return rc;
 }
 
+const struct live_loop *live_task_holds(
+	const struct live_model *model, const struct live_task *task)
+{
+	for (size_t i = 0; i < model->loops.n && !task->ended_ns; i++)
+		if (model->loops.at[i].held.task == task->id)
+			return &model->loops.at[i];
+	return NULL;
+}
+
 enum live_state live_task_state(const struct live_model *model, const struct live_task *task)
 {
 	if (task->ended_ns)
 		return LIVE_ENDED;
-	for (size_t i = 0; i < model->loops.n; i++)
-		if (model->loops.at[i].held.task == task->id)
-			return LIVE_RUNNING;
+	if (live_task_holds(model, task))
+		return LIVE_RUNNING;
 	if (*task->awaiting)
 		return LIVE_WAITING;
 	return task->steps ? LIVE_READY : LIVE_NEW;

@@ -15,6 +15,8 @@ A tape is described in collector/tape.h. Lines that begin with '# ' are for peop
     #with --all                    options of `report` for the lines that follow; alone: none
     #report 1 stall of 1.2 s       the text report has a line with this in it; runs of blanks count as one
     #!report leaked                it has none
+    #live Task-3 worker            a line of what `live` prints has this in it
+    #!live Task-4                  none has
     #json .stalls[0].duration_ms == 1200
     #json .cells | length >= 2     a path, perhaps its length; == != < <= > >= ~ (within 1 %) in; a JSON value;
                                    a key that is no word: .causes_ms["blocked:sleep"]
@@ -93,7 +95,7 @@ def parse(path):
                 found[-1] = (found[-1][0], "sql", (query + "\n" + text, rows) if word == "+" else (query, rows + [text]))
             elif word == "sql":
                 found.append((number, word, (text, [])))
-            elif word in ("set", "end", "refused", "with", "report", "!report", "json"):
+            elif word in ("set", "end", "refused", "with", "report", "!report", "live", "!live", "json"):
                 found.append((number, word, text))
             else:
                 raise Mismatch(f"{path}:{number}: no such expectation: #{word}")
@@ -181,15 +183,24 @@ class Replay:
         if done.returncode or done.stderr:
             raise Mismatch(f"{' '.join(command)}: exit status {done.returncode}\n{done.stderr}")
 
+    def output(self, *words):
+        command = [self.args.awaitscope, *words]
+        done = subprocess.run(command, capture_output=True, text=True, timeout=100)
+        if done.returncode or done.stderr:
+            raise Mismatch(f"{' '.join(command)}: exit status {done.returncode}\n{done.stderr}")
+        return done.stdout
+
     def report(self, form):
         key = (form, *self.options)
         if key not in self.reports:
-            command = [self.args.awaitscope, "report", "--format", form, *self.options, self.path]
-            done = subprocess.run(command, capture_output=True, text=True, timeout=100)
-            if done.returncode or done.stderr:
-                raise Mismatch(f"{' '.join(command)}: exit status {done.returncode}\n{done.stderr}")
-            self.reports[key] = json.loads(done.stdout) if form == "json" else done.stdout
+            text = self.output("report", "--format", form, *self.options, self.path)
+            self.reports[key] = json.loads(text) if form == "json" else text
         return self.reports[key]
+
+    def live(self):
+        if "live" not in self.reports:
+            self.reports["live"] = self.output("live", self.path)
+        return self.reports["live"]
 
     def check(self, trace, word, text):
         if word == "sql":
@@ -200,6 +211,8 @@ class Replay:
             check_json(self.report("json"), text)
         elif word in ("report", "!report"):
             check_report(self.report("text"), text, word == "report")
+        elif word in ("live", "!live"):
+            check_report(self.live(), text, word == "live")
 
     def run(self):
         """The number of expectations that do not hold; each was printed."""
