@@ -20,7 +20,7 @@ static void time_line(struct live_paper *paper, const char *what, uint64_t ns)
 static void place_line(
 	const struct live_model *model, struct live_paper *paper, const struct live_place *place)
 {
-	cleanup(freep) char *where = live_place_text(model, place);
+	cleanup(freep) char *where = live_place_text(model, place, paper->near);
 
 	if (place->file)
 		live_line(paper, STYLE_plain, "    %s  %s", where ? where : "?", place->function);
@@ -129,6 +129,7 @@ static int task_detail(struct live_model *model, int64_t id, struct live_paper *
 
 	if (!task)
 		return -ENOENT;
+	paper->near = task->cell;
 	end_ns = task->ended_ns ? task->ended_ns : model->now_ns;
 	live_line(paper, STYLE_bold, "Task %s of %s", task->name, task->coro);
 	live_line(paper, STYLE_plain, "  %-14s %s%s", "state", live_task_state_text(model, task),

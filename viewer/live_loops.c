@@ -288,6 +288,7 @@ static int held_add(const struct live_model *model, const struct live_loop *loop
 		return 0;
 	ns = part_ns(loop->held.begin_ns, model->now_ns, from_ns);
 	figures->busy_ns += ns;
+	figures->causes.ns[CAUSE_unknown] += ns; /* until it has ended */
 	return busy_add(busy, ns, 1);
 }
 

@@ -90,18 +90,24 @@ char *live_cell_name(const struct live_cell *cell, char *buf, size_t size)
 	return buf;
 }
 
-/* The newest cell whose code the file is. */
-static const struct live_cell *cell_of_code(const struct live_model *model, const char *file)
+/* The cell whose code the file is: of several executions of the same source the one nearby, else
+ * the newest. */
+static const struct live_cell *cell_of_code(
+	const struct live_model *model, const char *file, int64_t near)
 {
+	const struct live_cell *cell = live_cell_of(model, near);
+
+	if (cell && cell->filename == file && *file) /* texts are kept once */
+		return cell;
 	for (size_t i = 0; i < model->cells.n; i++)
-		if (model->cells.at[i].filename == file && *file) /* texts are kept once */
+		if (model->cells.at[i].filename == file && *file)
 			return &model->cells.at[i];
 	return NULL;
 }
 
-char *live_place_text(const struct live_model *model, const struct live_place *place)
+char *live_place_text(const struct live_model *model, const struct live_place *place, int64_t near)
 {
-	const struct live_cell *cell = place->file ? cell_of_code(model, place->file) : NULL;
+	const struct live_cell *cell = place->file ? cell_of_code(model, place->file, near) : NULL;
 	char name[LIVE_CELL_BYTES], *text;
 	int n;
 
@@ -121,7 +127,7 @@ static bool is_named(const struct live_place *place)
 /* "in score() at In [7]:2". */
 static char *place_words(const struct live_model *model, const struct live_place *place)
 {
-	cleanup(freep) char *where = live_place_text(model, place);
+	cleanup(freep) char *where = live_place_text(model, place, 0);
 	bool named = is_named(place);
 	char *text;
 
@@ -135,7 +141,7 @@ static char *place_words(const struct live_model *model, const struct live_place
 
 static void frame_line(struct live_paper *paper, const struct live_place *place, bool user)
 {
-	cleanup(freep) char *where = live_place_text(paper->model, place);
+	cleanup(freep) char *where = live_place_text(paper->model, place, paper->near);
 
 	live_line(paper, user ? STYLE_plain : STYLE_dim, "    %s  %s", where ? where : "?",
 		place->function);
@@ -207,17 +213,19 @@ static void title_line(const struct live_model *model, struct live_paper *paper)
 	const struct live_process *first = model->processes.n ? &model->processes.at[0] : NULL;
 	const char *slash = strrchr(model->notebook, '/');
 	cleanup(freep) char *command = first ? command_text(first->argv) : NULL;
-	cleanup(freep) char *shown = command ? text_for_terminal(command, COMMAND_MOST) : NULL;
+	cleanup(freep) char *shown =
+		command ? text_for_terminal(command, COMMAND_MOST)
+			: strdup(first ? "" : "no process with an event loop yet");
 	char pid[64] = "";
 
 	if (model->processes.n > 1)
-		snprintf(pid, sizeof(pid), "%zu processes, ", model->processes.n);
+		snprintf(pid, sizeof(pid), "%zu processes", model->processes.n);
 	else if (first)
-		snprintf(pid, sizeof(pid), "process %" PRId64 ", ", first->pid);
-	live_line(paper, STYLE_bold, "%s%s%s%s",
+		snprintf(pid, sizeof(pid), "process %" PRId64, first->pid);
+	live_line(paper, STYLE_bold, "%s%s%s%s%s",
 		*model->notebook ? slash ? slash + 1 : model->notebook : "",
-		*model->notebook ? ", " : "", pid,
-		shown ? shown : "no process with an event loop yet");
+		*model->notebook ? ", " : "", pid, *pid && shown && *shown ? ", " : "",
+		shown ? shown : "");
 }
 
 static void counts_line(const struct live_model *model, struct live_paper *paper)

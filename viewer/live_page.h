@@ -28,7 +28,8 @@ struct live_paper { /* what lines are written on */
 	const struct live_model *model;
 	struct screen screen; /* .out is set for each line */
 	live_lines lines;
-	bool failed; /* out of memory */
+	int64_t near; /* the cell that what is written is about; 0: none */
+	bool failed;  /* out of memory */
 };
 
 struct live_order { /* the rows of a view: indexes into the model's list */
@@ -50,8 +51,9 @@ const char *live_task_state_text(const struct live_model *model, const struct li
  * Returns buf. */
 char *live_lag_text(
 	const struct live_model *model, const struct lag *lag, uint64_t ns, char *buf, size_t size);
-/* "In [3]:2", "app.py:7". malloc'd; NULL when out of memory. */
-char *live_place_text(const struct live_model *model, const struct live_place *place);
+/* "In [3]:2", "app.py:7". near: a cell, of the task that the place was met in; 0: none. malloc'd;
+ * NULL when out of memory. */
+char *live_place_text(const struct live_model *model, const struct live_place *place, int64_t near);
 #define LIVE_CELL_BYTES 32
 /* "In [3]", "In [*]" while it runs and its number is not known. Returns buf. */
 char *live_cell_name(const struct live_cell *cell, char *buf, size_t size);

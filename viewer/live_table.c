@@ -174,7 +174,7 @@ static void task_row(const struct live_model *model, struct table *table, size_t
 	const struct live_place *at = holds             ? &holds->held.at
 				      : *task->awaiting ? &task->await
 							: &task->created;
-	cleanup(freep) char *where = live_place_text(model, at);
+	cleanup(freep) char *where = live_place_text(model, at, task->cell);
 	uint64_t end_ns = task->ended_ns ? task->ended_ns : model->now_ns;
 	char name[LIVE_CELL_BYTES];
 	bool waits = *task->awaiting && !task->ended_ns && !holds;
@@ -195,7 +195,7 @@ static void task_row(const struct live_model *model, struct table *table, size_t
 static void site_row(const struct live_model *model, struct table *table, size_t index)
 {
 	const struct live_site *site = &model->sites.at[index];
-	cleanup(freep) char *where = live_place_text(model, &site->at);
+	cleanup(freep) char *where = live_place_text(model, &site->at, 0);
 	char ago[DURATION_BYTES];
 
 	table_add(table, STYLE_plain, "%s", site->call);
