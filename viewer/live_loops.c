@@ -48,9 +48,12 @@ static bool kernel_has(const struct live_model *model)
 	return false;
 }
 
-/* As the report has it: of a kernel all but its own threads' loops, of what runs one those with
- * user code; everything where there is no kernel. */
-static int user_mark(struct live_model *model, struct live_loop *loop, int64_t stack)
+/*
+ * A loop is the user's that has run a cell or a task of user code (live_sites.c, live_tasks.c say
+ * so), and all are where there is no kernel. Else of a kernel it is the main thread's, of what runs
+ * it those that user code started.
+ */
+static int user_mark(struct live_model *model, struct live_loop *loop, int64_t stack, bool is_main)
 {
 	const struct live_process *process = process_of(model, loop->process);
 	sqlite3_stmt *rows;
@@ -59,7 +62,7 @@ static int user_mark(struct live_model *model, struct live_loop *loop, int64_t s
 	if (loop->user)
 		return 0;
 	if (!kernel_has(model) || (process && process->is_kernel)) {
-		loop->user = !kernel_has(model) || !thread_is_machinery(loop->thread_name);
+		loop->user = !kernel_has(model) || is_main;
 		return 0;
 	}
 	rows = live_rows(model, QUERY_stack_user);
@@ -94,7 +97,8 @@ int live_loops_read(struct live_model *model)
 		loop->max_busy_ns = column_ns(rows, 10);
 		if (!loop->thread_name || !loop->kind)
 			return -ENOMEM;
-		rc = user_mark(model, loop, sqlite3_column_int64(rows, 11));
+		rc = user_mark(model, loop, sqlite3_column_int64(rows, 11),
+			sqlite3_column_int(rows, 12) != 0);
 	}
 	return rc;
 }

@@ -226,6 +226,14 @@ struct live_loop *live_loop_of(const struct live_model *model, int64_t id)
 	return NULL;
 }
 
+void live_loop_is_users(const struct live_model *model, int64_t id)
+{
+	struct live_loop *loop = live_loop_of(model, id);
+
+	if (loop)
+		loop->user = true;
+}
+
 /* The newest is the first. */
 struct live_cell *live_cell_of(const struct live_model *model, int64_t id)
 {

@@ -170,6 +170,7 @@ sqlite3_stmt *live_rows(struct live_model *model, enum query query);
 const char *live_text(struct live_model *model, sqlite3_stmt *rows, int column);
 int live_place_of(struct live_model *model, sqlite3_stmt *rows, int column, struct live_place *ret);
 bool live_late(uint64_t deadline_ns);
+void live_loop_is_users(const struct live_model *model, int64_t id);
 void live_tasks_free(struct live_model *model);
 void live_cells_free(struct live_model *model);
 

@@ -120,15 +120,6 @@ void live_cells_free(struct live_model *model)
 	free(model->cells.at);
 }
 
-/* A loop that ran cells is the user's, whatever its thread is called. */
-static void loop_mark(struct live_model *model, int64_t id)
-{
-	struct live_loop *loop = live_loop_of(model, id);
-
-	if (loop)
-		loop->user = true;
-}
-
 static int cell_take(struct live_model *model, sqlite3_stmt *rows)
 {
 	const char *source = column_text(rows, 8);
@@ -146,7 +137,7 @@ static int cell_take(struct live_model *model, sqlite3_stmt *rows)
 	cell->filename = live_text(model, rows, 7);
 	cell->line = strndup(source, strcspn(source, "\n"));
 	cell->tasks = column_ns(rows, 9);
-	loop_mark(model, cell->loop);
+	live_loop_is_users(model, cell->loop);
 	return cell->status && cell->filename && cell->line ? 0 : -ENOMEM;
 }
 

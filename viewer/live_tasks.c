@@ -107,6 +107,8 @@ static int task_take(struct live_model *model, sqlite3_stmt *rows)
 	task->coro = live_text(model, rows, COLUMN_coro);
 	if (!task->coro || live_place_of(model, rows, COLUMN_file, &task->created))
 		return -ENOMEM;
+	if (task->user)
+		live_loop_is_users(model, sqlite3_column_int64(rows, COLUMN_loop));
 	return task_renew(model, task, rows);
 }
 

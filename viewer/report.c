@@ -16,14 +16,6 @@
 static const char *const machinery_threads[] = {
 	"IOPub", "Control", "Shell channel", "Heartbeat", "subshell-"};
 
-bool thread_is_machinery(const char *name)
-{
-	for (size_t k = 0; k < sizeof(machinery_threads) / sizeof(*machinery_threads); k++)
-		if (!strncmp(name, machinery_threads[k], strlen(machinery_threads[k])))
-			return true;
-	return false;
-}
-
 const char *keep_column(struct report *report, sqlite3_stmt *rows, int column)
 {
 	return string_keep(&report->strings, column_text(rows, column));
@@ -256,7 +248,9 @@ static int runner_mark(struct report *report, struct loop *l)
 /* A loop that ran cells is the user's, whatever its thread is called. */
 static void kernel_mark(struct report *report, struct loop *l)
 {
-	l->machinery |= thread_is_machinery(l->thread);
+	for (size_t k = 0; k < sizeof(machinery_threads) / sizeof(*machinery_threads); k++)
+		l->machinery |=
+			!strncmp(l->thread, machinery_threads[k], strlen(machinery_threads[k]));
 	for (size_t k = 0; k < report->cells.n; k++)
 		if (report->cells.at[k].loop == (int)(l - report->loops.at))
 			l->machinery = false;

@@ -295,8 +295,6 @@ int findings_read(struct report *report); /* needs all of the above */
 int findings_suppress(struct report *report);
 int verdict_write(struct report *report);
 
-/* Whether a kernel's thread of this name runs a loop of its own affair. */
-bool thread_is_machinery(const char *name);
 /* Index of a row id in a list sorted by id, or NONE. */
 int process_index(const struct report *report, int64_t id);
 int loop_index(const struct report *report, int64_t id);
