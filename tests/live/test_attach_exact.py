@@ -12,6 +12,7 @@ import pytest
 from conftest import PROGRAM
 from interpreters import DEBIAN, traced
 from test_attach import WHY_NOT, rows
+from twins import with_library
 
 pytestmark = pytest.mark.skipif(WHY_NOT is not None, reason=str(WHY_NOT))
 
@@ -67,10 +68,7 @@ def check_counts(counted, tmp_path):
     assert rows(trace, "SELECT * FROM lost") == []
 
 
-@pytest.mark.parametrize("python", traced(), ids=repr)
-def test_tasks_steps_and_blocks_are_the_programs_own(python, tmp_path):
-    counted, said = attached(python.path, tmp_path)
-    assert counted, said
+def check_own(counted, tmp_path):
     check_counts(counted, tmp_path)
     for function, (call, kind) in BLOCKS.items():
         seen = rows(tmp_path / "t.db", f"SELECT duration_ns + cpu_ns, call, class FROM blocking_call WHERE function = '{function}' ORDER BY begin_ns")
@@ -80,6 +78,31 @@ def test_tasks_steps_and_blocks_are_the_programs_own(python, tmp_path):
         # the median: one of them may have waited for a CPU, which is no part of a call
         apart = statistics.median(abs(ns - told) for (ns, *_), told in zip(seen, own))
         assert apart < 1e6, (function, seen, own)
+
+
+@pytest.mark.parametrize("python", traced(), ids=repr)
+def test_tasks_steps_and_blocks_are_the_programs_own(python, tmp_path):
+    counted, said = attached(python.path, tmp_path)
+    assert counted, said
+    check_own(counted, tmp_path)
+
+
+def test_an_interpreter_in_a_library_is_one(awaitscope, tmp_path):
+    """Its program is called as it likes: attach, run and doctor find it all the same."""
+    program = with_library(tmp_path)
+    counted, said = attached(program, tmp_path)
+    assert counted, said
+    check_own(counted, tmp_path)
+    for sensor in "auto", "agent":
+        ended = awaitscope("run", "--force", "-o", "t.db", "--sensor", sensor, "--", program, "-B", TARGET)
+        assert ended.status == 0 and "refused" not in ended.err, ended
+        check_counts(json.loads(ended.out.splitlines()[1]), tmp_path)
+    with subprocess.Popen([program, "-B", TARGET], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as child:
+        assert child.stdout.readline() == "ready\n"
+        told = {one["name"]: one for one in json.loads(awaitscope("doctor", "--format", "json", str(child.pid)).out)["features"]
+                if one["scope"] == "process"}
+        child.kill()
+    assert (told["layout"]["answer"], told["task probes"]["answer"]) == ("yes", "yes"), told
 
 
 # Of these, those that have the most sources: by their own symbols and debug information, and by what 3.13 publishes.

@@ -7,6 +7,7 @@ import pytest
 
 from interpreters import DEBIAN, traced
 from test_attach import WHY_NOT, rows, running
+from twins import with_library
 
 pytestmark = pytest.mark.skipif(WHY_NOT is not None, reason=str(WHY_NOT))
 SOURCE = Path(__file__).parent / "targets/native_ext.c"
@@ -43,8 +44,9 @@ def extension(tmp_path):
     return tmp_path / ("native_ext" + suffix)
 
 
-def test_a_call_that_blocks_in_an_extension_names_its_function(extension, awaitscope, report, tmp_path):
-    with running(PROGRAM, tmp_path) as child:
+@pytest.mark.parametrize("linked", ["static", "libpython.so"])
+def test_a_call_that_blocks_in_an_extension_names_its_function(linked, extension, awaitscope, report, tmp_path):
+    with running(PROGRAM, tmp_path, DEBIAN if linked == "static" else with_library(tmp_path)) as child:
         ended = awaitscope("attach", "-o", "t.db", "--duration", "0.8s", str(child.pid))
         assert ended.status == 0, ended
     site, = [one for one in report("t.db")["blocking_sites"] if one["function"] == "waits"]

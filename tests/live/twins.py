@@ -80,6 +80,15 @@ def compiled(source, folder, *options, cc="gcc"):
     return made
 
 
+def with_library(folder):
+    """A program of targets/ that is Debian's Python, as libpython.so has it, under a name of its own."""
+    config = "/usr/bin/python3-config"
+    if not os.path.exists(config):
+        pytest.skip(f"{config} (python3-dev) is not installed")
+    return compiled("shared.c", folder, "-w", *subprocess.run([config, "--cflags", "--ldflags", "--embed"], capture_output=True, text=True,
+                                                              check=True).stdout.split())
+
+
 def extension(source, folder, *options):
     """A C extension module of targets/ for Debian's python3."""
     include = sysconfig.get_path("include", vars={"installed_base": "/usr", "base": "/usr"})
