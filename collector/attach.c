@@ -43,6 +43,8 @@
 #define CAP_SYS_ADMIN 21u
 /* inode of the first pid namespace (PROC_PID_INIT_INO, include/linux/proc_ns.h) */
 #define FIRST_PID_NAMESPACE 0xeffffffcu
+/* The same of user namespaces (PROC_USER_INIT_INO) */
+#define FIRST_USER_NAMESPACE 0xeffffffdu
 
 struct attachment {
 	const struct run_options *options;
@@ -118,6 +120,11 @@ static int privileges_check(const struct attachment *a)
 			line ? line : "sudo awaitscope attach PID");
 		return STATUS_UNTRACEABLE;
 	}
+	if (!stat("/proc/self/ns/user", &st) && st.st_ino != FIRST_USER_NAMESPACE) {
+		log_error("root of a user namespace (a rootless container) may not load programs "
+			  "into the kernel: attach from the host, as its root");
+		return STATUS_UNTRACEABLE;
+	}
 	if (!stat("/proc/self/ns/pid", &st) && st.st_ino != FIRST_PID_NAMESPACE) {
 		log_error("process ids here are a container's own: attach from the host, which "
 			  "knows the process by another id, or start the container with "
@@ -134,8 +141,9 @@ static int process_check(struct attachment *a)
 	int rc = attach_target_find(&a->target, a->pid);
 
 	if (rc) {
-		log_error("there is no process %" PRIu32 "%s", a->pid,
-			rc == -EINVAL ? " (it is a thread of one)" : "");
+		log_error("there is no process %" PRIu32
+			  "%s; awaitscope attach lists those that can be watched",
+			a->pid, rc == -EINVAL ? " (it is a thread of one)" : "");
 		return STATUS_UNTRACEABLE;
 	}
 	snprintf(path, sizeof(path), "/proc/%" PRIu32 "/cmdline", a->pid);
@@ -170,7 +178,11 @@ static int notebook_read(struct attachment *a)
 
 static int refuse(const struct attachment *a, int rc, const char *why)
 {
-	if (rc == -ESRCH)
+	if (rc == -ESRCH && !a->argv_len)
+		log_error("process %" PRIu32 " has no program in it: it is a part of the kernel, "
+			  "or dead already; awaitscope attach lists those that can be watched",
+			a->pid);
+	else if (rc == -ESRCH)
 		log_error("process %" PRIu32 " ended before it could be watched", a->pid);
 	else if (rc == -ENOMEM)
 		log_error("no memory");

@@ -89,8 +89,9 @@ int attach_main(int argc, char **argv, trace_done_fn done)
 		return STATUS_USAGE;
 	}
 	if (!strcmp(o.sensor, "agent")) {
-		log_error("--sensor agent: attach brings no code into a process that runs; attach "
-			  "without it, or start the program with awaitscope run");
+		log_error("--sensor agent: attach brings no code into a process that runs, which "
+			  "would have to be stopped and made to load it; attach without it, or "
+			  "start the program with awaitscope run");
 		return STATUS_UNTRACEABLE;
 	}
 #ifdef AWAITSCOPE_BPF

@@ -114,7 +114,7 @@ int attach_target_watch(struct attach_target *t, const struct run_options *o, co
 	if (rc)
 		return rc;
 	rc = target_open_by(t->pid, 0, forced.layout, &options.target, ret_why);
-	t->unserved = rc && forced.layout == LAYOUT_ANY;
+	t->unserved = rc && rc != -EPERM && forced.layout == LAYOUT_ANY;
 	if (rc)
 		return rc;
 	rc = points_look(t, options.target, &forced, &options.points, ret_why);

@@ -456,7 +456,7 @@ static int find(struct finder *f, uint32_t pid, const struct mapped_files *m,
 	int rc = interpreter_open(f, pid, m);
 
 	if (rc) {
-		*ret_why = rc == -ENOENT ? "no symbols of an interpreter were found in it"
+		*ret_why = rc == -ENOENT ? "no CPython of 3.7 or later was found in it"
 					 : why_of(rc);
 		return rc == -ENOENT ? -EPROTO : rc;
 	}

@@ -71,8 +71,12 @@ static int layout_choose(
 {
 	int rc = target_layout_choose(t, minor, source);
 
-	return !rc              ? 0
-	       : rc == -ERANGE  ? refuse(ret_why, -ENOTSUP, "no layout for its version of Python")
+	return !rc ? 0
+	       : rc == -ERANGE
+		       ? refuse(ret_why, -ENOTSUP,
+				 minor <= 0 ? "the version of its Python cannot be told"
+				 : minor < LAYOUT_MINOR_MIN ? "its Python is older than 3.8"
+							    : "its Python is newer than 3.14")
 	       : rc == -ENOTSUP ? refuse(ret_why, rc, "it is a free-threaded build")
 	       : rc == -ENODATA && source == LAYOUT_DWARF
 		       ? refuse(ret_why, rc, "its files have no debug information")
@@ -168,7 +172,7 @@ int target_open_by(uint32_t pid, uint32_t hexversion, enum layout_source source,
 	for (unsigned int i = 0; i < SYMBOLS; i++) {
 		rc = symbol_find(&memory, images, count, symbol_names[i], &symbols[i], &sizes[i]);
 		if (rc)
-			return refuse(ret_why, rc, "no symbols of an interpreter were found in it");
+			return refuse(ret_why, rc, "no CPython of 3.7 or later was found in it");
 	}
 	minor = version_find(&memory, images, count, hexversion, objects.minor);
 	rc = open_by(&memory, minor, symbols, source, ret, ret_why);

@@ -209,6 +209,7 @@ def test_end_of_the_program_ends_the_recording(awaitscope, tmp_path):
 @pytest.mark.parametrize("args, status, said", [
     (["{sleep}"], 3, "cannot be watched"),
     (["999999999"], 3, "there is no process"),
+    (["2"], 3, "has no program in it: it is a part of the kernel"),
     (["nobody"], 2, "no process id"),
     (["1", "2"], 2, "one process at a time"),
     (["--sensor", "agent", "{sleep}"], 3, "awaitscope run"),
