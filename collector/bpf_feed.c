@@ -118,6 +118,20 @@ static int take_cell(void *ctx, uint32_t pid, const struct ev_head *record)
 	return 0;
 }
 
+static void cells_tell(struct bpf_feed *f)
+{
+	struct kernel_cells_counts counts = iopub_counts(f->iopub);
+	char text[192];
+
+	if (!counts.missed)
+		return;
+	snprintf(text, sizeof(text),
+		"%" PRIu64 " ran in subshells, or began before anybody listened: what they did is "
+		"told by the names of their code, when they began and ended is not",
+		counts.missed);
+	bpf_feed_hook(f, "cells of the kernel", text, f->last_ns);
+}
+
 /* What is missing though no record is. */
 static void gaps_tell(struct bpf_feed *f)
 {
@@ -132,6 +146,8 @@ static void gaps_tell(struct bpf_feed *f)
 			tasks);
 		bpf_feed_hook(f, "tasks of Python code", text, f->last_ns);
 	}
+	if (f->iopub)
+		cells_tell(f);
 	if (!stacks && !f->python.outside.gone)
 		return;
 	snprintf(text, sizeof(text),

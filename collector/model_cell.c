@@ -96,9 +96,12 @@ void cell_code(struct model *model, struct process *p, const char *file)
 /* Of cells whose runs were not seen only the kernel's count tells; they began before the others. */
 static bool is_newer(const struct cell *a, const struct cell *b)
 {
-	if (a->known_only != b->known_only)
+	bool counted = a->execution_count >= 0 && b->execution_count >= 0;
+
+	/* but for those of a subshell, which run beside them */
+	if (a->known_only != b->known_only && !counted)
 		return b->known_only;
-	if (a->known_only && a->execution_count != b->execution_count)
+	if ((a->known_only || b->known_only) && a->execution_count != b->execution_count)
 		return a->execution_count > b->execution_count;
 	return a->index > b->index;
 }
@@ -172,9 +175,13 @@ struct cell *cell_for_birth(
 	c = cell_for_thread(t, s, time_ns);
 	if (c)
 		return c;
-	/* No step was open. A cell that runs without a task, or code of the user's that runs beside
-	 * one. */
-	return t->cell && (!t->cell->runner || (s && s->user)) ? t->cell : NULL;
+	/*
+	 * No step was open. A cell that runs without a task, or code of the user's that runs beside
+	 * one. From outside no cell's task is known, and its end comes later than the task of the
+	 * next request, which ipykernel 7 makes outside of every step.
+	 */
+	return t->cell && ((!t->cell->runner && !t->process->outside) || (s && s->user)) ? t->cell
+											 : NULL;
 }
 
 static uint64_t overlap(const struct cell *c, uint64_t begin_ns, uint64_t end_ns)
@@ -229,6 +236,13 @@ struct cell *cell_for_span(const struct thread *t, uint64_t begin_ns, uint64_t e
 }
 
 /* ---- begin and end */
+
+void cell_turned(struct thread *t, uint64_t end_ns)
+{
+	for (struct cell *c = t->cell; c; c = c->outer)
+		if (!c->turned_ns && end_ns > c->began_ns)
+			c->turned_ns = end_ns;
+}
 
 static void leave(struct model *model, struct thread *t, uint64_t time_ns)
 {
@@ -350,7 +364,6 @@ void cell_begin(struct model *model, struct process *p, const struct ev_cell_beg
 	c->source = tail_text(model, &r->head, 0);
 	c->hash = hash;
 	c->began_ns = time_ns;
-	c->iterations_before = t->iterations;
 	c->lost_before = p->lost;
 	name_file(model, p, c);
 	label_runner(model, c, task_get(p, r->task));
@@ -374,7 +387,8 @@ void cell_end(struct model *model, struct process *p, const struct ev_cell_end *
 		c->execution_count = r->execution_count;
 	c->failed = r->failed;
 	c->error = size ? tail_text(model, &r->head, 0) : NULL;
-	c->synchronous = t->iterations == c->iterations_before &&
+	/* from outside, the turn that it ran in may have been told of before its end */
+	c->synchronous = (!c->turned_ns || c->turned_ns >= time_ns) &&
 			 (!c->runner || c->runner->steps == c->runner_steps);
 	leave(model, t, time_ns);
 }

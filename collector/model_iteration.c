@@ -444,7 +444,7 @@ void iteration_record(struct model *model, struct process *p, const struct ev_it
 	causes_seen(model, p);
 	if (!l->running || l->thread != t)
 		loop_enter(model, t, l); /* its start was before the agent, or lost */
-	t->iterations++;
+	cell_turned(t, end_ns);
 	gc_settle(model, t, NULL, begin_ns, end_ns);
 	if (l->span.last_ns && l->span.last_ns <= begin_ns)
 		l->span = (struct span){.exact = l->span.exact}; /* before the loop's first poll */
@@ -481,13 +481,13 @@ void turns_record(struct model *model, struct process *p, const struct ev_turns 
 	cell = p->cells && cell_for_span(t, begin_ns, end_ns)
 		       ? cell_for_span(t, begin_ns, end_ns)->id
 		       : 0;
+	cell_turned(t, end_ns);
 	for (uint64_t left = least(r->count, TURNS_MAX); left; left--) {
 		uint64_t busy_ns =
 			left == r->count ? least(r->longest_ns, left_ns) : left_ns / left;
 		uint64_t select_ns = left == 1 ? r->select_ns : 0;
 
 		left_ns -= busy_ns;
-		t->iterations++;
 		count_iteration(model, l, end_ns, busy_ns, select_ns);
 		if (fold_add(&model->iterations, l->id, cell, begin_ns, busy_ns, select_ns))
 			loss_add(model, p, "records without memory", 1);

@@ -117,9 +117,9 @@ struct cell {
 	bool known_only;        /* nothing was seen of its run */
 	int64_t notebook_index; /* < 0: none */
 	const char *error;
-	uint64_t iterations_before; /* of its thread: whether the loop turned meanwhile */
-	uint64_t runner_steps;      /* of its runner, likewise */
-	uint64_t lost_before;       /* of its process */
+	uint64_t turned_ns; /* end of the first turn of its thread's loop after its beginning; 0 */
+	uint64_t runner_steps; /* of its runner, likewise */
+	uint64_t lost_before;  /* of its process */
 	uint64_t tasks, steps;
 };
 
@@ -289,7 +289,6 @@ struct thread {
 	struct cell *cell; /* open, innermost */
 	struct cell *recent[RECENT_CELLS];
 	unsigned int recent_at;
-	uint64_t iterations; /* records */
 	struct call_waits waits;
 	struct pending_gc *gc; /* room for PENDING_GC_MAX; NULL: none seen */
 	unsigned int gcs;
@@ -493,6 +492,7 @@ bool leak_is_main(const struct stack *s);     /* the creation stack of a loop's 
 const char *leak_reason(const struct task *t);
 
 /* ---- model_cell.c */
+void cell_turned(struct thread *t, uint64_t end_ns); /* a turn of its loop has ended */
 void cell_begin(struct model *model, struct process *p, const struct ev_cell_begin *r);
 void cell_end(struct model *model, struct process *p, const struct ev_cell_end *r);
 void cell_known(struct model *model, struct process *p, const struct ev_cell_known *r);
