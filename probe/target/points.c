@@ -456,8 +456,8 @@ static int find(struct finder *f, uint32_t pid, const struct mapped_files *m,
 	int rc = interpreter_open(f, pid, m);
 
 	if (rc) {
-		*ret_why = rc == -ENOENT ? "no CPython of 3.7 or later was found in it"
-					 : why_of(rc);
+		*ret_why =
+			rc == -ENOENT ? "no CPython of 3.7 or later was found in it" : why_of(rc);
 		return rc == -ENOENT ? -EPROTO : rc;
 	}
 	interpreter_find(f);
