@@ -399,6 +399,17 @@ def tools_table(args, results, found):
     return [head] + rows, results.of.setdefault("notes", []) or results.of["notes"].extend(environment.notes) or results.of["notes"]
 
 
+def busy_with_others(seconds=1):
+    """How many CPUs are, now: a load average still has what was before."""
+    def used():
+        with open("/proc/stat", encoding="ascii") as f:
+            ticks = [int(x) for x in f.readline().split()[1:9]]
+        return sum(ticks) - ticks[3] - ticks[4]
+    before = used()
+    time.sleep(seconds)
+    return (used() - before) / os.sysconf("SC_CLK_TCK") / seconds
+
+
 def main():
     p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     p.add_argument("--program", default=os.path.join(HERE, "..", "build", "bin", "awaitscope"))
@@ -416,7 +427,7 @@ def main():
     args.program = os.path.abspath(args.program)
     sensors = [s for s in SENSORS if not args.sensor or s.name in args.sensor]
     results, notes = Results(args.results, args.seconds), []
-    load = results.of.setdefault("load", os.getloadavg()[0])
+    load = results.of["load"] if "load" in results.of else results.of.setdefault("load", busy_with_others())
     found, tally = measure_all(args, results, sensors, notes)
     text = "\n\n".join("## %s\n\n%s" % (s.head[0].upper() + s.head[1:], table(rows_of(s, found))) for s in sensors)
     notes = list(dict.fromkeys(notes)) + list(misses_of(sensors, found))
@@ -431,7 +442,7 @@ def main():
         text += "\n" + BESIDE + "\n\n".join([table(rows)] + beside) + "\n"
     if results.more:
         return MORE
-    text += "\n%s; Python %s; load at the start %.2f.\n" % (
+    text += "\n%s; Python %s; CPUs busy with other things at the start: %.2f.\n" % (
         machine(), subprocess.run([args.python, "-V"], capture_output=True, text=True, check=True).stdout.split()[-1], load)
     print(text)
     if args.write:
