@@ -250,7 +250,8 @@ int live_main(int argc, char **argv, trace_done_fn done, trace_view_fn view)
 	if (status)
 		return status;
 	if (argc - optind != 1) {
-		log_error("name one process or one trace; awaitscope live --help tells more");
+		log_error("name one process (awaitscope attach lists them) or one trace; "
+			  "awaitscope live --help tells more");
 		return STATUS_USAGE;
 	}
 	if (!is_number(argv[optind]))

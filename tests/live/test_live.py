@@ -175,7 +175,7 @@ def test_a_pipe_gets_text(trace, awaitscope):
 
 
 def test_wrong_usage_says_what_to_do(trace, awaitscope, tmp_path):
-    for args, status, words in (((), 2, "name one process or one trace"), (("nope.db",), 2, "no such file: nope.db"),
+    for args, status, words in (((), 2, "name one process (awaitscope attach lists them) or one trace"), (("nope.db",), 2, "no such file: nope.db"),
                                 (("-o", "x.db", trace), 2, "a trace is only read"), (("0",), 2, "0 is no process id")):
         done = awaitscope("live", *args)
         assert done.status == status and words in done.err and not done.out, done
