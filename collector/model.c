@@ -334,6 +334,7 @@ static void dispatch(struct model *model, struct process *p, const struct ev_hea
 		RECORD(faults, faults_record)
 		RECORD(causes, causes_record)
 		RECORD(cpu_taken, cpu_taken_record)
+		RECORD(machine, machine_record)
 		RECORD(watched, watched_record)
 		RECORD(call_wait, call_wait_record)
 		RECORD(await_chain, chain_record)

@@ -1,4 +1,5 @@
-/* Who had the CPU while a loop could run: rows of the iterations it was kept from. */
+/* Who had the CPU while a loop could run: rows of the iterations it was kept from; how busy the
+ * machine was. */
 #include "collector/model_state.h"
 
 void cpu_taken_record(struct model *model, struct process *p, const struct ev_cpu_taken *r)
@@ -23,4 +24,15 @@ void takers_put(struct model *model, const struct loop *l, uint64_t begin_ns)
 		STORE_PUT(model->store, cpu_taken, NUMBER(l->id), NUMBER(begin_ns), NUMBER(by->pid),
 			TEXT_OF(by->name), NUMBER(by->ns));
 	}
+}
+
+void machine_record(struct model *model, struct process *p, const struct ev_machine *r)
+{
+	uint64_t begin_ns = model_time(model, r->begin_ns),
+		 end_ns = model_time(model, r->head.time_ns);
+
+	(void)p;
+	if (end_ns > begin_ns && model_room(model))
+		STORE_PUT(model->store, machine, NUMBER(begin_ns), NUMBER(end_ns - begin_ns),
+			NUMBER(r->cpus), NUMBER(r->busy_ns), NUMBER(r->stolen_ns));
 }

@@ -12,6 +12,7 @@
 #include <time.h>
 
 #include "collector/log.h"
+#include "collector/machine.h"
 #include "collector/sampler.h"
 #include "collector/tape.h"
 #include "probe/base/cleanup.h"
@@ -38,6 +39,7 @@ struct watched { /* a traced process */
 struct recorder {
 	struct feed *feed;
 	struct sampler *sampler;
+	struct machine machine;
 	uint64_t look_ns; /* when the sampler wants its next turn */
 	struct model *model;
 	struct tape_writer tape;
@@ -187,6 +189,18 @@ static void ends_tell(struct recorder *r, uint64_t before_ns)
 	}
 }
 
+/* A record belongs to a process: to the newest that the model does not know the end of. */
+static void machine_tell(struct recorder *r, uint64_t now, bool end)
+{
+	size_t i = r->watched_count;
+	struct ev_machine record;
+
+	while (i && r->watched[i - 1].told)
+		i--;
+	if (i && machine_look(&r->machine, now, end, &record))
+		put(r, r->watched[i - 1].pid, &record.head);
+}
+
 void recorder_look(struct recorder *r, recorder_look_fn fn, void *ctx)
 {
 	r->look = fn;
@@ -203,6 +217,7 @@ void recorder_take(struct recorder *r)
 	ends_notice(r, now);
 	r->busy = r->feed->ops->drain(r->feed, 0, take, r) > 0;
 	sampler_hand_out_all(r->sampler, now - RINGS_HOLDBACK_NS, keep, r);
+	machine_tell(r, now, false);
 	ends_tell(r, now - END_SETTLES_NS);
 	rc = model_tick(r->model, now);
 	if (rc)
@@ -368,6 +383,7 @@ int recorder_finish(struct recorder *r)
 		return 0;
 	r->feed->ops->drain(r->feed, 1, take, r);
 	sampler_hand_out_all(r->sampler, UINT64_MAX, keep, r);
+	machine_tell(r, end, true);
 	ends_notice(r, end);
 	ends_tell(r, UINT64_MAX);
 	late = r->feed->ops->late ? r->feed->ops->late(r->feed) : 0;

@@ -328,6 +328,14 @@ CREATE TABLE cpu_taken(		-- who had the CPU that a loop was put off, while it co
 	duration_ns INTEGER NOT NULL	-- of the iteration's runq_ns; what is not known of that is in no row
 ) STRICT;
 
+CREATE TABLE machine(		-- how busy the CPUs of the machine were, about once a second
+	begin_ns INTEGER NOT NULL,
+	duration_ns INTEGER NOT NULL,
+	cpus INTEGER NOT NULL,
+	busy_ns INTEGER NOT NULL,	-- sum over all CPUs, in ticks of the kernel's
+	stolen_ns INTEGER NOT NULL	-- by the hypervisor: not in busy_ns
+) STRICT;
+
 CREATE TABLE anomaly(
 	id INTEGER PRIMARY KEY,
 	process INTEGER NOT NULL REFERENCES process,

@@ -195,26 +195,36 @@ static json_t *takers_evidence(struct judge *judge, const taker_list *takers)
 	return all;
 }
 
-static void takers_say(struct judge *judge, struct finding *f, const taker_list *takers)
+/* Who had the CPU, where that is known; how busy the machine was, where that is. */
+static void starved_say(struct judge *judge, struct finding *f, const taker_list *takers,
+	const struct machine_load *load)
 {
-	cleanup(freep) char *who = NULL;
+	bool known = takers_known(takers, f->cost_ns);
+	cleanup(freep) char *more = NULL;
 	char delayed[96];
 	size_t size;
-	FILE *out = open_memstream(&who, &size);
+	FILE *out = open_memstream(&more, &size);
 
 	if (!out) {
 		judge->failed = true;
 		return;
 	}
-	takers_print(takers, f->cost_ns, out);
+	if (known)
+		takers_print(takers, f->cost_ns, out);
+	load_print(load, out);
 	fclose(out);
 	delayed_text(f, delayed, sizeof(delayed));
 	finding_say(judge, f, STARVED "%s", time_text(f->cost_ns), (unsigned long long)f->count,
-		f->count == 1 ? "" : "s", delayed, who);
+		f->count == 1 ? "" : "s", delayed, more);
+	if (load_is_low(load))
+		f->advice = "Others of the machine's CPUs were idle: let it run on more of them "
+			    "(taskset, cpusets), or raise its container's CPU limit.";
 	finding_evidence(judge, f,
-		json_pack("{s:I,s:f,s:i,s:o}", "stalls", (json_int_t)f->count, "longest_ms",
-			ms_of(f->longest_ns), "tasks_delayed", (int)f->delayed, "cpu_had_by",
-			takers_evidence(judge, takers)));
+		json_pack("{s:I,s:f,s:i,s:o*,s:o*,s:o*}", "stalls", (json_int_t)f->count,
+			"longest_ms", ms_of(f->longest_ns), "tasks_delayed", (int)f->delayed,
+			"cpu_had_by", known ? takers_evidence(judge, takers) : NULL, "cpus",
+			load->cpus ? json_integer(load->cpus) : NULL, "machine_busy_share",
+			load->cpus ? json_real(load_share(load)) : NULL));
 }
 
 int rule_runq(struct judge *judge, const struct rule *rule)
@@ -225,13 +235,19 @@ int rule_runq(struct judge *judge, const struct rule *rule)
 
 	for (size_t i = first; i < report->findings.n && !rc; i++) {
 		struct finding *f = &report->findings.at[i];
+		struct machine_load load = {0};
 		taker_list takers = {0};
 
-		for (size_t n = 0; n < report->stalls.n && !rc; n++)
-			if (is_of_finding(report, &report->stalls.at[n], f, CAUSE_runq))
-				rc = takers_add(report, &report->stalls.at[n], &takers);
-		if (!rc && takers_known(&takers, f->cost_ns))
-			takers_say(judge, f, &takers);
+		for (size_t n = 0; n < report->stalls.n && !rc; n++) {
+			const struct stall *s = &report->stalls.at[n];
+
+			if (!is_of_finding(report, s, f, CAUSE_runq))
+				continue;
+			rc = takers_add(report, s, &takers);
+			rc = rc ? rc : load_add(report, s, &load);
+		}
+		if (!rc)
+			starved_say(judge, f, &takers, &load);
 		free(takers.at);
 	}
 	return rc;

@@ -13,6 +13,8 @@
 #define TOLD_MAX 3     /* programs in a sentence */
 #define SHARE_LEAST 20 /* one part in so many of the wait is worth naming */
 #define PERCENT 100
+#define BUSY_LEAST 80   /* percent of all CPUs: below it there was one for it */
+#define STOLEN_LEAST 20 /* one part in so many of all CPUs is worth a word */
 
 static struct taker *taker_of(taker_list *takers, const char *name)
 {
@@ -94,4 +96,47 @@ void takers_print(const taker_list *takers, uint64_t wait_ns, FILE *out)
 		fprintf(out, " %.0f %%", (double)t->ns * PERCENT / (double)wait_ns);
 		between = ", ";
 	}
+}
+
+int load_add(struct report *report, const struct stall *stall, struct machine_load *load)
+{
+	cleanup(rows_freep) sqlite3_stmt *rows = NULL;
+	int rc = trace_rows(report->trace, QUERY_machine, &rows);
+
+	if (rc)
+		return rc;
+	sqlite3_bind_int64(rows, 1, (sqlite3_int64)stall->begin_ns);
+	sqlite3_bind_int64(rows, 2, (sqlite3_int64)(stall->begin_ns + stall->busy_ns));
+	rc = trace_next(report->trace, rows);
+	if (rc != 1)
+		return rc;
+	load->busy_ns += sqlite3_column_double(rows, 0);
+	load->stolen_ns += sqlite3_column_double(rows, 1);
+	load->all_ns += sqlite3_column_double(rows, 2);
+	if (sqlite3_column_int(rows, 3) > load->cpus)
+		load->cpus = sqlite3_column_int(rows, 3);
+	return 0;
+}
+
+double load_share(const struct machine_load *load)
+{
+	return load->busy_ns < load->all_ns ? load->busy_ns / load->all_ns : 1;
+}
+
+bool load_is_low(const struct machine_load *load)
+{
+	return load->all_ns > 0 &&
+	       (load->busy_ns + load->stolen_ns) * PERCENT < load->all_ns * BUSY_LEAST;
+}
+
+void load_print(const struct machine_load *load, FILE *out)
+{
+	if (load->all_ns <= 0)
+		return;
+	fprintf(out, load->cpus == 1 ? "; the machine's CPU was" : "; the machine's %d CPUs were",
+		load->cpus);
+	fprintf(out, " %.0f %% busy then", load_share(load) * PERCENT);
+	if (load->stolen_ns >= load->all_ns / STOLEN_LEAST)
+		fprintf(out, ", and %.0f %% taken by its hypervisor",
+			load->stolen_ns * PERCENT / load->all_ns);
 }

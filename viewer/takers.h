@@ -22,4 +22,18 @@ bool takers_known(const taker_list *takers, uint64_t wait_ns);
 /* "; of that the CPU was had by ffmpeg (pid 812) 71 %, make (several processes) 20 %" */
 void takers_print(const taker_list *takers, uint64_t wait_ns, FILE *out);
 
+struct machine_load { /* of the seconds in which something was; all 0: not known */
+	double busy_ns, stolen_ns, all_ns; /* sums over CPUs */
+	int cpus;
+};
+
+/* That of one stall, to what is there already. 0, or what the trace said. */
+int load_add(struct report *report, const struct stall *stall, struct machine_load *load);
+/* At most 1: the kernel counts in ticks. Only where all_ns is not 0. */
+double load_share(const struct machine_load *load);
+/* There were idle CPUs: it was not the machine that had none left. */
+bool load_is_low(const struct machine_load *load);
+/* "; the machine's 2 CPUs were 98 % busy then" */
+void load_print(const struct machine_load *load, FILE *out);
+
 #endif

@@ -182,6 +182,18 @@ def test_who_had_the_cpu_is_left_out_where_most_of_it_is_not_known(tmp_path):
     assert "had by" not in found["message"] and "cpu_had_by" not in found["evidence"]
 
 
+def test_how_busy_the_machine_was_is_told(tmp_path):
+    t = Trace(tmp_path / "t.db")
+    t.iteration(1400, 250, runq=200)
+    for begin, busy, stolen in ((500, 1000, 0), (1500, 1800, 100)):  # 100 ms of the stall are in the first, 150 in the second
+        t.add("machine", begin_ns=begin * MS, duration_ns=1000 * MS, cpus=2, busy_ns=busy * MS, stolen_ns=stolen * MS)
+    t.add("machine", begin_ns=2500 * MS, duration_ns=1000 * MS, cpus=2, busy_ns=0, stolen_ns=0)
+    found, = t.findings("AS111")
+    assert found["message"].endswith("for 200 ms in 1 stall; the machine's 2 CPUs were 74 % busy then.")
+    assert "were idle" in found["advice"]
+    assert found["evidence"]["cpus"] == 2 and round(found["evidence"]["machine_busy_share"], 2) == 0.74
+
+
 def test_holder_of_another_stall_is_not_this_ones(tmp_path):
     t = Trace(tmp_path / "t.db", kernel=True)
     t.add("thread", id=2, process=1, tid=102, name="hog", seen_ns=0)
