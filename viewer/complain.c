@@ -9,16 +9,12 @@
 
 int complain(const char *command, const char *format, ...)
 {
-	cleanup(freep) char *raw = NULL, *safe = NULL;
+	cleanup(freep) char *safe = NULL;
 	va_list args;
-	int n;
 
 	va_start(args, format);
-	n = vasprintf(&raw, format, args);
+	safe = text_vformat(format, args);
 	va_end(args);
-	if (n < 0)
-		raw = NULL;
-	safe = raw ? text_for_terminal(raw, 0) : NULL;
 	fprintf(stderr, "awaitscope %s: %s\n", command, safe ? safe : "out of memory");
 	return EXIT_WRONG;
 }

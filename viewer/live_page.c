@@ -40,18 +40,14 @@ static void line_keep(struct live_paper *paper, enum style style, char *text)
 
 void live_line(struct live_paper *paper, enum style style, const char *format, ...)
 {
-	cleanup(freep) char *raw = NULL, *safe = NULL;
+	cleanup(freep) char *safe = NULL;
 	char *text = NULL;
 	size_t size;
 	va_list args;
-	int n;
 
 	va_start(args, format);
-	n = vasprintf(&raw, format, args);
+	safe = text_vformat(format, args);
 	va_end(args);
-	if (n < 0)
-		raw = NULL;
-	safe = raw ? text_for_terminal(raw, 0) : NULL;
 	paper->screen.out = safe ? open_memstream(&text, &size) : NULL;
 	if (paper->screen.out) { /* as the terminal can show it */
 		screen_put(&paper->screen, STYLE_plain, safe);

@@ -31,16 +31,12 @@ char *duration_text(uint64_t ns, char buf[DURATION_BYTES])
 
 void print_safe(struct text_report *t, enum style style, size_t first, const char *format, ...)
 {
-	cleanup(freep) char *raw = NULL, *safe = NULL;
+	cleanup(freep) char *safe = NULL;
 	va_list args;
-	int n;
 
 	va_start(args, format);
-	n = vasprintf(&raw, format, args);
+	safe = text_vformat(format, args);
 	va_end(args);
-	if (n < 0)
-		raw = NULL;
-	safe = raw ? text_for_terminal(raw, 0) : NULL;
 	if (!safe) {
 		t->failed = true;
 		return;

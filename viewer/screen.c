@@ -185,21 +185,18 @@ void screen_wrap(
 
 void table_add(struct table *table, enum style style, const char *format, ...)
 {
-	cleanup(freep) char *raw = NULL;
 	struct table_cell *cell = list_add(&table->cells);
 	va_list args;
-	int n;
 
-	va_start(args, format);
-	n = vasprintf(&raw, format, args);
-	va_end(args);
-	if (n < 0)
-		raw = NULL;
-	if (cell && raw) {
-		cell->text = text_for_terminal(raw, 0);
-		cell->style = style;
+	if (!cell) {
+		table->failed = true;
+		return;
 	}
-	table->failed |= !cell || !cell->text;
+	va_start(args, format);
+	cell->text = text_vformat(format, args);
+	va_end(args);
+	cell->style = style;
+	table->failed |= !cell->text;
 }
 
 /* At most `width` columns of text, the cut shown. */

@@ -245,6 +245,17 @@ char *text_to_utf8(const void *bytes, size_t n)
 	return out;
 }
 
+char *text_vformat(const char *format, va_list args)
+{
+	char *raw, *safe;
+
+	if (vasprintf(&raw, format, args) < 0)
+		return NULL;
+	safe = text_for_terminal(raw, 0);
+	free(raw);
+	return safe;
+}
+
 bool text_is_typed_in(const char *file)
 {
 	static const char *const typed[] = {"<stdin>", "<string>", "<ipython-input-", "<console>",

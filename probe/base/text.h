@@ -2,6 +2,7 @@
 #ifndef PROBE_BASE_TEXT_H
 #define PROBE_BASE_TEXT_H
 
+#include <stdarg.h>
 #include <stdbool.h>
 #include <stddef.h>
 
@@ -12,6 +13,8 @@
  * shown by "…".
  */
 char *text_for_terminal(const char *s, size_t max);
+/* The same of what vprintf() would write. */
+char *text_vformat(const char *format, va_list args) __attribute__((format(printf, 1, 0)));
 /* Columns it takes on a terminal; text must be valid UTF-8 (output of text_for_terminal is). */
 size_t text_width(const char *s);
 /* Bytes of the longest beginning of s (valid UTF-8) that takes at most `columns`. */

@@ -162,12 +162,6 @@ static __always_inline void watched_drop(__u32 tid)
 		tids[at] = 0;
 }
 
-#define BESIDE_HEAD(w, name, now_ns)                                                               \
-	{                                                                                          \
-		.time_ns = (now_ns), .tid = (w)->said.tid, .kind = EV_##name,                      \
-		.size_words = sizeof(struct ev_##name) / 8                                         \
-	}
-
 /* The current thread's state, proven anew at each use; 0: not known. */
 static __always_inline __u64 state_of(struct watched *w)
 {
@@ -205,39 +199,17 @@ static __always_inline __u64 turn_part(const struct watched *w, enum part_class 
 	return w->part.sum_ns[class] - w->begin_sum_ns[class];
 }
 
-static __always_inline void takers_put(struct watched *w, __u64 now_ns)
-{
-#pragma unroll
-	for (__u32 i = 0; i < TAKERS_MAX; i++) {
-		struct taker *by = &w->taken.by[i];
-		struct ev_kernel_taken *ev;
-
-		if (by->ns < TAKEN_LEAST_NS)
-			continue;
-		ev = RECORD_RESERVE(kernel_taken);
-		if (!ev)
-			return;
-		*ev = (struct ev_kernel_taken){.head = BESIDE_HEAD(w, kernel_taken, now_ns),
-			.ns = by->ns,
-			.name_0 = by->name[0],
-			.name_1 = by->name[1],
-			.by = by->pid,
-			.pid = w->said.pid};
-		RECORD_SUBMIT(ev);
-	}
-}
-
 static __always_inline void turn_put(struct watched *w, __u64 now_ns)
 {
 	struct ev_kernel_turn *ev;
 
 	if (!w->begin_ns || now_ns - w->begin_ns < beside.min_turn_ns)
 		return;
-	takers_put(w, now_ns);
+	taken_tell(&w->taken, w->said.tid, w->said.pid, now_ns);
 	ev = RECORD_RESERVE(kernel_turn);
 	if (!ev)
 		return;
-	*ev = (struct ev_kernel_turn){.head = BESIDE_HEAD(w, kernel_turn, now_ns),
+	*ev = (struct ev_kernel_turn){.head = HEAD_OF(w->said.tid, kernel_turn, now_ns),
 		.begin_ns = w->begin_ns,
 		.user_ns = turn_part(w, PART_USER),
 		.kernel_ns = turn_part(w, PART_KERNEL),
@@ -297,7 +269,7 @@ static __always_inline int watch(__u32 tid, const struct announcement *said)
 	if (!ev)
 		return 0;
 	*ev = (struct ev_kernel_thread){
-		.head = BESIDE_HEAD(w, kernel_thread, bpf_ktime_get_ns()), .pid = said->pid};
+		.head = HEAD_OF(w->said.tid, kernel_thread, bpf_ktime_get_ns()), .pid = said->pid};
 	RECORD_SUBMIT(ev);
 	return 0;
 }
@@ -431,7 +403,7 @@ static __noinline int wait_put(struct watched *w, __u64 now_ns, __u64 blocked_ns
 	native_put(&w->native_ns, thread, now_ns, NATIVE_WAIT_AGAIN_NS);
 	stack = stack_of(thread, room, sizeof(*ev));
 	ev = (struct ev_kernel_wait *)room->record;
-	*ev = (struct ev_kernel_wait){.head = BESIDE_HEAD(w, kernel_wait, now_ns),
+	*ev = (struct ev_kernel_wait){.head = HEAD_OF(w->said.tid, kernel_wait, now_ns),
 		.begin_ns = w->enter_ns,
 		.runq_ns = w->part.sum_ns[PART_RUNQ] - w->enter_runq_ns,
 		.result = result,
@@ -572,7 +544,7 @@ static __noinline int sample_put(struct watched *w, __u64 now_ns, __u64 since_ns
 	native_put(&w->native_ns, thread, now_ns, NATIVE_SAMPLE_AGAIN_NS);
 	stack = stack_of(thread, room, sizeof(*ev));
 	ev = (struct ev_kernel_sample *)room->record;
-	*ev = (struct ev_kernel_sample){.head = BESIDE_HEAD(w, kernel_sample, now_ns),
+	*ev = (struct ev_kernel_sample){.head = HEAD_OF(w->said.tid, kernel_sample, now_ns),
 		.busy_since_ns = since_ns,
 		.task = task_of(w),
 		.pid = w->said.pid,

@@ -309,4 +309,27 @@ __noinline int record_put(struct scratch *s, __u32 fixed, __u32 frames, __u32 te
 	return 0;
 }
 
+/* Who had the CPU; before the record of the iteration. pid: beside agents, else 0. */
+static __always_inline void taken_tell(const struct taken *t, __u32 tid, __u32 pid, __u64 now_ns)
+{
+#pragma unroll
+	for (__u32 i = 0; i < TAKERS_MAX; i++) {
+		const struct taker *by = &t->by[i];
+		struct ev_kernel_taken *ev;
+
+		if (by->ns < TAKEN_LEAST_NS)
+			continue;
+		ev = RECORD_RESERVE(kernel_taken);
+		if (!ev)
+			return;
+		*ev = (struct ev_kernel_taken){.head = HEAD_OF(tid, kernel_taken, now_ns),
+			.ns = by->ns,
+			.name_0 = by->name[0],
+			.name_1 = by->name[1],
+			.by = by->pid,
+			.pid = pid};
+		RECORD_SUBMIT(ev);
+	}
+}
+
 #endif

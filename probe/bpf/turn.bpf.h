@@ -37,27 +37,6 @@ static __always_inline void causes_put(struct loop_slot *s, __u64 now_ns)
 	RECORD_SUBMIT(ev);
 }
 
-static __always_inline void takers_put(struct loop_slot *s, __u64 now_ns)
-{
-#pragma unroll
-	for (__u32 i = 0; i < TAKERS_MAX; i++) {
-		struct taker *by = &s->taken.by[i];
-		struct ev_kernel_taken *ev;
-
-		if (by->ns < TAKEN_LEAST_NS)
-			continue;
-		ev = RECORD_RESERVE(kernel_taken);
-		if (!ev)
-			return;
-		*ev = (struct ev_kernel_taken){.head = HEAD(kernel_taken, now_ns),
-			.ns = by->ns,
-			.name_0 = by->name[0],
-			.name_1 = by->name[1],
-			.by = by->pid};
-		RECORD_SUBMIT(ev);
-	}
-}
-
 #define TURNS_TOLD_NS 100000000u /* how often, while the ring is filling */
 
 /* Where records are many, short iterations are summed before any is lost. */
@@ -109,7 +88,7 @@ static __always_inline void turn_end(struct loop_slot *s, __u64 now_ns)
 		return;
 	}
 	if (rarely(now_ns - s->begin_ns >= config.min_step_ns)) {
-		takers_put(s, now_ns);
+		taken_tell(&s->taken, tid_now(), 0, now_ns);
 		causes_put(s, now_ns);
 	}
 	ev = RECORD_RESERVE(iteration);
