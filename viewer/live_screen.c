@@ -9,7 +9,7 @@
 
 #include "probe/base/text.h"
 
-#define ESCAPE_MS 25 /* between ESC and the rest of a key's sequence */
+#define ESCAPE_MS 100 /* between ESC and the rest of a key's sequence */
 #define ESCAPE 27
 #define CTRL_L 12
 #define ELLIPSIS "…"

@@ -1,11 +1,15 @@
 """What live tests share: the built program, a way to run it, notebooks made on the spot, and honest skips.
 
 AWAITSCOPE names the program (default: build-test/bin/awaitscope); ctest sets it."""
+import atexit
+import functools
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -29,6 +33,21 @@ finally:
 
 sys.path.insert(0, str(TOP / "tests/corpus"))
 from to_ipynb import notebook  # noqa: E402
+
+
+@functools.lru_cache
+def program_for_all():
+    """PROGRAM where every user can run it: itself, or a copy, since a clone may well stand in root's own folder."""
+    if os.geteuid() or all(folder.stat().st_mode & 0o1 for folder in PROGRAM.resolve().parents):
+        return PROGRAM
+    top = Path(tempfile.mkdtemp(prefix="awaitscope-test-", dir="/var/tmp"))
+    atexit.register(shutil.rmtree, top)
+    top.chmod(0o755)
+    for part in "bin/awaitscope", "lib/awaitscope":
+        source, copy = PROGRAM.resolve().parent.parent / part, top / part
+        copy.parent.mkdir(mode=0o755, exist_ok=True)
+        shutil.copytree(source, copy) if source.is_dir() else shutil.copy(source, copy)
+    return top / "bin/awaitscope"
 
 
 class Ended:
@@ -64,7 +83,7 @@ def awaitscope(tmp_path):
 
     def call(*args, **options):
         options.setdefault("cwd", tmp_path)
-        return run_program([PROGRAM, *args], **options)
+        return run_program([program_for_all() if "user" in options else PROGRAM, *args], **options)
 
     return call
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from conftest import PROGRAM
+from conftest import PROGRAM, program_for_all
 from interpreters import DEBIAN, traced
 
 CACHE = PROGRAM.parent.parent / "CMakeCache.txt"
@@ -225,7 +225,7 @@ def test_what_cannot_be_watched_says_why(args, status, said, awaitscope):
 
 def test_without_privileges_the_line_to_run_is_told(tmp_path):
     with running(STEADY, tmp_path) as child:
-        done = subprocess.run(["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", "--", PROGRAM, "attach", "-o", "a b.db",
+        done = subprocess.run(["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", "--", program_for_all(), "attach", "-o", "a b.db",
                                str(child.pid)], capture_output=True, text=True, cwd="/", timeout=20)
     assert done.returncode == 3 and re.search(rf"run it so: sudo /\S+/awaitscope attach -o 'a b.db' {child.pid}", done.stderr), done
 

@@ -31,6 +31,7 @@ class Terminal:
         self.raw = b""
         self.pid, self.fd = pty.fork()
         if not self.pid:
+            signal.signal(signal.SIGINT, signal.SIG_DFL)  # a shell's background job has it ignored
             fcntl.ioctl(0, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
             os.execve(PROGRAM, [str(PROGRAM), *map(str, args)],
                       {**os.environ, "TERM": "xterm-256color", "LC_ALL": "C.UTF-8", **env})
@@ -57,10 +58,14 @@ class Terminal:
         self.raw = b""
         os.write(self.fd, keys)
         end = time.monotonic() + seconds
+        again = 0
         while not all(word in self.text() for word in words):
-            if time.monotonic() > end:
+            now = time.monotonic()
+            if now > end:
                 pytest.fail(f"no {words} in\n{self.text()[-4000:]}")
-            os.write(self.fd, REDRAW)
+            if now >= again:  # until it has the terminal each one is echoed, and read at once
+                os.write(self.fd, REDRAW)
+                again = now + 0.2
             if not self.read(0.2):
                 pytest.fail(f"it ended; no {words} in\n{self.text()[-4000:]}")
         return self.text()
@@ -97,7 +102,7 @@ def trace(tmp_path):
         made.add("task", process=1, loop=1, thread=1, cell=cell, name=f"poller-{n}", coro="poll", user=1, created_ns=n * MS,
                  state="pending", steps=3, busy_ns=MS, last_ns=n * MS, awaiting="Queue.get", await_stack=stack,
                  await_file=APP, await_line=31, await_function="poll")
-    made.add("task", process=1, loop=1, thread=1, name="evil\x1b]0;owned\x07", coro="poll", user=1, created_ns=0,
+    made.add("task", process=1, loop=1, thread=1, name="evil\x1b]0;owned\x07", coro="poll", user=1, created_ns=20 * MS + 1,
              state="pending", steps=0)
     made.add("blocking_call", process=1, thread=1, loop=1, cell=cell, begin_ns=2000 * MS, duration_ns=1500 * MS, cpu_ns=0,
              call="time.sleep(1.5)", syscall="sleep", **{"class": "sleep"}, target="", file=APP, line=12, function="work")

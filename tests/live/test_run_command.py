@@ -13,7 +13,7 @@ import textwrap
 from pathlib import Path
 
 import pytest
-from conftest import PROGRAM
+from conftest import PROGRAM, program_for_all
 
 LOOP = """
 import asyncio, sys
@@ -46,7 +46,7 @@ def said(ended):
 
 
 def start(args, cwd, **options):
-    return subprocess.Popen([str(PROGRAM), "run", *map(str, args)], cwd=cwd, text=True, stdout=subprocess.PIPE,
+    return subprocess.Popen([program_for_all() if "user" in options else PROGRAM, "run", *map(str, args)], cwd=cwd, text=True, stdout=subprocess.PIPE,
                             stderr=subprocess.PIPE, **options)
 
 

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 import interpreters
-from conftest import PROGRAM, run_program
+from conftest import PROGRAM, program_for_all, run_program
 from interpreters import DEBIAN
 
 TARGETS = Path(__file__).resolve().parent / "targets"
@@ -38,7 +38,7 @@ def same(argv, folder, prefix=(), run_options=(), **options):
     prefix: a command in front of both (unshare, setpriv)."""
     bare = run_program([*prefix, *argv], cwd=folder, **options)
     trace = folder / "trace.db"
-    recording = [PROGRAM, "run", "--sensor", "agent", "-q", "--force", "-o", trace]
+    recording = [program_for_all() if prefix else PROGRAM, "run", "--sensor", "agent", "-q", "--force", "-o", trace]
     traced = run_program([*prefix, *recording, *run_options, "--", *argv], cwd=folder, **options)
     assert told(traced) == told(bare), f"bare: {bare}\ntraced: {traced}"
     return trace, bare
