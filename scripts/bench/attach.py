@@ -236,8 +236,10 @@ def attach(args):
 
 def write(path, text):
     """The page's section, in its place or at its end."""
-    with open(path, encoding="utf-8") as f:
-        page = f.read()
+    page = ""
+    if os.path.exists(path):
+        with open(path, encoding="utf-8") as f:
+            page = f.read()
     if SECTION not in page:
         page += "\n" + SECTION
     page = re.sub("(?s)(%s).*?(?=^## |\\Z)" % re.escape(SECTION), lambda m: m.group(1) + text, page, flags=re.M)
