@@ -318,6 +318,12 @@ static uint32_t callback_frames(const struct stack *s, uint32_t n)
 	return n;
 }
 
+/* IPython (8.35) gives cells an open() of its own, around the real one. */
+static bool is_cells_open(const struct frame *f)
+{
+	return !strcmp(f->function, "_modified_open") && is_within(f->module, "IPython");
+}
+
 char *callsite_name(struct model *model, const struct process *p, const struct stack *s,
 	const char *syscall, char *buf, size_t size)
 {
@@ -326,6 +332,8 @@ char *callsite_name(struct model *model, const struct process *p, const struct s
 
 	if (!s || !s->count)
 		return shorten(buf, size, "%s", syscall);
+	if (n == 1 && library == 1 && s->user && is_cells_open(s->at[0].frame))
+		n = library = 0;
 	if (!n) /* user code called it, or the loop itself: call_soon(time.sleep, 1) */
 		return !library && name_from_source(model, p, s->user, buf, size)
 			       ? buf

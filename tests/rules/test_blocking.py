@@ -194,6 +194,16 @@ def test_advice_is_for_that_very_call(tmp_path, kind, call, advice):
     assert advice in found["advice"]
 
 
+def test_the_open_that_ipython_gives_to_cells_is_the_cells(tmp_path):
+    t = Trace(tmp_path / "t.db", kernel=True)
+    cell = t.cell(900, 2000, "text = open(path).read()")
+    t.block(1000, 200, "file", call="open(path)", cell=cell,
+            frames=[("/usr/lib/python3/dist-packages/IPython/core/interactiveshell.py", 325, "_modified_open"),
+                    (cell_file("text = open(path).read()"), 1, "load")])
+    found, = t.findings("AS103")
+    assert (found["cell"], found["line"], found["severity"]) == (0, 1, "warning")
+
+
 @EACH
 def test_what_the_loop_calls_itself_has_no_place_and_is_one_severity_lower(tmp_path, rule, kind, call, severity):
     for kernel in (False, True):  # loop.call_later(0.1, time.sleep, 0.2)
