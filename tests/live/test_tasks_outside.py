@@ -152,7 +152,8 @@ def test_a_task_that_never_rests_is_told_right_or_counted(start):
     child = start("/usr/bin/python3", "restless")
     for attempt in range(3):
         *tasks, told = peek("tasks", child.pid)
-        assert told["read"] + told["unread"] == 1004
+        eager = sum(task["name"] == "eager" for task in tasks)  # from 3.12 on
+        assert told["read"] + told["unread"] == 1004 + eager
         assert told["unread"] <= 1 and told["whole"]
         for task in tasks:
             if task["coro"] == "outer" and not task["python"]:
