@@ -43,6 +43,7 @@ static void feed_free(struct feed *feed)
 	map_free(&f->types);
 	map_free(&f->names);
 	map_free(&f->told);
+	waits_clear(&f->waits);
 	bpf_native_clear(&f->native);
 	target_free(f->options.target);
 	if (f->options.points)
@@ -78,6 +79,7 @@ static int take_record(void *ctx, void *record, size_t size)
 	rc = record_queue_hand_out(&f->cells, f->options.pid, head->time_ns, f->sink, f->ctx);
 	if (rc)
 		return rc;
+	waits_record(&f->waits, head);
 	translate(f, head);
 	return bpf_feed_hand_out(f);
 }
@@ -178,6 +180,8 @@ static int drain(struct feed *feed, int final, record_fn sink, void *ctx)
 		bpf_sensor_unwatch(f->sensor);
 	if (!rc)
 		rc = bpf_sensor_consume(f->sensor);
+	if (rc >= 0)
+		rc = waits_turn(f, clock_ns(CLOCK_MONOTONIC), final);
 	if (rc < 0)
 		return rc;
 	if (final) {

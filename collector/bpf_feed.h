@@ -12,9 +12,11 @@
 #include "collector/bpf_sensor.h"
 #include "collector/feed.h"
 #include "collector/bpf_thread.h"
+#include "collector/bpf_waits.h"
 #include "collector/iopub.h"
 
 struct bpf_feed;
+struct target_task;
 
 struct bpf_feed_options {
 	uint32_t pid;
@@ -50,6 +52,7 @@ struct bpf_feed {
 	struct map names;          /* hash of a text -> id */
 	struct map told;           /* tid -> its thread record was written */
 	struct bpf_native native;
+	struct bpf_waits waits;
 	uint32_t name_ids;
 	uint64_t loss_told[LOSSES];
 	uint64_t damaged;
@@ -84,6 +87,9 @@ void translate_lost(struct bpf_feed *f, const char *what, uint64_t count, uint64
 
 /* ---- bpf_tasks.c: pending tasks from the target's memory. 0, or what the sink returned */
 int tasks_list(struct bpf_feed *f, uint64_t now_ns, const char *when);
+/* What one waits for, as a record in a queue. -ENOBUFS: no room. */
+int tasks_chain(struct bpf_feed *f, const struct target_task *task, const struct ev_head *head,
+	struct record_queue *to);
 
 /* ---- bpf_finish.c: at the end, what goes on just now, as if it ended */
 void finish(struct bpf_feed *f, uint64_t now_ns);

@@ -1,6 +1,6 @@
 /*
  * Tasks that are pending while nothing happens to them: listed from the target's memory, when the
- * recording begins and again when it ends. See bpf_feed.h.
+ * recording begins and again when it ends. See bpf_feed.h; bpf_waits.h for those in between.
  */
 #include <errno.h>
 #include <inttypes.h>
@@ -47,23 +47,24 @@ static void announce(struct listing *l, const struct target_task *task)
 	record_tail_put(record_tail_put(ev + 1, task->name, name), task->coro_name, coro);
 }
 
-static void chain(struct listing *l, const struct target_task *task)
+int tasks_chain(struct bpf_feed *f, const struct target_task *task, const struct ev_head *head,
+	struct record_queue *to)
 {
-	uint32_t type = *task->waits_type ? translate_name(l->f, task->waits_type, &l->head) : 0;
+	uint32_t type = *task->waits_type ? translate_name(f, task->waits_type, head) : 0;
 	uint32_t stack = 0;
 	struct ev_await_chain *ev;
 
-	if (task->frames &&
-		outside_stack(&l->f->python.outside, task->frame, task->frames, task->cut,
-			l->head.tid, l->head.time_ns, l->head.time_ns, &stack))
+	if (task->frames && outside_stack(&f->python.outside, task->frame, task->frames, task->cut,
+				    head->tid, head->time_ns, bpf_python_era(head), &stack))
 		stack = 0;
-	ev = RECORD_NEW(&l->f->queue, await_chain, 0, l->head.tid, l->head.time_ns);
+	ev = RECORD_NEW(to, await_chain, 0, head->tid, head->time_ns);
 	if (!ev)
-		return;
+		return -ENOBUFS;
 	ev->task = task->task;
 	ev->future = task->waits_on;
 	ev->stack = stack;
 	ev->type = type;
+	return 0;
 }
 
 static int list_one(void *ctx, const struct target_task *task)
@@ -72,7 +73,7 @@ static int list_one(void *ctx, const struct target_task *task)
 
 	announce(l, task);
 	if (task->waits_on)
-		chain(l, task);
+		tasks_chain(l->f, task, &l->head, &l->f->queue);
 	return bpf_feed_hand_out(l->f);
 }
 

@@ -327,3 +327,16 @@ int task_read(struct target *t, uint64_t task, target_task_fn fn, void *ctx, boo
 	}
 	return rc;
 }
+
+void target_tasks_begin(struct target *t)
+{
+	object_kinds_forget(t);
+}
+
+int target_task_read(struct target *t, uint64_t task, target_task_fn fn, void *ctx)
+{
+	bool pending;
+	int answer = 0, rc = task_read(t, task, fn, ctx, &pending, &answer);
+
+	return rc ? rc : answer;
+}

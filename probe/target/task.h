@@ -45,6 +45,10 @@ typedef int (*target_task_fn)(void *ctx, const struct target_task *task);
  */
 int target_tasks_read(struct target *target, target_task_fn fn, void *ctx, struct target_tasks *ret,
 	const char **ret_why);
+/* What was known of types is asked anew: before tasks that are read one by one. */
+void target_tasks_begin(struct target *target);
+/* The task at an address, if it is one and pending. -EPROTO: it is none, -EAGAIN: it goes on. */
+int target_task_read(struct target *target, uint64_t task, target_task_fn fn, void *ctx);
 
 struct target_thread {
 	uint64_t thread;    /* address of its thread state */

@@ -193,6 +193,67 @@ def test_tasks_that_were_pending_before_are_listed(python, awaitscope, tmp_path)
     assert awaiting["rests"] == "asyncio.sleep" and awaiting["takes"] in ("Queue.get", "asyncio.queues.get")
 
 
+BEGINS_TO_WAIT = """\
+import asyncio, sys
+
+async def takes(queue):
+    return await queue.get()
+
+async def locks(lock):
+    async with lock:
+        pass
+
+async def listens(event):
+    await event.wait()
+
+async def outer(inner):
+    await inner
+
+async def ticks():
+    while True:
+        await asyncio.sleep(0)
+        await asyncio.sleep(0.02)
+
+async def main():
+    lock = asyncio.Lock()
+    await lock.acquire()
+    print("ready", flush=True)
+    await asyncio.get_running_loop().run_in_executor(None, sys.stdin.readline)
+    tasks = [asyncio.ensure_future(outer(one)) for one in (takes(asyncio.Queue()), locks(lock), listens(asyncio.Event()))]
+    tasks.append(asyncio.ensure_future(ticks()))
+    await asyncio.wait(tasks)
+
+asyncio.run(main())
+"""
+
+
+def wait_for_rows(trace, sql, expected, seconds=10):
+    """Until the trace, which is being written, says so."""
+    end = time.monotonic() + seconds
+    while (found := rows(trace, sql)) != expected:
+        assert time.monotonic() < end, found
+        time.sleep(0.05)
+
+
+@pytest.mark.parametrize("python", PYTHONS, ids=lambda one: one.name)
+def test_what_tasks_wait_for_is_known_while_they_wait(python, tmp_path):
+    with running(BEGINS_TO_WAIT, tmp_path, python.path) as child:
+        watch = subprocess.Popen([PROGRAM, "attach", "-o", "t.db", str(child.pid)], cwd=tmp_path, text=True, stdout=subprocess.DEVNULL,
+                                 stderr=subprocess.PIPE, stdin=subprocess.DEVNULL)
+        while "watching" not in watch.stderr.readline():
+            assert watch.poll() is None
+        child.stdin.write("\n")
+        child.stdin.flush()
+        wait_for_rows(tmp_path / "t.db", "SELECT coro, await_line FROM task WHERE coro = 'outer' ORDER BY await_line",
+                      [("outer", line) for line in (4, 7, 11)])
+        child.kill()
+        err = watch.communicate(timeout=10)[1]
+        assert watch.returncode == 0, err
+    told = rows(tmp_path / "t.db", "SELECT state, await_line, awaiting FROM task WHERE coro = 'outer' ORDER BY await_line")
+    assert [row[:2] for row in told] == [("pending", 4), ("pending", 7), ("pending", 11)]
+    assert [row[2].rpartition(".")[2] for row in told] == ["get", "acquire", "wait"], told
+
+
 def test_end_of_the_program_ends_the_recording(awaitscope, tmp_path):
     with running(STEADY, tmp_path) as child:
         watch = subprocess.Popen([PROGRAM, "attach", "-o", "t.db", str(child.pid)], cwd=tmp_path, text=True, stdout=subprocess.DEVNULL,

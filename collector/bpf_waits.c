@@ -1,0 +1,193 @@
+/*
+ * See bpf_waits.h. The kernel tells when a wait begins and on what future; through which coroutines
+ * costs too much there. A task that rests can be read any time until its next step.
+ */
+#include "collector/bpf_waits.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <time.h>
+
+#include "collector/bpf_feed.h"
+#include "probe/target/task.h"
+
+#define WAITED_NS 300000000u /* before that a wait is not looked at: most are over by then */
+#define LOOK_INTERVAL_NS 100000000u
+#define LOOK_NS 3000000u     /* a look's length at most: 3 % of a CPU */
+#define LOOK_TASKS 32u       /* between two looks at the clock */
+#define TASKS_MAX (1u << 20) /* pending at once; of further ones it is not known */
+
+struct wait {
+	uint64_t task, future, since_ns;
+	struct wait *next, *previous;
+	bool listed; /* to be looked at */
+	bool looked; /* and nothing was heard of the task since */
+};
+
+/* ---- the list ---------------------------------------------------------------------------- */
+
+static void unlist(struct bpf_waits *w, struct wait *wait)
+{
+	if (!wait->listed)
+		return;
+	*(wait->previous ? &wait->previous->next : &w->first) = wait->next;
+	*(wait->next ? &wait->next->previous : &w->last) = wait->previous;
+	wait->listed = false;
+}
+
+static void list(struct bpf_waits *w, struct wait *wait)
+{
+	wait->previous = w->last;
+	wait->next = NULL;
+	*(w->last ? &w->last->next : &w->first) = wait;
+	w->last = wait;
+	wait->listed = true;
+}
+
+static void forget(struct bpf_waits *w, uint64_t task)
+{
+	struct wait *wait = map_get(&w->tasks, task);
+
+	if (!wait)
+		return;
+	unlist(w, wait);
+	map_remove(&w->tasks, task);
+	free(wait);
+}
+
+static void begin(struct bpf_waits *w, const struct ev_kernel_step *r)
+{
+	struct wait *wait = map_get(&w->tasks, r->task);
+
+	if (!wait) {
+		if (w->tasks.count >= TASKS_MAX)
+			return;
+		wait = calloc(1, sizeof(*wait));
+		if (!wait || map_put(&w->tasks, r->task, wait)) {
+			free(wait);
+			return;
+		}
+	}
+	unlist(w, wait);
+	wait->task = r->task;
+	wait->future = r->waits_on;
+	wait->since_ns = r->head.time_ns;
+	wait->looked = false;
+	list(w, wait);
+}
+
+void waits_record(struct bpf_waits *w, const struct ev_head *record)
+{
+	const struct ev_kernel_step *step = (const struct ev_kernel_step *)record;
+
+	if (record->kind == EV_kernel_task_new)
+		forget(w, ((const struct ev_kernel_task_new *)record)->task);
+	if (record->kind != EV_kernel_step)
+		return;
+	if (step->waits_on)
+		begin(w, step);
+	else
+		forget(w, step->task);
+}
+
+static void free_wait(void *wait, void *ctx)
+{
+	free(wait);
+}
+
+void waits_clear(struct bpf_waits *w)
+{
+	map_each(&w->tasks, free_wait, NULL);
+	map_free(&w->tasks);
+	record_queue_free(&w->found);
+	*w = (struct bpf_waits){0};
+}
+
+/* ---- looking ----------------------------------------------------------------------------- */
+
+struct look {
+	struct bpf_feed *f;
+	struct wait *wait;
+	struct ev_head head;
+};
+
+static int look_take(void *ctx, const struct target_task *task)
+{
+	struct look *l = ctx;
+
+	if (task->waits_on != l->wait->future || task->running || !task->frames)
+		return 0;
+	l->wait->looked = !tasks_chain(l->f, task, &l->head, &l->f->waits.found);
+	return 0;
+}
+
+/* Of a task that is not there or not at rest its next step tells. */
+static int look_at(struct bpf_feed *f, struct wait *wait)
+{
+	struct look l = {
+		.f = f, .wait = wait, .head = {.tid = f->options.pid, .time_ns = f->last_ns}};
+	int rc = target_task_read(f->options.target, wait->task, look_take, &l);
+
+	return rc == -ESRCH || rc == -EPERM || rc == -ENOMEM ? rc : bpf_feed_hand_out(f);
+}
+
+static uint64_t clock_ns(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
+}
+
+static uint64_t losses(const struct bpf_feed *f)
+{
+	return bpf_sensor_loss(f->sensor, LOSS_RING) + bpf_sensor_loss(f->sensor, LOSS_STEPS);
+}
+
+static int look(struct bpf_feed *f, uint64_t now_ns)
+{
+	struct bpf_waits *w = &f->waits;
+	struct wait *wait;
+	int rc = 0;
+
+	w->losses = losses(f);
+	target_tasks_begin(f->options.target);
+	for (unsigned int i = 0; !rc && (wait = w->first); i++) {
+		if (wait->since_ns + WAITED_NS > now_ns ||
+			(i % LOOK_TASKS == 0 && clock_ns() > now_ns + LOOK_NS))
+			break;
+		unlist(w, wait);
+		rc = look_at(f, wait);
+	}
+	record_queue_keep(&w->found);
+	return rc == -ESRCH || rc == -EPERM ? 0 : rc; /* it has ended: nothing to be seen */
+}
+
+/* ---- telling ----------------------------------------------------------------------------- */
+
+/* A record_fn. */
+static int tell(void *ctx, uint32_t pid, const struct ev_head *record)
+{
+	struct bpf_feed *f = ctx;
+	const struct ev_await_chain *chain = (const struct ev_await_chain *)record;
+	struct wait *wait = map_get(&f->waits.tasks, chain->task);
+
+	if (!wait || !wait->looked)
+		return 0;
+	if (losses(f) == f->waits.losses)
+		return f->sink(f->ctx, pid, record);
+	wait->looked = false; /* a step may be among what was lost */
+	list(&f->waits, wait);
+	return 0;
+}
+
+int waits_turn(struct bpf_feed *f, uint64_t now_ns, bool last)
+{
+	struct bpf_waits *w = &f->waits;
+	int rc = record_queue_hand_out(&w->found, f->options.pid, UINT64_MAX, tell, f);
+
+	if (rc || last || now_ns < w->look_after_ns)
+		return rc;
+	w->look_after_ns = now_ns + LOOK_INTERVAL_NS;
+	return look(f, now_ns);
+}
