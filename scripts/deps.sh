@@ -3,6 +3,7 @@
 #
 #   scripts/deps.sh          to build and run awaitscope
 #   scripts/deps.sh test     and to test it
+#   scripts/deps.sh package  and to make a Debian package of it
 #   scripts/deps.sh list     print the packages that would be asked for; install nothing
 #
 # Nothing is downloaded where everything is there. Debian 12 and 13, where all of these names are the same
@@ -18,6 +19,7 @@ run='gcc g++ libc6-dev cmake ninja-build pkgconf libsqlite3-dev libjansson-dev l
 test='libclang-rt-dev binutils libcmocka-dev sqlite3 git
 	python3-pytest python3-aiohttp python3-uvloop python3-nest-asyncio python3-greenlet python3-requests musl-tools
 	jupyter-core jupyter-client jupyter-nbconvert debootstrap'
+package='dpkg-dev file'
 case $(sed -n 's/^VERSION_CODENAME=//p' /etc/os-release 2>/dev/null) in
 bookworm) test="$test libpython3.11-testsuite" ;;
 trixie) test="$test libpython3.13-testsuite" ;;
@@ -28,8 +30,9 @@ fail() { say "$*"; exit 1; }
 
 case ${1-} in
 '') packages=$run ;;
-test | list) packages="$run $test" ;;
-*) fail "usage: scripts/deps.sh [test|list]" ;;
+test | list) packages="$run $test $package" ;;
+package) packages="$run $package" ;;
+*) fail "usage: scripts/deps.sh [test|package|list]" ;;
 esac
 if [ "${1-}" = list ]; then
 	# shellcheck disable=SC2086 # a list of words
