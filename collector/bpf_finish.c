@@ -119,6 +119,20 @@ static size_t target_text(
 	return n > 0 ? (size_t)n : 0;
 }
 
+/* Whether the thread is in that call still: else its stack, read meanwhile, is not the call's. */
+static bool in_flight(const struct bpf_feed *f, const struct loop_slot *s)
+{
+	const struct loop_slot *slots = bpf_sensor_slots(f->sensor);
+
+	for (uint32_t i = 0; i < SLOTS_MAX; i++) {
+		const volatile struct loop_slot *now = &slots[i];
+
+		if (now->tid == s->tid)
+			return now->syscall == s->syscall && now->enter_ns == s->enter_ns;
+	}
+	return false;
+}
+
 /* The system call in flight, if it has waited for long. */
 static void block_put(struct bpf_feed *f, const struct loop_slot *s, uint64_t now_ns)
 {
@@ -133,7 +147,7 @@ static void block_put(struct bpf_feed *f, const struct loop_slot *s, uint64_t no
 		waited_ns < f->options.min_block_ns)
 		return;
 	if (target_thread_find(f->options.target, s->thread_id, &thread) ||
-		target_stack_read(f->options.target, thread, &stack) ||
+		target_stack_read(f->options.target, thread, &stack) || !in_flight(f, s) ||
 		outside_stack(&f->python.outside, stack.frame, stack.count, stack.cut, s->tid,
 			now_ns, now_ns, &stack_id))
 		stack_id = 0;
@@ -162,8 +176,9 @@ void finish(struct bpf_feed *f, uint64_t now_ns)
 
 		if (slots[i].tid && slots[i].turns)
 			turns_put(f, &slots[i], now_ns);
-		if (!slots[i].tid || !slots[i].begin_ns || !slots[i].busy_since_ns)
-			continue;
+		if (!slots[i].tid || !slots[i].begin_ns || !slots[i].busy_since_ns ||
+			!loops_turning(f, &slots[i]))
+			continue; /* in its selector, or between two runs */
 		s = slot_now(&slots[i], now_ns);
 		if (s.syscall != NO_SYSCALL)
 			block_put(f, &s, now_ns);

@@ -48,9 +48,9 @@ struct watched {
 	__u32 waits;   /* on a futex: what wait_begin() returned; 0: it does not */
 	__u32 pad0;
 	struct taken taken;
-	__u64 thread;          /* address of its thread state; 0: not known */
-	__u64 scan_after_ns;   /* there was none: not looked for again before */
-	__u64 native_ns;       /* its native stack was taken last */
+	__u64 thread;        /* address of its thread state; 0: not known */
+	__u64 scan_after_ns; /* there was none: not looked for again before */
+	struct native_taken native;
 	__u64 sample_after_ns; /* it is not sampled again before */
 	struct partition part;
 };
@@ -400,7 +400,7 @@ static __noinline int wait_put(struct watched *w, __u64 now_ns, __u64 blocked_ns
 	if (!room)
 		return 0;
 	thread = state_of(w);
-	native_put(&w->native_ns, thread, now_ns, NATIVE_WAIT_AGAIN_NS);
+	native_put(&w->native, thread, now_ns, true);
 	stack = stack_of(thread, room, sizeof(*ev));
 	ev = (struct ev_kernel_wait *)room->record;
 	*ev = (struct ev_kernel_wait){.head = HEAD_OF(w->said.tid, kernel_wait, now_ns),
@@ -541,7 +541,7 @@ static __noinline int sample_put(struct watched *w, __u64 now_ns, __u64 since_ns
 	thread = state_of(w);
 	if (!thread)
 		return 0;
-	native_put(&w->native_ns, thread, now_ns, NATIVE_SAMPLE_AGAIN_NS);
+	native_put(&w->native, thread, now_ns, false);
 	stack = stack_of(thread, room, sizeof(*ev));
 	ev = (struct ev_kernel_sample *)room->record;
 	*ev = (struct ev_kernel_sample){.head = HEAD_OF(w->said.tid, kernel_sample, now_ns),

@@ -38,7 +38,7 @@ __noinline int block_put(
 	if (left)
 		turn_forget(s);
 	else
-		native_put(&s->native_ns, thread_of(s), now_ns, NATIVE_WAIT_AGAIN_NS);
+		native_put(&s->native, thread_of(s), now_ns, true);
 	ev = (struct ev_kernel_block *)to->record;
 	*ev = (struct ev_kernel_block){.head = HEAD(kernel_block, now_ns),
 		.begin_ns = s->enter_ns,

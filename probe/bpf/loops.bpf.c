@@ -220,7 +220,7 @@ int on_cpu_clock(void *ctx)
 	struct loop_slot *s = slot_get(tid_now(), &index);
 
 	if (s && s->busy_since_ns && now_ns - s->busy_since_ns >= SAMPLING_HELD_NS)
-		native_put(&s->native_ns, thread_of(s), now_ns, NATIVE_SAMPLE_AGAIN_NS);
+		native_put(&s->native, thread_of(s), now_ns, false);
 	return 0;
 }
 

@@ -72,16 +72,29 @@ static __always_inline void native_fill(__u64 thread, struct native_record *r, _
 }
 
 /*
- * Before the record that it belongs to, with the same time. thread: the thread's state, 0: not
- * known. last_ns: when this was done last for it.
+ * A wait's is not left out for a sample's sake, which a tick between its end and its return may
+ * have taken; no sample's comes between a wait's and the record that it belongs to.
  */
-__noinline int native_put(__u64 *last_ns, __u64 thread, __u64 now_ns, __u64 again_ns)
+static __always_inline bool native_again(
+	const struct native_taken *taken, __u64 now_ns, bool waited)
+{
+	return waited ? now_ns >= taken->wait_ns + NATIVE_WAIT_AGAIN_NS
+		      : now_ns >= taken->last_ns + NATIVE_SAMPLE_AGAIN_NS;
+}
+
+/*
+ * Before the record that it belongs to, with the same time. thread: the thread's state, 0: not
+ * known. taken: of that thread. waited: as a wait ends, else by a tick.
+ */
+__noinline int native_put(struct native_taken *taken, __u64 thread, __u64 now_ns, bool waited)
 {
 	struct native_record *r;
 
-	if (!last_ns || now_ns < *last_ns + again_ns || ring_is_half_full())
+	if (!taken || !native_again(taken, now_ns, waited) || ring_is_half_full())
 		return 0;
-	*last_ns = now_ns;
+	taken->last_ns = now_ns;
+	if (waited)
+		taken->wait_ns = now_ns;
 	r = bpf_ringbuf_reserve(&ring, sizeof(*r), 0);
 	if (!r)
 		return 0; /* the other record tells that the ring is full */

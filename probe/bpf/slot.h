@@ -66,6 +66,11 @@ struct slot_loop {
 	__u32 by_stack; /* 1: asyncio's own, whose turns have _run_once on the stack */
 };
 
+struct native_taken {  /* when a thread's native stack was taken last */
+	__u64 wait_ns; /* as a wait ended */
+	__u64 last_ns; /* then, or by a tick of its CPU clock */
+};
+
 struct loop_slot {
 	__u32 tid; /* 0: free */
 	__u32 steps;
@@ -86,8 +91,8 @@ struct loop_slot {
 	__u64 begin_sum_ns[PART_ROOM];
 	__s64 ready;
 	__u64 poll_ns; /* entry of the selector; 0: not in it */
+	struct native_taken native;
 	/* short iterations that were not told one by one: as in the record `turns` */
-	__u64 native_ns; /* when the native stack was taken last */
 	__u64 turns, turns_begin_ns, turns_busy_ns, turns_longest_ns, turns_select_ns;
 	/* the system call in flight */
 	__u64 enter_ns, enter_off_ns, enter_runq_ns;

@@ -366,6 +366,15 @@ def test_what_lies_between_two_runs_of_a_loop_is_not_the_loops(awaitscope, repor
     assert sum(loop["iterations"] for loop in told["loops"]) > 10
 
 
+def test_what_it_is_in_between_two_runs_as_a_recording_ends_is_not_the_loops(awaitscope, report, tmp_path):
+    """For less than anybody looks where a loop's thread stands; most of these end in such a sleep."""
+    with running("".join(BETWEEN.partition("while True:")[:2]) + "\n    loop.run_until_complete(short())\n    time.sleep(0.019)\n", tmp_path) as child:
+        for name in "abc":
+            ended = awaitscope("attach", "-o", name, "--duration", "0.2s", str(child.pid))
+            assert ended.status == 0, ended
+            assert report(name)["blocking_sites"] == []
+
+
 def test_two_at_once_and_one_that_is_killed(awaitscope, tmp_path):
     with running(STEADY, tmp_path) as child:
         killed = subprocess.Popen([PROGRAM, "attach", "-o", "killed.db", str(child.pid)], cwd=tmp_path, stdout=subprocess.DEVNULL,

@@ -197,7 +197,8 @@ def test_the_kernel_samples_beside_an_agent_and_tells_bytecode_from_c(extension,
     assert of["of_the_interpreter"]["native"] > 4 * of["of_the_interpreter"]["python"], of
     if python.path == DEBIAN:
         assert of["of_c"]["native"] > 9 * of["of_c"]["python"], of
-        assert {h["native"] for h in told["hot_lines"] if h["function"] == "of_c"} == {"ext_burns"}, told["hot_lines"]
+        burns = [h["samples"] for h in told["hot_lines"] if h["function"] == "of_c" and h["native"] == "ext_burns"]
+        assert sum(burns) > 0.9 * of["of_c"]["native"], told["hot_lines"]  # it looks at the clock in between
 
 
 CALLS_OF_C = """\
