@@ -396,6 +396,23 @@ static uint64_t sampled_ns(const struct feed *feed, const struct busy_loop *loop
 	return bpf_processes_sampled_ns(both_of(feed)->processes, loop->pid, loop->loop.tid);
 }
 
+static size_t left(const struct feed *feed, uint32_t pid, struct busy_loop *buf, size_t max)
+{
+	const struct feed *rings = both_of(feed)->rings;
+
+	return rings->ops->left(rings, pid, buf, max);
+}
+
+static int tell(
+	struct feed *feed, uint32_t pid, const struct ev_head *record, record_fn sink, void *ctx)
+{
+	struct bpf_both *f = both_of(feed);
+
+	f->sink = sink;
+	f->ctx = ctx;
+	return give(f, pid, record);
+}
+
 static int has(const struct feed *feed, uint32_t pid)
 {
 	const struct feed *rings = both_of(feed)->rings;
@@ -428,6 +445,8 @@ int bpf_both_open(const struct bpf_both_options *o, struct feed *rings, struct f
 		.still_busy = still_busy,
 		.waits_for_gil = waits_for_gil,
 		.sampled_ns = sampled_ns,
+		.left = left,
+		.tell = tell,
 		.has = has,
 		.processes = processes,
 		.late = late,

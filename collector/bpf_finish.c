@@ -163,6 +163,7 @@ static void block_put(struct bpf_feed *f, const struct loop_slot *s, uint64_t no
 	ev->call = translate_call(s->syscall);
 	ev->stack = stack_id;
 	ev->fd = fd_of(f, s);
+	ev->result = BLOCK_UNFINISHED;
 	ev->target_len = (uint32_t)text_len;
 	record_tail_put(ev + 1, text, text_len);
 }

@@ -33,6 +33,13 @@ struct feed_ops {
 	/* before a sample: when the feed itself took the last one of that loop's thread; NULL, 0:
 	 * it took none */
 	uint64_t (*sampled_ns)(const struct feed *feed, const struct busy_loop *busy);
+	/* when a process has ended, or the recording: loops that are busy still, at most max; NULL:
+	 * the feed tells of them itself */
+	size_t (*left)(const struct feed *feed, uint32_t pid, struct busy_loop *buf, size_t max);
+	/* of those: hand out a record of the recorder's own, after what belongs to it. 0, or what
+	 * sink returned; NULL: there is no such */
+	int (*tell)(struct feed *feed, uint32_t pid, const struct ev_head *record, record_fn sink,
+		void *ctx);
 	/* whether this process was ever seen to be traced, and how many were */
 	int (*has)(const struct feed *feed, uint32_t pid);
 	unsigned int (*processes)(const struct feed *feed);

@@ -319,6 +319,7 @@ static void dispatch(struct model *model, struct process *p, const struct ev_hea
 		break;
 		RECORD(step, task_step)
 		RECORD(iteration, iteration_record)
+		RECORD(unfinished, unfinished_record)
 		RECORD(turns, turns_record)
 		RECORD(wakeup, wakeup_record)
 		RECORD(timer, timer_record)

@@ -14,6 +14,7 @@ struct call { /* one row */
 	int32_t fd;
 	const char *target;
 	struct stack *stack;
+	bool unfinished;
 };
 
 /* The C call's name, or the system call's; of a newer sensor its number. */
@@ -49,7 +50,7 @@ static void put(struct model *model, struct process *p, struct thread *t, const 
 		NUMBER_IF(site.line, site.line), TEXT_OF(site.function),
 		ID(ended.by ? ended.by->id : 0), ID(stack_row(model, ended.stack)),
 		TEXT_OF(ended_site.file), NUMBER_IF(ended_site.line, ended_site.line),
-		TEXT_OF(ended_site.function));
+		TEXT_OF(ended_site.function), NUMBER(c->unfinished));
 }
 
 /* The one wait that the kernel saw in a call is what the call was; of several, the longest. */
@@ -72,6 +73,24 @@ static void refine(struct call *c, const struct call_waits *waits)
 	c->cpu_ns = longest->cpu_ns;
 }
 
+/* The call, and what the kernel saw of it, of which not all is told by the call's class. */
+static void told(struct model *model, struct process *p, struct thread *t, struct call *c)
+{
+	enum block_class class;
+
+	refine(c, &t->waits);
+	process_calls_seen(model, p);
+	class = callsite_class(model, p, c->id, c->stack, c->fd, c->target);
+	span_block(t, class, c->begin_ns, c->end_ns, c->off_ns, stack_site(c->stack));
+	if (p->outside)
+		span_wait(t, callsite_raw_class(c->id, c->fd), class, c->off_ns);
+	for (uint32_t i = 0; i < t->waits.count; i++)
+		if (!t->waits.at[i].named)
+			span_wait(t, t->waits.at[i].raw, class, t->waits.at[i].off_ns);
+	t->waits.count = 0;
+	put(model, p, t, c, class);
+}
+
 void block_record(struct model *model, struct process *p, const struct ev_block *r)
 {
 	struct call c = {.begin_ns = model_time(model, r->begin_ns),
@@ -82,9 +101,9 @@ void block_record(struct model *model, struct process *p, const struct ev_block 
 		.syscall = r->call,
 		.fd = r->fd,
 		.target = tail_text(model, &r->head, 0),
-		.stack = stack_get(model, p, r->stack)};
+		.stack = stack_get(model, p, r->stack),
+		.unfinished = r->result == BLOCK_UNFINISHED};
 	struct thread *t = thread_get(model, p, r->head.tid, c.end_ns);
-	enum block_class class;
 	uint64_t wall_ns;
 
 	if (!t)
@@ -95,17 +114,27 @@ void block_record(struct model *model, struct process *p, const struct ev_block 
 	c.cpu_ns = r->cpu_ns < wall_ns ? r->cpu_ns : wall_ns;
 	c.runq_ns = r->runq_ns < wall_ns - c.cpu_ns ? r->runq_ns : wall_ns - c.cpu_ns;
 	c.off_ns = wall_ns - c.cpu_ns - c.runq_ns;
-	refine(&c, &t->waits);
-	process_calls_seen(model, p);
-	class = callsite_class(model, p, r->call, c.stack, r->fd, c.target);
-	span_block(t, class, c.begin_ns, c.end_ns, c.off_ns, stack_site(c.stack));
-	if (p->outside)
-		span_wait(t, callsite_raw_class(r->call, r->fd), class, c.off_ns);
-	for (uint32_t i = 0; i < t->waits.count; i++)
-		if (!t->waits.at[i].named)
-			span_wait(t, t->waits.at[i].raw, class, t->waits.at[i].off_ns);
-	t->waits.count = 0;
-	put(model, p, t, &c, class);
+	told(model, p, t, &c);
+}
+
+void block_unfinished(
+	struct model *model, struct process *p, struct thread *t, const struct ev_unfinished *r)
+{
+	struct call c = {.begin_ns = model_time(model, r->call_begin_ns),
+		.end_ns = model_time(model, r->head.time_ns),
+		.id = r->call,
+		.syscall = r->call,
+		.fd = -1,
+		.target = "",
+		.unfinished = true};
+	uint64_t wall_ns = c.end_ns > c.begin_ns ? c.end_ns - c.begin_ns : 0;
+
+	if (wall_ns < model->options.min_block_ns)
+		return;
+	c.cpu_ns = r->call_cpu_ns < wall_ns ? r->call_cpu_ns : wall_ns;
+	c.off_ns = wall_ns - c.cpu_ns;
+	c.stack = samples_stack(t, c.begin_ns, c.end_ns, &c.task);
+	told(model, p, t, &c);
 }
 
 /* Its call's record comes next. */

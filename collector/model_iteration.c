@@ -425,25 +425,17 @@ static void causes_seen(struct model *model, struct process *p)
 			"CPU, GIL and run queue by iteration; waits by call");
 }
 
-void iteration_record(struct model *model, struct process *p, const struct ev_iteration *r)
+/* On its thread. Where the kernel told of it, it is as long as the kernel says. */
+static void iteration_end(struct model *model, struct thread *t, struct loop *l,
+	const struct ev_iteration *r, uint64_t begin_ns, uint64_t end_ns)
 {
-	uint64_t end_ns = model_time(model, r->head.time_ns),
-		 begin_ns = model_time(model, r->begin_ns), busy_ns, select_ns;
-	struct thread *t = thread_get(model, p, r->head.tid, end_ns);
-	struct loop *l = t ? loop_get(model, p, t, r->loop, end_ns) : NULL;
+	struct process *p = t->process;
+	uint64_t busy_ns = end_ns - begin_ns;
+	uint64_t select_ns = least(r->select_ns, begin_ns); /* not before the trace began */
+	bool exact = is_exact(&l->span.exact, r, &busy_ns);
 	const struct cell *cell;
-	bool exact;
 
-	if (!l)
-		return;
-	if (begin_ns > end_ns)
-		begin_ns = end_ns;
-	busy_ns = end_ns - begin_ns;
-	exact = is_exact(&l->span.exact, r, &busy_ns);
-	select_ns = least(r->select_ns, begin_ns); /* not before the trace began */
 	causes_seen(model, p);
-	if (!l->running || l->thread != t)
-		loop_enter(model, t, l); /* its start was before the agent, or lost */
 	cell_turned(t, end_ns);
 	gc_settle(model, t, NULL, begin_ns, end_ns);
 	if (l->span.last_ns && l->span.last_ns <= begin_ns)
@@ -462,6 +454,42 @@ void iteration_record(struct model *model, struct process *p, const struct ev_it
 	samples_end(t, begin_ns);
 	holders_end(model, t, begin_ns, busy_ns);
 	l->span = (struct span){0};
+}
+
+void iteration_record(struct model *model, struct process *p, const struct ev_iteration *r)
+{
+	uint64_t end_ns = model_time(model, r->head.time_ns),
+		 begin_ns = model_time(model, r->begin_ns);
+	struct thread *t = thread_get(model, p, r->head.tid, end_ns);
+	struct loop *l = t ? loop_get(model, p, t, r->loop, end_ns) : NULL;
+
+	if (!l)
+		return;
+	if (!l->running || l->thread != t)
+		loop_enter(model, t, l); /* its start was before the agent, or lost */
+	iteration_end(model, t, l, r, begin_ns < end_ns ? begin_ns : end_ns, end_ns);
+}
+
+void unfinished_record(struct model *model, struct process *p, const struct ev_unfinished *r)
+{
+	const struct ev_iteration turn = {.head = r->head,
+		.begin_ns = r->begin_ns,
+		.cpu_ns = r->cpu_ns,
+		.runq_ns = r->runq_ns,
+		.gil_ns = r->gil_ns};
+	uint64_t end_ns = model_time(model, r->head.time_ns),
+		 begin_ns = model_time(model, r->begin_ns), gc_ns;
+	struct thread *t = thread_get(model, p, r->head.tid, end_ns);
+	struct loop *l = t ? thread_loop(t) : NULL;
+
+	if (!l || begin_ns >= end_ns)
+		return;
+	if (r->call)
+		block_unfinished(model, p, t, r);
+	gc_ns = model_time(model, r->gc_begin_ns);
+	if (r->gc_begin_ns && gc_ns < end_ns && r->cpu_ns > 0)
+		span_gc(t, gc_ns, end_ns, end_ns - gc_ns);
+	iteration_end(model, t, l, &turn, begin_ns, end_ns);
 }
 
 /* How long each one was is not known, only of the longest: the others share what is left. */

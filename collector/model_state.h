@@ -475,6 +475,7 @@ struct loop *thread_loop(const struct thread *t); /* the innermost running one; 
 
 /* ---- model_iteration.c: iterations and their causes */
 void iteration_record(struct model *model, struct process *p, const struct ev_iteration *r);
+void unfinished_record(struct model *model, struct process *p, const struct ev_unfinished *r);
 void turns_record(struct model *model, struct process *p, const struct ev_turns *r);
 void span_block(struct thread *t, enum block_class class, uint64_t begin_ns, uint64_t end_ns,
 	uint64_t off_ns, struct site site);
@@ -492,6 +493,9 @@ void job_new(struct model *model, struct process *p, const struct ev_job_new *r)
 void job_run(struct model *model, struct process *p, const struct ev_job_run *r);
 void queue_record(struct model *model, struct process *p, const struct ev_queue *r);
 void block_record(struct model *model, struct process *p, const struct ev_block *r);
+/* The call in which an iteration was left. */
+void block_unfinished(
+	struct model *model, struct process *p, struct thread *t, const struct ev_unfinished *r);
 void short_calls_record(struct model *model, struct process *p, const struct ev_short_calls *r);
 /* A wait that the kernel saw, beside an agent: part of the next call on its thread, or by itself.
  */
@@ -546,7 +550,7 @@ uint64_t samples_fault(const struct thread *t, uint64_t begin_ns);
 void samples_end(struct thread *t, uint64_t begin_ns);
 /* An iteration was sampled that has not ended. */
 bool samples_open(const struct thread *t, uint64_t *ret_begin_ns, uint64_t *ret_last_ns);
-/* An iteration whose end was never seen: the process ended in it, or the trace did. */
+/* An iteration whose end nobody told: the process ended in it, or the trace did. */
 void iteration_unfinished(
 	struct model *model, struct thread *t, uint64_t begin_ns, uint64_t last_ns);
 

@@ -218,8 +218,8 @@ static bool turn_is_past(const struct ev_causes *c, const struct ev_iteration *r
 	return c->head.time_ns < middle(r->begin_ns, r->head.time_ns);
 }
 
-static int turn_hand_out(struct pair_thread *t, const struct ev_iteration *r, uint32_t pid,
-	record_fn sink, void *ctx)
+static int turn_hand_out(struct pair_thread *t, const struct ev_iteration *r,
+	const struct ev_head *at, uint32_t pid, record_fn sink, void *ctx)
 {
 	struct ev_causes causes;
 	struct takers takers;
@@ -230,12 +230,12 @@ static int turn_hand_out(struct pair_thread *t, const struct ev_iteration *r, ui
 	if (!t->turn || !turn_is(&t->turn->causes, r))
 		return 0;
 	causes = t->turn->causes;
-	causes.head.time_ns = r->head.time_ns;
+	causes.head.time_ns = at->time_ns;
 	causes.loop = r->loop;
 	takers = t->turn->takers;
 	turn_drop(t);
 	for (uint32_t i = 0; i < takers.count && !rc; i++) {
-		takers.at[i].taken.head.time_ns = r->head.time_ns;
+		takers.at[i].taken.head.time_ns = at->time_ns;
 		rc = sink(ctx, pid, &takers.at[i].taken.head);
 	}
 	return rc ? rc : sink(ctx, pid, &causes.head);
@@ -253,17 +253,35 @@ static int told(
 	return sink(ctx, pid, &watched.head);
 }
 
+/* The kernel tells of the turn too if the thread has ended in it: then, and not when that was seen.
+ */
+static int unfinished_hand_out(struct pair_thread *t, const struct ev_unfinished *r, uint32_t pid,
+	record_fn sink, void *ctx)
+{
+	const struct ev_iteration begun = {.head.time_ns = r->begin_ns, .begin_ns = r->begin_ns};
+	int rc = told(t, &r->head, pid, sink, ctx);
+
+	if (!rc && r->call)
+		rc = waits_hand_out(t, r->call_begin_ns, &r->head, 1, pid, sink, ctx);
+	if (!rc)
+		rc = waits_hand_out(t, r->begin_ns, &r->head, 0, pid, sink, ctx);
+	return rc ? rc : turn_hand_out(t, &begun, &r->head, pid, sink, ctx);
+}
+
 int pairs_hand_out(
 	struct pairs *p, uint32_t pid, const struct ev_head *record, record_fn sink, void *ctx)
 {
 	struct pair_thread *t;
 	int rc;
 
-	if (record->kind != EV_block && record->kind != EV_iteration)
+	if (record->kind != EV_block && record->kind != EV_iteration &&
+		record->kind != EV_unfinished)
 		return 0;
 	t = thread_get(p, pid, record->tid);
 	if (!t)
 		return 0;
+	if (record->kind == EV_unfinished)
+		return unfinished_hand_out(t, (const struct ev_unfinished *)record, pid, sink, ctx);
 	if (record->kind == EV_block)
 		return waits_hand_out(
 			t, ((const struct ev_block *)record)->begin_ns, record, 1, pid, sink, ctx);
@@ -273,7 +291,8 @@ int pairs_hand_out(
 			pid, sink, ctx);
 	while (!rc && t->wait && wait_middle(t->wait) <= record->time_ns)
 		wait_drop(t); /* before this iteration, in no call that an agent saw */
-	return rc ? rc : turn_hand_out(t, (const struct ev_iteration *)record, pid, sink, ctx);
+	return rc ? rc
+		  : turn_hand_out(t, (const struct ev_iteration *)record, record, pid, sink, ctx);
 }
 
 bool pairs_awaits(

@@ -32,10 +32,10 @@ int pairs_taken(struct pairs *p, uint32_t pid, const struct ev_cpu_taken *taken)
 int pairs_wait(struct pairs *p, uint32_t pid, const struct ev_call_wait *wait);
 
 /*
- * Before this record of the agent's: what of the kernel's belongs to it, with its time. Before a
- * block record the waits inside that call; before an iteration's record the waits in it that were
- * in no such call, then who had the CPU in it and its causes; before a thread's first one, that it
- * is watched. 0, or what sink returned.
+ * Before this record of the agent's, or of what it left unfinished: what of the kernel's belongs to
+ * it, with its time. Before a block record the waits inside that call; before an iteration's record
+ * the waits in it that were in no such call, then who had the CPU in it and its causes; before a
+ * thread's first one, that it is watched. 0, or what sink returned.
  */
 int pairs_hand_out(
 	struct pairs *p, uint32_t pid, const struct ev_head *record, record_fn sink, void *ctx);

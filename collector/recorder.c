@@ -15,6 +15,7 @@
 #include "collector/machine.h"
 #include "collector/sampler.h"
 #include "collector/tape.h"
+#include "collector/unfinished.h"
 #include "probe/base/cleanup.h"
 
 /* A 4 MiB ring holds 100 ms of the fastest known program: turns are a fifth of that, half while
@@ -164,6 +165,7 @@ static void ends_notice(struct recorder *r, uint64_t now)
 		if (!w->ended)
 			continue;
 		w->ended_ns = now;
+		sampler_ended(r->sampler, w->pid);
 		if (w->pidfd >= 0)
 			close(w->pidfd);
 		w->pidfd = -1;
@@ -180,6 +182,7 @@ static void ends_tell(struct recorder *r, uint64_t before_ns)
 			continue;
 		w->told = true;
 		sampler_hand_out(r->sampler, w->pid, UINT64_MAX, keep, r);
+		unfinished_tell(r->feed, r->sampler, w->pid, w->ended_ns, keep, r);
 		sampler_process_end(r->sampler, w->pid);
 		rc = model_process_end(r->model, w->pid, w->ended_ns, w->status);
 		if (rc)
@@ -386,6 +389,9 @@ int recorder_finish(struct recorder *r)
 	machine_tell(r, end, true);
 	ends_notice(r, end);
 	ends_tell(r, UINT64_MAX);
+	for (size_t i = 0; i < r->watched_count; i++)
+		if (!r->watched[i].ended)
+			unfinished_tell(r->feed, r->sampler, r->watched[i].pid, end, keep, r);
 	late = r->feed->ops->late ? r->feed->ops->late(r->feed) : 0;
 	if (late) {
 		char note[96];

@@ -234,8 +234,16 @@ int ring_reader_loop(const struct ring_reader *r, unsigned int slot, struct ring
 				 : -EPROTO;
 
 	if (!rc)
-		*ret = (struct ring_loop){
-			c.tid, c.thread_id, c.task_at, c.busy_since_ns, c.gil_since_ns, 0};
+		*ret = (struct ring_loop){.tid = c.tid,
+			.thread_id = c.thread_id,
+			.task_at = c.task_at,
+			.busy_since_ns = c.busy_since_ns,
+			.gil_since_ns = c.gil_since_ns,
+			.call_since_ns = c.call_since_ns,
+			.gil_ns = c.gil_ns,
+			.gil_turn_ns = c.gil_turn_ns,
+			.gc_since_ns = c.gc_since_ns,
+			.call = c.call};
 	return rc;
 }
 

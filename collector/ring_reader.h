@@ -20,9 +20,10 @@ struct ring_losses {        /* records that are missing, as the file tells */
 };
 
 struct ring_loop { /* what a ring tells of the loop on its thread */
-	uint32_t tid;
+	uint32_t tid, call;
 	uint64_t thread_id, task_at, busy_since_ns, gil_since_ns; /* as in struct ring_control */
 	uint64_t task; /* what stands at task_at, where that is 0: the sensor knows it itself */
+	uint64_t call_since_ns, gil_ns, gil_turn_ns, gc_since_ns;
 };
 
 /*

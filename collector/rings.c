@@ -474,6 +474,28 @@ size_t rings_busy(const struct rings *rings, struct busy_loop *buf, size_t max)
 	return n;
 }
 
+size_t rings_left(const struct rings *rings, uint32_t pid, struct busy_loop *buf, size_t max)
+{
+	size_t n = 0, end;
+	const struct stream *s;
+
+	if (streams_of(rings, pid, &end) == end || !is_live(rings->stream[end - 1]))
+		return 0;
+	s = rings->stream[end - 1];
+	for (unsigned int slot = 0; slot < ring_reader_rings(s->reader) && n < max; slot++) {
+		struct ring_loop again;
+
+		buf[n] = (struct busy_loop){s->name.pid, s->name.seq, slot, {0}};
+		if (ring_reader_loop(s->reader, slot, &buf[n].loop) || !buf[n].loop.busy_since_ns ||
+			ring_reader_loop(s->reader, slot, &again))
+			continue;
+		if (memcmp(&again, &buf[n].loop, sizeof(again)) != 0)
+			continue; /* it goes on */
+		n++;
+	}
+	return n;
+}
+
 /* What its ring says of that loop now; false: it has been in its selector since. */
 static bool busy_now(const struct rings *rings, const struct busy_loop *busy, struct ring_loop *ret)
 {

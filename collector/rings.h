@@ -49,6 +49,8 @@ int rings_has(const struct rings *rings, uint32_t pid);
 unsigned int rings_processes(const struct rings *rings);
 /* Loops that are busy now, at most max; returns how many. */
 size_t rings_busy(const struct rings *rings, struct busy_loop *buf, size_t max);
+/* Of one process, when it has ended or nothing more is taken. */
+size_t rings_left(const struct rings *rings, uint32_t pid, struct busy_loop *buf, size_t max);
 /* Whether that loop has not been in its selector since. */
 int rings_still_busy(const struct rings *rings, const struct busy_loop *busy);
 /* Whether it has not, and waits for the GIL now. */

@@ -47,6 +47,17 @@ static int waits_for_gil(const struct feed *feed, const struct busy_loop *loop)
 	return rings_waits_for_gil(rings_of(feed), loop);
 }
 
+static size_t left(const struct feed *feed, uint32_t pid, struct busy_loop *buf, size_t max)
+{
+	return rings_left(rings_of(feed), pid, buf, max);
+}
+
+static int tell(
+	struct feed *feed, uint32_t pid, const struct ev_head *record, record_fn sink, void *ctx)
+{
+	return sink(ctx, pid, record);
+}
+
 static int has(const struct feed *feed, uint32_t pid)
 {
 	return rings_has(rings_of(feed), pid);
@@ -71,6 +82,8 @@ int rings_feed_open(const char *dir, struct feed **ret)
 		.busy = busy,
 		.still_busy = still_busy,
 		.waits_for_gil = waits_for_gil,
+		.left = left,
+		.tell = tell,
 		.has = has,
 		.processes = processes,
 		.late = late,

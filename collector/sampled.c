@@ -10,7 +10,6 @@
 
 #include "collector/outside.h"
 #include "probe/base/cleanup.h"
-#include "probe/target/process.h"
 #include "probe/target/target.h"
 
 #define NATIVE_AGE_NS 60000000u /* an older native stack says nothing of now */
@@ -130,11 +129,12 @@ static int thread_find(struct sampled *s, uint64_t thread_id)
  * whether it is on a CPU at this moment; a thread that has had no wait for one since its last
  * sample is believed to be.
  */
-static uint32_t kind_of(const struct sampled *s, char state, uint64_t runq_ns, uint64_t before_ns)
+static uint32_t kind_of(const struct sampled *s, char state, const struct thread_clocks *now,
+	const struct thread_clocks *before)
 {
 	if (s->stack.moved)
 		return SAMPLE_PYTHON;
-	if (state == 'R' && runq_ns != UINT64_MAX && runq_ns == before_ns)
+	if (state == 'R' && before->cpu_ns && now->runq_ns == before->runq_ns)
 		return SAMPLE_NATIVE;
 	return SAMPLE_UNKNOWN;
 }
@@ -151,10 +151,11 @@ static bool still_there(
 
 int sampled_take(struct sampled *s, const struct ring_loop *loop,
 	const struct native_moment *native, uint64_t now_ns, uint64_t stands_for_ns,
-	uint64_t *runq_ns)
+	struct thread_clocks *clocks)
 {
 	struct memory memory = memory_of_process(s->pid);
-	uint64_t before_ns = *runq_ns, task = 0;
+	const struct thread_clocks before = *clocks;
+	uint64_t task = 0;
 	struct ev_sample *ev;
 	uint32_t stack = 0;
 	bool in_native;
@@ -171,7 +172,8 @@ int sampled_take(struct sampled *s, const struct ring_loop *loop,
 	if (rc)
 		return rc == -EFAULT || rc == -EPROTO ? -EAGAIN : rc;
 	state = process_thread_state(s->pid, loop->tid);
-	*runq_ns = process_thread_runq_ns(s->pid, loop->tid);
+	if (!process_thread_clocks(s->pid, loop->tid, clocks))
+		*clocks = (struct thread_clocks){0};
 	if (!loop->task_at)
 		task = loop->task;
 	else if (memory_read_pointer(&memory, loop->task_at, &task))
@@ -195,7 +197,7 @@ int sampled_take(struct sampled *s, const struct ring_loop *loop,
 	ev->busy_since_ns = loop->busy_since_ns;
 	ev->stands_for_ns = stands_for_ns;
 	ev->stack = stack;
-	ev->kind = in_native ? SAMPLE_NATIVE : kind_of(s, state, *runq_ns, before_ns);
+	ev->kind = in_native ? SAMPLE_NATIVE : kind_of(s, state, clocks, &before);
 	ev->state = (uint32_t)state;
 	ev->faults = (state == 'S' || state == 'D') && process_thread_faults(s->pid, loop->tid);
 	return 0;

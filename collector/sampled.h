@@ -10,6 +10,7 @@
 #include "collector/record.h"
 #include "collector/ring_reader.h"
 #include "probe/target/native.h"
+#include "probe/target/process.h"
 
 struct sampled;
 
@@ -19,16 +20,16 @@ void sampled_free(struct sampled *s); /* accepts NULL */
 uint32_t sampled_pid(const struct sampled *s);
 /*
  * Read where the thread of that loop is now, and make its records of it: what it takes to read
- * them, then the sample. They wait until sampled_keep() or sampled_drop() is called. runq_ns: of
- * the thread, as the last call for this loop left it there, UINT64_MAX before the first. native:
- * its last native stack, taken if it has not moved since; NULL: none. stands_for_ns 0: another
+ * them, then the sample. They wait until sampled_keep() or sampled_drop() is called. clocks: of
+ * the thread, as the last call for this loop left them there, all 0 before the first. native: its
+ * last native stack, taken if it has not moved since; NULL: none. stands_for_ns 0: another
  * sensor samples the thread while it is on a CPU, and if it may be, this is -EALREADY. -EAGAIN: the
  * stack changed while it was read; -ENOTSUP: this process cannot be read, which its records tell
  * once; else the thread or the process is gone.
  */
 int sampled_take(struct sampled *s, const struct ring_loop *loop,
 	const struct native_moment *native, uint64_t now_ns, uint64_t stands_for_ns,
-	uint64_t *runq_ns);
+	struct thread_clocks *clocks);
 /*
  * The same for the thread that has the GIL, while the loop's thread waits for it: -ENOENT where no
  * other thread had it all the time.

@@ -24,8 +24,10 @@ struct held { /* a busy loop that has been looked at */
 	struct busy_loop busy;
 	uint64_t last_ns; /* of its last sample; 0: none yet */
 	uint64_t next_ns;
-	uint64_t runq_ns; /* of its thread, at its last sample */
-	bool seen;        /* in this look */
+	/* of its thread: at the last sample, at the first, at the first of those in that call */
+	struct thread_clocks clocks, first, call_first;
+	uint64_t call_since_ns;
+	bool seen; /* in this look */
 };
 
 struct sampler {
@@ -140,13 +142,14 @@ static struct held *held_get(struct sampler *s, const struct busy_loop *busy)
 			h->busy.slot != busy->slot)
 			continue;
 		if (h->busy.loop.busy_since_ns != busy->loop.busy_since_ns)
-			*h = (struct held){.busy = *busy, .runq_ns = UINT64_MAX};
+			*h = (struct held){0};
+		h->busy = *busy;
 		return h;
 	}
 	if (s->holds == LOOPS_MAX)
 		return NULL;
 	h = &s->held[s->holds++];
-	*h = (struct held){.busy = *busy, .runq_ns = UINT64_MAX};
+	*h = (struct held){.busy = *busy};
 	return h;
 }
 
@@ -188,6 +191,18 @@ static bool is_served(const struct feed *feed, const struct held *h, uint64_t no
 	       now_ns < last_ns + SERVED_PERIODS * period(now_ns - since_ns, 0);
 }
 
+static void clocks_note(struct held *h)
+{
+	const struct ring_loop *loop = &h->busy.loop;
+
+	if (!h->first.cpu_ns)
+		h->first = h->clocks;
+	if (!loop->call || h->call_since_ns == loop->call_since_ns)
+		return;
+	h->call_since_ns = loop->call_since_ns;
+	h->call_first = h->clocks;
+}
+
 /* A sample counts only if the iteration has gone on all the time. */
 static void take(struct sampler *s, const struct feed *feed, struct held *h)
 {
@@ -201,12 +216,13 @@ static void take(struct sampler *s, const struct feed *feed, struct held *h)
 	if (at < s->processes && begin_ns > since_ns && feed->ops->still_busy(feed, &h->busy))
 		rc = sampled_take(s->process[at], &h->busy.loop,
 			feed->ops->native ? feed->ops->native(feed, &h->busy) : NULL, begin_ns,
-			served ? 0 : stands_for_ns, &h->runq_ns);
+			served ? 0 : stands_for_ns, &h->clocks);
 	s->queued = true;
 	if (rc == -EALREADY && feed->ops->still_busy(feed, &h->busy)) {
 		rc = 0; /* where it was the other sensor tells */
 	} else if (!rc && feed->ops->still_busy(feed, &h->busy)) {
 		sampled_keep(s->process[at]);
+		clocks_note(h);
 		take_holder(feed, s->process[at], h, begin_ns, stands_for_ns);
 		s->counts.taken++;
 	} else if (at < s->processes) {
@@ -284,6 +300,38 @@ int sampler_longest(const struct sampler *s, struct busy_loop *ret)
 	if (longest)
 		*ret = longest->busy;
 	return longest != NULL;
+}
+
+void sampler_ended(struct sampler *s, uint32_t pid)
+{
+	for (size_t i = 0; i < s->holds; i++) {
+		struct held *h = &s->held[i];
+		struct thread_clocks now;
+
+		if (h->busy.pid == pid && h->first.cpu_ns &&
+			process_thread_clocks(pid, h->busy.loop.tid, &now) &&
+			now.cpu_ns >= h->clocks.cpu_ns && now.runq_ns >= h->clocks.runq_ns)
+			h->clocks = now;
+	}
+}
+
+int sampler_used(const struct sampler *s, const struct busy_loop *busy, struct sampler_used *ret)
+{
+	for (size_t i = 0; i < s->holds; i++) {
+		const struct held *h = &s->held[i];
+
+		if (h->busy.pid != busy->pid || h->busy.file != busy->file ||
+			h->busy.slot != busy->slot ||
+			h->busy.loop.busy_since_ns != busy->loop.busy_since_ns ||
+			!h->first.cpu_ns || !h->clocks.cpu_ns)
+			continue;
+		*ret = (struct sampler_used){h->clocks.cpu_ns - h->first.cpu_ns,
+			h->clocks.runq_ns - h->first.runq_ns, 0};
+		if (busy->loop.call && h->call_since_ns == busy->loop.call_since_ns)
+			ret->call_cpu_ns = h->clocks.cpu_ns - h->call_first.cpu_ns;
+		return 0;
+	}
+	return -ENOENT;
 }
 
 void sampler_counts(const struct sampler *s, struct sampler_counts *ret)

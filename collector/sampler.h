@@ -32,6 +32,15 @@ int sampler_hand_out_all(struct sampler *s, uint64_t until_ns, record_fn sink, v
 /* The loop that has been busy the longest as of the last look, if it was sampled; 0: there is none.
  */
 int sampler_longest(const struct sampler *s, struct busy_loop *ret);
+/* That process has just ended: what its threads have used by now, if there is still a telling. */
+void sampler_ended(struct sampler *s, uint32_t pid);
+/* What the thread of a busy loop used from its first sample to its last. -ENOENT: none was taken.
+ */
+struct sampler_used {
+	uint64_t cpu_ns, runq_ns;
+	uint64_t call_cpu_ns; /* in the call that it is in */
+};
+int sampler_used(const struct sampler *s, const struct busy_loop *busy, struct sampler_used *ret);
 void sampler_counts(const struct sampler *s, struct sampler_counts *ret);
 
 #endif

@@ -186,7 +186,8 @@ CREATE TABLE blocking_call(		-- calls of at least min_block_ns on loop threads
 	file TEXT, line INTEGER, function TEXT,	-- innermost user frame, else innermost frame
 	ended_by INTEGER REFERENCES thread,	-- of a lock: the thread that let go of it; null: not seen
 	ended_stack INTEGER REFERENCES stack,	-- its stack then
-	ended_file TEXT, ended_line INTEGER, ended_function TEXT
+	ended_file TEXT, ended_line INTEGER, ended_function TEXT,
+	unfinished INTEGER NOT NULL DEFAULT 0	-- 1: it had not returned when its process ended, or the recording
 ) STRICT;
 
 CREATE TABLE gc(

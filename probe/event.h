@@ -115,6 +115,9 @@ enum wake_how {             /* ev_wakeup.how */
 	WAKE_THREAD = 6,    /* another thread's call_soon_threadsafe(): by_tid and stack are its */
 };
 
+/* ev_block.result: the thread was in the call still as the recording ended */
+#define BLOCK_UNFINISHED (-0x7fffffff - 1)
+
 enum refused_why {           /* ev_refused.why */
 	REFUSED_RUNNING = 1, /* asyncio.run(), run_until_complete() under a running loop */
 	REFUSED_CLOSED = 2,  /* call_soon() and the like on a closed loop */

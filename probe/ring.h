@@ -11,6 +11,9 @@
  * SIGBUS in the target). Ring 0 belongs to the GIL: whoever holds it may write there, for threads
  * that have no ring of their own. Each other ring belongs to one thread that runs a loop, until it
  * ends; then another may take it.
+ *
+ * What a thread is in the middle of stands in its ring's control, since no record tells it: a
+ * process that is killed leaves it there.
  */
 #ifndef PROBE_RING_H
 #define PROBE_RING_H
@@ -18,7 +21,7 @@
 #include <linux/types.h>
 
 #define RING_MAGIC 0x30474e4952435741ull /* "AWCRING0", little endian */
-#define RING_ABI 7u                      /* agent and program must agree */
+#define RING_ABI 8u                      /* agent and program must agree */
 #define RING_SLOTS 64u                   /* threads beyond that are counted in no_ring */
 #define RING_PAGE 4096u
 /* of one ring, a power of two; 4 MiB hold ~70,000 steps, 100 ms at 700,000 a second */
@@ -59,20 +62,24 @@ struct ring_file {   /* page 0; written by the target once, but for rings and th
 	__u64 closed;    /* 1: the agent ended in good order and writes no more */
 };
 
-struct ring_control {  /* first page of a ring */
-	__u64 head;    /* bytes ever written by the target; release order */
-	__u64 dropped; /* records dropped because the ring was full */
-	__u32 tid;     /* its thread; 0 = free or ring 0 */
-	__u32 pad0;
+struct ring_control {        /* first page of a ring */
+	__u64 head;          /* bytes ever written by the target; release order */
+	__u64 dropped;       /* records dropped because the ring was full */
+	__u32 tid;           /* its thread; 0 = free or ring 0 */
+	__u32 call;          /* the call of calls.def its thread is in; 0 = none; release order */
 	__u64 thread_id;     /* pthread_self() of its thread */
 	__u64 task_at;       /* address in the target of a u64: the task whose step is open on that
 				thread; 0 = none */
 	__u64 busy_since_ns; /* its loop turns since then: the selector's return; 0 = in its
 				selector, or no loop */
 	__u64 gil_since_ns;  /* it waits for the GIL since then; 0 = it does not */
-	__u64 pad1[1];
-	__u64 tail; /* bytes ever consumed by the recorder; release order */
-	__u64 pad2[7];
+	__u64 call_since_ns; /* it is in that call since then */
+	__u64 tail;          /* bytes ever consumed by the recorder; release order */
+	/* seldom written, by the target: */
+	__u64 gil_ns;      /* it has waited so long for the GIL, up to gil_since_ns, in the turn */
+	__u64 gil_turn_ns; /* that began then */
+	__u64 gc_since_ns; /* it collects since then; 0 = it does not */
+	__u64 pad0[4];
 };
 _Static_assert(sizeof(struct ring_control) == 128, "producer and consumer on lines of their own");
 

@@ -122,6 +122,7 @@ static int call_take(struct report *report, struct site_table *table, sqlite3_st
 			return -ENOMEM;
 	}
 	site->count++;
+	site->unfinished += sqlite3_column_int(rows, 19) != 0;
 	site->total_ns += off_ns;
 	if (site->cell != NONE)
 		report->cells.at[site->cell].blocking_ns += off_ns;

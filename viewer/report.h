@@ -137,6 +137,8 @@ struct site { /* equal process, loop, cell, place, call and class */
 	struct place ended;       /* where that thread was */
 	int64_t stack;
 	uint64_t count, total_ns, max_ns;
+	uint64_t unfinished;         /* of the calls: had not returned as the recording, or its
+					process, ended */
 	uint64_t stall_ns;           /* of it inside stalls that are not quiet */
 	uint64_t in_stalls, held_ns; /* number of those, and how long they were */
 	uint32_t tasks_delayed;      /* the most by one stall that it was part of */

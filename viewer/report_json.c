@@ -411,6 +411,7 @@ static json_t *site_json(struct report *report, const struct output_options *opt
 	member(&object, "target", json_text(s->target));
 	member(&object, "ended_by", ended_json(s));
 	member(&object, "count", integer(s->count));
+	member(&object, "unfinished", integer(s->unfinished));
 	member(&object, "total_ms", json_ms(s->total_ns));
 	member(&object, "max_ms", json_ms(s->max_ns));
 	member(&object, "stack", stack_json(report, s->stack));

@@ -25,6 +25,7 @@ struct culprit { /* one cause at one place of one cell, over all stalls */
 	uint64_t stalls;
 	uint32_t tasks_delayed;
 	bool delayed_most;        /* at most so many */
+	bool unfinished;          /* of a call: it was in it still at the end */
 	uint64_t holder_ns;       /* of the stall that tells the holder */
 	const struct stall *held; /* a stall that tells who had the GIL; NULL: none does */
 };
@@ -102,6 +103,7 @@ static int site_blame(culprit_list *list, const struct site *site)
 		.place = site->place,
 		.call = site->call,
 		.count = site->count,
+		.unfinished = site->unfinished != 0,
 		.ns = site->stall_ns,
 		.held_ns = site->held_ns,
 		.stalls = site->in_stalls,
@@ -183,6 +185,8 @@ static void call_print(FILE *out, const struct report *report, const struct culp
 		fputs(", ", out);
 		times_print(c->count, out);
 	}
+	if (c->unfinished)
+		fputs(", which had not returned yet", out);
 }
 
 /* " (crunch at app.py:8, in thread hog)" */

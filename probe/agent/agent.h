@@ -107,6 +107,9 @@ void ring_missed(void);
 const uint64_t *ring_busy_at(void);
 /* It waits for the GIL since then (0: it does not): recorders look who has it. any */
 void ring_gil_since(uint64_t ns);
+/* So long has it waited for the GIL in the turn that began then. any */
+void ring_gil_waited(uint64_t ns, uint64_t turn_ns);
+void ring_gc_since(uint64_t ns); /* it collects since then (0: it does not). any */
 /*
  * Room for a record with `tails` bytes after its fixed part. Head and tail padding are filled in,
  * time_ns 0 means now. Times in one ring never go back: an earlier time_ns than the last record's

@@ -23,6 +23,7 @@
 #include "probe/agent/clock.h"
 #include "probe/agent/gil_wait.h"
 #include "probe/agent/loop.h"
+#include "probe/agent/ring_fixed.h"
 #include "probe/agent/target.h"
 
 #define TARGET_BYTES 1024u /* of a block record's target; longer ones are cut */
@@ -52,6 +53,7 @@ static inline bool span_begin(struct span *s, enum call_id call)
 	agent_thread.call = call; /* the kernel looks at it too (announce.h) */
 	s->call = call;
 	s->begin_ns = clock_here_ns();
+	ring_call_begins(call, s->begin_ns);
 	s->cpu_ns = loop_cpu_ns(s->thread, s->begin_ns);
 	s->runq_ns = s->thread->read_runq_ns;
 	return true;
@@ -95,6 +97,7 @@ static inline bool span_end(struct span *s)
 	uint64_t ns;
 
 	s->end_ns = clock_here_ns();
+	ring_call_ended(); /* before a record tells of it: it is not told twice */
 	ns = s->end_ns - s->begin_ns;
 	if (__builtin_expect(ns >= agent.min_block_ns, 0) && !stack_is_alternate()) {
 		span_measure(s);

@@ -61,9 +61,11 @@ static PyObject *on_gc(PyObject *self, PyObject *args)
 			collection.open = true;
 			collection.cpu_ns = cpu_clock_ns();
 			collection.begin_ns = clock_now_ns();
+			ring_gc_since(collection.begin_ns);
 		} else if (collection.open && PyDict_Check(info)) {
 			announce_collection(false);
 			collection.open = false;
+			ring_gc_since(0);
 			collection_write(info);
 		}
 	}

@@ -44,6 +44,11 @@ static inline void gil_end(const struct gil_wait *w)
 	if (ns <= 0)
 		return;
 	w->thread->gil_ns += (uint64_t)ns;
+	if (w->thread->depth) {
+		const struct loop_run *run = loop_innermost(w->thread);
+
+		ring_gil_waited(w->thread->gil_ns - run->gil_ns, run->begin_ns);
+	}
 	if (ns >= GIL_LONG_NS)
 		agent.gil_lost = true;
 }

@@ -122,6 +122,8 @@ static void ring_release(void *p)
 	agent_thread.loop = NULL;
 	__atomic_store_n(&r->control->busy_since_ns, 0, __ATOMIC_RELEASE);
 	__atomic_store_n(&r->control->gil_since_ns, 0, __ATOMIC_RELEASE);
+	__atomic_store_n(&r->control->call, 0, __ATOMIC_RELEASE);
+	__atomic_store_n(&r->control->gc_since_ns, 0, __ATOMIC_RELEASE);
 	__atomic_store_n(&r->control->tid, 0, __ATOMIC_RELEASE);
 	__atomic_store_n(&r->owned, 0, __ATOMIC_RELEASE);
 }
@@ -261,6 +263,24 @@ void ring_gil_since(uint64_t ns)
 
 	if (r && ring_mapped)
 		__atomic_store_n(&r->control->gil_since_ns, ns, __ATOMIC_RELEASE);
+}
+
+void ring_gil_waited(uint64_t ns, uint64_t turn_ns)
+{
+	struct ring *r = agent_thread.ring;
+
+	if (!r || !ring_mapped)
+		return;
+	__atomic_store_n(&r->control->gil_ns, ns, __ATOMIC_RELAXED);
+	__atomic_store_n(&r->control->gil_turn_ns, turn_ns, __ATOMIC_RELEASE);
+}
+
+void ring_gc_since(uint64_t ns)
+{
+	struct ring *r = agent_thread.ring;
+
+	if (r && ring_mapped)
+		__atomic_store_n(&r->control->gc_since_ns, ns, __ATOMIC_RELEASE);
 }
 
 /* ---- records ------------------------------------------------------------ */

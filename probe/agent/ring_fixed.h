@@ -97,4 +97,23 @@ static inline void ring_busy_since(uint64_t ns)
 		__atomic_store_n(&r->control->busy_since_ns, ns, __ATOMIC_RELEASE);
 }
 
+/* The calling thread is in that call since then; it is in none. any */
+static inline void ring_call_begins(uint32_t call, uint64_t since_ns)
+{
+	struct ring *r = agent_thread.ring;
+
+	if (!r)
+		return;
+	__atomic_store_n(&r->control->call_since_ns, since_ns, __ATOMIC_RELAXED);
+	__atomic_store_n(&r->control->call, call, __ATOMIC_RELEASE);
+}
+
+static inline void ring_call_ended(void)
+{
+	struct ring *r = agent_thread.ring;
+
+	if (r)
+		__atomic_store_n(&r->control->call, 0, __ATOMIC_RELEASE);
+}
+
 #endif

@@ -578,6 +578,18 @@ int on_cpu_clock(void *ctx)
 SEC("tp_btf/sched_process_exit")
 int BPF_PROG(on_thread_exit, struct task_struct *task)
 {
+	struct watched *w = watched_get(task->pid);
+	struct part_account account;
+	__u64 now_ns;
+
+	/* Killed in an iteration; the call it was in has returned to it, in the kernel. What was in
+	 * the process's memory may be gone. */
+	if (w) {
+		account = account_of(task);
+		now_ns = bpf_ktime_get_ns();
+		part_seen(&w->part, now_ns, &account);
+		turn_end(w, now_ns);
+	}
 	watched_drop(task->pid);
 	return 0;
 }

@@ -145,15 +145,16 @@ static size_t thread_file(uint32_t pid, uint32_t tid, const char *name, char *te
 }
 
 /* "cpu_ns run_delay_ns timeslices", Documentation/scheduler/sched-stats.rst */
-uint64_t process_thread_runq_ns(uint32_t pid, uint32_t tid)
+bool process_thread_clocks(uint32_t pid, uint32_t tid, struct thread_clocks *ret)
 {
 	char text[STAT_BYTES];
-	uint64_t runq_ns;
+	struct thread_clocks clocks;
 
 	if (!thread_file(pid, tid, "schedstat", text, sizeof(text)) ||
-		sscanf(text, "%*u %" SCNu64, &runq_ns) != 1)
-		return UINT64_MAX;
-	return runq_ns;
+		sscanf(text, "%" SCNu64 " %" SCNu64, &clocks.cpu_ns, &clocks.runq_ns) != 2)
+		return false;
+	*ret = clocks;
+	return true;
 }
 
 char process_thread_state(uint32_t pid, uint32_t tid)

@@ -30,8 +30,12 @@ struct process_objects {
 
 /* The executable first, then every libpython. -ESRCH: no such process; -EPERM. */
 int process_objects(uint32_t pid, struct process_objects *ret);
-/* What a thread has waited for a CPU up to the last time it got one; UINT64_MAX: not known. */
-uint64_t process_thread_runq_ns(uint32_t pid, uint32_t tid);
+struct thread_clocks {
+	uint64_t cpu_ns;  /* up to the scheduler's last tick */
+	uint64_t runq_ns; /* it waited for a CPU, up to the last time it got one */
+};
+/* Also of a main thread that has ended, until its parent has asked. False: not known. */
+bool process_thread_clocks(uint32_t pid, uint32_t tid, struct thread_clocks *ret);
 /* Whether a process has this thread, by the number that its own pid namespace knows. */
 bool process_has_thread(uint32_t pid, uint32_t tid);
 /* Whether that is its main thread's. */

@@ -72,6 +72,7 @@ static const char *session_folder(void)
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	const char *folder = session_folder();
+	struct busy_loop left[RING_SLOTS];
 	struct rings *rings = NULL;
 	char path[64];
 	int fd;
@@ -85,6 +86,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	put_file(fd, &data, &size);
 	rings_drain_at(rings, NOW_NS, 0, check, NULL);
 	rings_drain_at(rings, NOW_NS, 1, check, NULL);
+	rings_left(rings, PID, left, sizeof(left) / sizeof(*left));
 	rings_free(rings);
 	close(fd);
 	unlink(path);

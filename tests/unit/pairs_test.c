@@ -217,6 +217,45 @@ TEST(what_nobody_takes_is_bounded)
 	pairs_free(p);
 }
 
+TEST(what_an_agent_left_unfinished_ends_with_its_thread)
+{
+	struct ev_unfinished r = {.head = HEAD(unfinished, 900 * MS),
+		.begin_ns = 100 * MS,
+		.call = 9,
+		.call_begin_ns = 150 * MS};
+	struct pairs *p = pairs_of_a_thread();
+	struct handed h = {0};
+
+	turn(p, 10 * MS, 90 * MS);
+	turn(p, 100 * MS - 900, 800 * MS);
+	wait_in(p, 20 * MS, 80 * MS);
+	wait_in(p, 110 * MS, 140 * MS);
+	wait_in(p, 150 * MS + 2 * US, 800 * MS - 3 * US);
+	assert_int_equal(pairs_hand_out(p, PID, &r.head, take, &h), 0);
+	assert_int_equal(h.count, 3);
+	assert_int_equal(h.at[0].kind, EV_call_wait);
+	assert_int_equal(h.at[0].begin_ns, 150 * MS + 2 * US);
+	assert_int_equal(h.at[0].inside, 1);
+	assert_int_equal(h.at[1].begin_ns, 110 * MS);
+	assert_int_equal(h.at[1].inside, 0);
+	assert_int_equal(h.at[2].kind, EV_causes);
+	assert_int_equal(h.at[2].begin_ns, 100 * MS - 900);
+	assert_int_equal(h.at[2].time_ns, 900 * MS);
+	pairs_free(p);
+}
+
+TEST(what_goes_on_has_no_causes_of_the_kernels_yet)
+{
+	const struct ev_unfinished r = {.head = HEAD(unfinished, 900 * MS), .begin_ns = 100 * MS};
+	struct pairs *p = pairs_of_a_thread();
+	struct handed h = {0};
+
+	turn(p, 10 * MS, 90 * MS);
+	assert_int_equal(pairs_hand_out(p, PID, &r.head, take, &h), 0);
+	assert_int_equal(h.count, 0);
+	pairs_free(p);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -228,6 +267,8 @@ int main(void)
 		RUN(a_wait_that_no_agent_saw_comes_with_its_iteration),
 		RUN(the_end_of_a_turn_is_awaited_where_it_must_come),
 		RUN(what_nobody_takes_is_bounded),
+		RUN(what_an_agent_left_unfinished_ends_with_its_thread),
+		RUN(what_goes_on_has_no_causes_of_the_kernels_yet),
 	};
 
 	return RUN_TESTS(tests);
