@@ -204,6 +204,13 @@ static bool has_module(const struct stack *s, const char *module)
 	return false;
 }
 
+/* The import system reads a module's file: for whom does not matter. */
+static bool is_import(const struct stack *s, enum block_class class)
+{
+	return class == CLASS_file && s && s->count &&
+	       is_within(s->at[0].frame->module, "importlib");
+}
+
 /* "127.0.0.1:80", "[::1]:80", "socket:[4711]" are peers; "/run/x", "pipe:[4711]" are not. */
 static bool is_peer(const char *target)
 {
@@ -238,6 +245,8 @@ static enum block_class class_of_call(uint32_t id, int fd, const char *target)
 		return CLASS_network;
 	if (is_sleep(id, fd))
 		return CLASS_sleep;
+	if (!strcmp(target, "anon_inode:[eventpoll]"))
+		return c->class; /* a selector that is not the loop's own */
 	if (!strncmp(target, "anon_inode:", 11))
 		return CLASS_other; /* an eventfd's write wakes another thread */
 	if (c->class == CLASS_file && is_peer(target))
@@ -252,7 +261,7 @@ enum block_class callsite_class(struct model *model, const struct process *p, ui
 {
 	enum block_class class = class_of_call(call, fd, target), proven;
 
-	if (says_itself(class))
+	if (says_itself(class) || is_import(s, class))
 		return class;
 	proven = proven_class(s, class);
 	if (proven != CLASSES)

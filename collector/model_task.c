@@ -133,7 +133,7 @@ static void put_task(struct model *model, struct dirty *d)
 		TEXT_OF(waits ? what : NULL), ID(waits ? stack_row(model, t->await_stack) : 0),
 		TEXT_OF(at.file), NUMBER_IF(at.line, at.line), TEXT_OF(at.function),
 		ID(waits ? task_row(t->await_task) : 0), TEXT_OF(t->leaked),
-		NUMBER_IF(t->bound_ns, t->bound_ns));
+		NUMBER_IF(t->bound_ns, t->bound_ns), NUMBER_IF(t->cancel_ns, t->cancel_ns));
 }
 
 static void stored_task(struct model *model, struct dirty *d)
@@ -433,12 +433,14 @@ void task_cancel(struct model *model, struct process *p, const struct ev_task_ca
 	s = stack_get(model, p, r->stack);
 	if (leak_is_shutdown(s) && !t->cancels)
 		wait_told(model, t);
-	if (!leak_is_shutdown(s))
+	if (!leak_is_shutdown(s)) {
 		t->cancels |= by && !by->runs_cell ? CANCEL_TASK : CANCEL_USER;
-	else if (t->loop && t->loop->main && !t->loop->main->ended)
+		t->cancel_ns = model_time(model, r->head.time_ns);
+	} else if (t->loop && t->loop->main && !t->loop->main->ended) {
 		t->cancels |= CANCEL_INTERRUPTED;
-	else
+	} else {
 		t->cancels |= CANCEL_SHUTDOWN;
+	}
 }
 
 void task_gone(struct model *model, struct process *p, const struct ev_task_gone *r)

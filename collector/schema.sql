@@ -91,6 +91,7 @@ CREATE TABLE task(
 	await_file TEXT, await_line INTEGER, await_function TEXT,	-- innermost user await
 	await_task INTEGER REFERENCES task,	-- if it waits for a task
 	bound_ns INTEGER,		-- when the last of the timeouts that it set is due; null: it set none
+	cancel_ns INTEGER,		-- when the last cancel() asked it to end; null: nobody did, but for a loop's shutdown
 	leaked TEXT			-- null; pending, destroyed, cancelled_at_shutdown: DESIGN "leaked task"
 ) STRICT;
 

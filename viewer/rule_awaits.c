@@ -15,7 +15,9 @@ static bool is_excluded(const struct frame *operand)
 	static const char *const names[] = {"sleep", "Queue.get", "Queue.put", "Queue.join",
 		"Event.wait", "Lock.acquire", "Semaphore.acquire", "BoundedSemaphore.acquire",
 		"Condition.wait", "Condition.wait_for", "Barrier.wait",
-		"_ContextManagerMixin.__aenter__", "Lock.__aenter__", "Semaphore.__aenter__"};
+		"_ContextManagerMixin.__aenter__", "Lock.__aenter__", "Semaphore.__aenter__",
+		"as_completed.<locals>._wait_for_one", "_AsCompletedIterator._wait_for_one",
+		"TaskGroup.__aexit__"};
 	const char *inside = library_path(operand->place.file);
 
 	if (!inside || strncmp(inside, "asyncio/", strlen("asyncio/")))
@@ -23,7 +25,7 @@ static bool is_excluded(const struct frame *operand)
 	for (size_t i = 0; i < sizeof(names) / sizeof(*names); i++)
 		if (!strcmp(operand->place.function, names[i]))
 			return true;
-	return false;
+	return !strcmp(inside, "asyncio/streams.py"); /* one connection's, in its order */
 }
 
 enum in_loop { IN_LOOP, NOT_IN_LOOP, LOOP_UNKNOWN };
@@ -39,14 +41,25 @@ static enum in_loop loop_around(const struct report *report, const struct place 
 	return source_awaits_in_loop(source, place->line) ? IN_LOOP : NOT_IN_LOOP;
 }
 
+/* The innermost frame of user code, from this one on, whose await its source shows in a loop. */
+static int looping_find(const struct judge *judge, int from)
+{
+	for (int i = from; i < (int)judge->frames.n; i++)
+		if (judge->frames.at[i].user &&
+			loop_around(judge->report, &judge->frames.at[i].place) == IN_LOOP)
+			return i;
+	return NONE;
+}
+
 /*
- * Which await of user code repeats? The innermost whose operand is user code too, where its source
- * shows a loop around it; else the innermost, unless its source shows none. NONE: not known, or its
- * purpose is to wait.
+ * Which await of user code repeats? The innermost whose operand is user code too, where a loop is
+ * around it or around a call that led to it; else the innermost, unless its source shows none.
+ * NONE: not known, or its purpose is to wait. *ret_loop is the frame with the loop, or NONE.
  */
-static int repeated_find(const struct judge *judge)
+static int repeated_find(const struct judge *judge, int *ret_loop)
 {
 	int innermost = NONE, wrapping = NONE;
+	enum in_loop in_loop;
 
 	for (int i = 0; i < (int)judge->frames.n && wrapping == NONE; i++) {
 		if (!judge->frames.at[i].user)
@@ -56,13 +69,14 @@ static int repeated_find(const struct judge *judge)
 		else if (judge->frames.at[i - 1].user)
 			wrapping = i;
 	}
-	if (wrapping != NONE &&
-		loop_around(judge->report, &judge->frames.at[wrapping].place) == IN_LOOP)
+	*ret_loop = wrapping == NONE ? NONE : looping_find(judge, wrapping);
+	if (*ret_loop != NONE)
 		return wrapping;
-	if (innermost == NONE || (innermost && is_excluded(&judge->frames.at[innermost - 1])) ||
-		loop_around(judge->report, &judge->frames.at[innermost].place) == NOT_IN_LOOP)
+	if (innermost == NONE || (innermost && is_excluded(&judge->frames.at[innermost - 1])))
 		return NONE;
-	return innermost;
+	in_loop = loop_around(judge->report, &judge->frames.at[innermost].place);
+	*ret_loop = in_loop == IN_LOOP ? innermost : NONE;
+	return in_loop == NOT_IN_LOOP ? NONE : innermost;
 }
 
 /* The execution of this file that was under way. */
@@ -195,11 +209,32 @@ static int waits_read(struct judge *judge, const struct sketch *sketch, wait_lis
 	return rc;
 }
 
+struct repeat {                        /* an await that was waited for again and again */
+	struct place place, outermost; /* of user code */
+	struct place loop;             /* around a call that led to it; no file: around itself */
+};
+
+/* ", in the loop of page.py:12"; malloc'd, NULL: out of memory. */
+static char *loop_text(const struct report *report, int cell, const struct place *loop)
+{
+	cleanup(freep) char *text = NULL;
+	size_t size;
+	FILE *out = open_memstream(&text, &size);
+
+	if (!out)
+		return NULL;
+	fputs(loop->file ? ", in the loop of " : "", out);
+	if (loop->file)
+		place_print(report, cell, loop, out);
+	return fclose(out) ? NULL : TAKE(text);
+}
+
 /* Those of one task at one await, added up. */
 static int repeat_find(struct judge *judge, const struct rule *rule, const struct wait *waits,
-	size_t n, const struct place *place, const struct place *outermost)
+	size_t n, const struct repeat *repeat)
 {
 	cleanup(rows_freep) sqlite3_stmt *rows = NULL;
+	cleanup(freep) char *loop = NULL;
 	struct report *report = judge->report;
 	struct finding *f;
 	int process, cell, rc = trace_rows(report->trace, QUERY_task_runs, &rows);
@@ -214,14 +249,15 @@ static int repeat_find(struct judge *judge, const struct rule *rule, const struc
 	cell = sqlite3_column_type(rows, 1) == SQLITE_NULL
 		       ? NONE
 		       : cell_index(report, sqlite3_column_int64(rows, 1));
-	/* a cell's own top-level await is written to wait */
-	if (sqlite3_column_int(rows, 2) && place->file == outermost->file &&
-		place->line == outermost->line && place->function == outermost->function)
-		return 0;
 	if (cell == NONE)
-		cell = cell_running(report, outermost->file, waits->begin_ns);
-	f = finding_at(judge, rule, process, cell, place);
-	if (!f)
+		cell = cell_running(report, repeat->outermost.file, waits->begin_ns);
+	f = finding_at(judge, rule, process, cell, &repeat->place);
+	loop = loop_text(report, cell, &repeat->loop);
+	if (!f || !loop)
+		return -ENOMEM;
+	if (!f->count)
+		f->detail = string_keep(&report->strings, loop);
+	if (!f->detail)
 		return -ENOMEM;
 	f->count += n;
 	f->costed = true;
@@ -237,21 +273,23 @@ static int repeat_find(struct judge *judge, const struct rule *rule, const struc
 static int await_judge(
 	struct judge *judge, const struct rule *rule, const struct wait *waits, size_t n)
 {
-	struct place place, outermost = {0};
-	int user, at, rc = step_frames(judge, waits->stack, &user);
+	struct repeat repeat = {0};
+	int user, at, loop, rc = step_frames(judge, waits->stack, &user);
 
-	at = rc ? NONE : repeated_find(judge);
+	at = rc ? NONE : repeated_find(judge, &loop);
 	if (at == NONE)
 		return rc;
-	place = judge->frames.at[at].place;
+	repeat.place = judge->frames.at[at].place;
+	if (loop != NONE && loop != at)
+		repeat.loop = judge->frames.at[loop].place;
 	for (size_t i = 0; i < judge->frames.n; i++)
 		if (judge->frames.at[i].user)
-			outermost = judge->frames.at[i].place;
+			repeat.outermost = judge->frames.at[i].place;
 	for (size_t i = 0, to; i < n && !rc; i = to) {
 		for (to = i; to < n && waits[to].task == waits[i].task;)
 			to++;
 		if (to - i >= REPEATS_LEAST)
-			rc = repeat_find(judge, rule, &waits[i], to - i, &place, &outermost);
+			rc = repeat_find(judge, rule, &waits[i], to - i, &repeat);
 	}
 	return rc;
 }
@@ -259,9 +297,10 @@ static int await_judge(
 static void sequential_say(struct judge *judge, struct finding *f)
 {
 	finding_say(judge, f,
-		"this await was waited for %llu times one after the other, %s in all, the longest "
-		"%s; if they do not need each other's results, they could overlap",
-		(unsigned long long)f->count, time_text(f->cost_ns), time_text(f->longest_ns));
+		"this await was waited for %llu times one after the other%s, %s in all, the "
+		"longest %s; if they do not need each other's results, they could overlap",
+		(unsigned long long)f->count, f->detail, time_text(f->cost_ns),
+		time_text(f->longest_ns));
 	finding_evidence(judge, f,
 		json_pack("{s:I,s:f,s:i}", "awaits", (json_int_t)f->count, "longest_ms",
 			(double)(f->longest_ns / 1000) / 1000.0, "concurrency", 1));

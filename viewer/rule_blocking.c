@@ -21,7 +21,8 @@ struct weight {                 /* of one site */
 	uint64_t turn_begin_ns;
 	bool turn_open, turn_in_cell;
 	const struct rule *rule; /* NULL: none judges it */
-	bool manager;  /* AS112: of the user's, and synchronous: it is what is to change */
+	bool manager; /* AS112: of the user's, and synchronous: it is what is to change */
+	bool import;
 	bool callback; /* the loop itself called it: it is not known who asked for that */
 	struct place place;
 	size_t finding; /* its index */
@@ -106,9 +107,15 @@ static bool is_inherent(const struct judge *judge, int user)
 	return false;
 }
 
-static bool is_import(const char *call)
+/* A module's own code, or the import system that reads it, also for a library that needs it now. */
+static bool is_import(const struct judge *judge, const char *call)
 {
-	return !strncmp(call, "import ", 7) || !strncmp(call, "from ", 5);
+	static const char system[] = "<frozen importlib";
+
+	if (!strncmp(call, "import ", 7) || !strncmp(call, "from ", 5))
+		return true;
+	return judge->frames.n && judge->frames.at[0].place.file &&
+	       !strncmp(judge->frames.at[0].place.file, system, strlen(system));
 }
 
 static bool is_machinery_loop(const struct report *report, int loop)
@@ -139,7 +146,8 @@ static int site_judge(struct judge *judge, const struct site *site, struct weigh
 		return 0; /* showing a value, printing */
 	if (user > 0 && is_inherent(judge, user))
 		return 0;
-	if (is_import(site->call) && !w->loop.count)
+	w->import = is_import(judge, site->call);
+	if (w->import && !w->loop.count)
 		return 0; /* cells begin with them */
 	w->place = site->stack ? judge->frames.at[user].place : site->place;
 	w->rule = rule_of_class(site->class);
@@ -221,14 +229,17 @@ static int site_find(struct judge *judge, const struct rule *rule, size_t index)
 		return -ENOMEM;
 	w->finding = (size_t)(f - report->findings.at);
 	if (!f->count || (f->severity == SEVERITY_note && w->loop.count))
-		f->severity = w->loop.count && !is_import(s->call) ? rule->severity : SEVERITY_note;
+		f->severity = w->loop.count && !w->import ? rule->severity : SEVERITY_note;
 	if (w->callback && f->severity == rule->severity)
 		f->severity = severity_lower(f->severity);
 	if (held->longest_ns > f->longest_ns) {
 		f->longest_ns = held->longest_ns;
 		f->subject = s->call;
 		f->detail = s->class;
-		f->advice = w->manager ? rule->advice : NULL;
+		f->advice = w->manager ? rule->advice
+			    : w->import
+				    ? "Import it before the loop runs, at the top of the module."
+				    : NULL;
 	}
 	f->count += held->count;
 	f->cost_ns += held->ns;
@@ -347,9 +358,7 @@ static void finding_end(struct judge *judge, struct finding *f)
 	finding_say(judge, f, "%s held the event loop for %s%s%s%s%s", f->subject,
 		time_text(f->cost_ns), often, delayed, why, who ? who : "");
 	if (!f->advice)
-		f->advice = is_import(f->subject)
-				    ? "Import it before the loop runs, at the top of the module."
-				    : advice_keep(judge, f);
+		f->advice = advice_keep(judge, f);
 	finding_evidence(judge, f,
 		json_pack("{s:s,s:s,s:I,s:f,s:o,s:o*}", "call", utf8_keep(judge, f->subject),
 			"class", f->detail, "calls", (json_int_t)f->count, "longest_ms",

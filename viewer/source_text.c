@@ -47,6 +47,11 @@ static struct text_line line_of(const char *source, int line)
 	l.n = strcspn(l.at, "\n");
 	for (; l.n && isblank((unsigned char)*l.at); l.at++, l.n--)
 		l.indent += *l.at == '\t' ? INDENT_TAB : 1;
+	for (size_t i = 1; i + 1 < l.n; i++)
+		if (l.at[i] == '#' && isblank((unsigned char)l.at[i - 1]))
+			l.n = i; /* a comment */
+	while (l.n && isspace((unsigned char)l.at[l.n - 1]))
+		l.n--;
 	return l;
 }
 
@@ -67,6 +72,15 @@ static bool has(const struct text_line *l, const char *word)
 	return false;
 }
 
+/* "for x in xs" below a line of its own in brackets. */
+static bool is_comprehension(const char *source, int line, const struct text_line *here)
+{
+	struct text_line next = line_of(source, line + 1);
+
+	return next.n && next.indent == here->indent && next.at[next.n - 1] != ':' &&
+	       (begins(&next, "for") || begins(&next, "async for"));
+}
+
 bool source_awaits_in_loop(const char *source, int line)
 {
 	struct text_line here = line_of(source, line);
@@ -74,7 +88,9 @@ bool source_awaits_in_loop(const char *source, int line)
 
 	if (!has(&here, "await ") && !has(&here, "async "))
 		return false;
-	if (has(&here, " for "))
+	if (has(&here, " for ") && (has(&here, "await ") || !has(&here, "async for ")))
+		return true; /* and not `async for` itself, whose items come in their order */
+	if (is_comprehension(source, line, &here))
 		return true;
 	for (int i = line - 1; i > 0; i--) {
 		struct text_line l = line_of(source, i);

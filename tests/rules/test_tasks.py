@@ -210,6 +210,14 @@ def test_an_earlier_worker_that_the_cell_itself_ends_is_no_duplicate(tmp_path):
     assert not t.findings("AS206")
 
 
+@pytest.mark.parametrize("ended, found", [(1130, 0), (None, 1)])
+def test_an_earlier_worker_that_was_told_to_end_is_no_duplicate_if_it_does(tmp_path, ended, found):
+    t = Trace(tmp_path / "t.db", kernel=True)
+    workers(t, (10, ended), (1010, None))
+    t.sql.execute("UPDATE task SET cancel_ns = 1005000000 WHERE created_ns = 10000000")
+    assert len(t.findings("AS206")) == found
+
+
 def test_workers_of_another_cell_are_no_duplicates(tmp_path):
     t = Trace(tmp_path / "t.db", kernel=True)
     workers(t, (10, None), (1010, None), second="other = asyncio.create_task(drain(more))")
@@ -318,13 +326,45 @@ def test_few_awaits_or_two_at_once_are_not_sequential(tmp_path):
     assert not t.findings("AS210")
 
 
-def test_a_cells_own_top_level_await_is_not_judged(tmp_path):
+@pytest.mark.parametrize("source, line, found", [("for url in urls:\n    await get(url)", 2, 1), ("await get(a)\nawait get(b)", 1, 0)])
+def test_a_cells_own_loop(tmp_path, source, line, found):
     t = Trace(tmp_path / "t.db", kernel=True)
-    source = "for url in urls:\n    await get(url)"
     t.cell(0, 2000, source)
     task = t.task("run_cell_async", user=0, runs_cell=1)
-    waits(t, 8, (LIB, 5, "get"), (cell_file(source), 2, "<module>"),
+    waits(t, 8, (LIB, 5, "get"), (cell_file(source), line, "<module>"),
           ("/usr/lib/python3/dist-packages/IPython/core/interactiveshell.py", 1, "run_code"), task=task)
+    assert [(f["cell"], f["line"]) for f in t.findings("AS210")] == [(0, line)] * found
+
+
+def test_the_loop_is_around_a_call_that_led_to_the_await(tmp_path):
+    t = Trace(tmp_path / "t.db", kernel=True)
+    t.cell(0, 2000, LOOP)
+    waits(t, 8, SLEEP, (APP, 3, "price"), (APP, 6, "get"), (cell_file(LOOP), 4, "total"))
+    found, = t.findings("AS210")
+    assert (found["file"], found["line"]) == (APP, 6) and "in the loop of In [1]:4" in found["message"]
+
+
+@pytest.mark.parametrize("source, line, found", [
+    ("async def f():\n    return [\n        await get(x)\n        for x in xs\n    ]\n", 3, 1),
+    ("async def f():\n    await get(1)  # once for all\n", 2, 0),
+    ("async def f():\n    async for x in pages():\n        pass\n", 2, 0),
+    ("async def f():\n    return [x async for x in pages()]\n", 2, 0),
+])
+def test_what_is_a_loop_around_an_await(tmp_path, source, line, found):
+    t = Trace(tmp_path / "t.db", kernel=True)
+    t.cell(0, 2000, source)
+    waits(t, 8, SLEEP, (APP, 3, "get"), (cell_file(source), line, "f"))
+    assert len(t.findings("AS210")) == found
+
+
+@pytest.mark.parametrize("what, on_task", [("asyncio.gather", None), ("asyncio.wait", None), ("Task 'Task-1'", 1)])
+def test_tasks_that_run_already_are_not_sequential(tmp_path, what, on_task):
+    t = Trace(tmp_path / "t.db", kernel=True)
+    t.cell(0, 2000, LOOP)
+    task = t.task("total")
+    stack = t.stack((cell_file(LOOP), 4, "total"))
+    for i in range(8):
+        t.wait(task, 1000 + 50 * i, 50, what, stack=stack, on_task=on_task and task)
     assert not t.findings("AS210")
 
 
