@@ -128,8 +128,9 @@ struct task {
 	struct wake wake;
 	uint64_t *group; /* rows of the tasks it waits for at once; NULL: none */
 	uint32_t group_count;
-	uint64_t bound_ns;      /* when the last of its timeouts is due; 0: it set none */
-	uint64_t cancel_ns;     /* when it was last asked to end; 0: only by a loop's shutdown, or never */
+	uint64_t bound_ns;  /* when the last of its timeouts is due; 0: it set none */
+	uint64_t cancel_ns; /* when it was last asked to end; 0: only by a loop's shutdown, or never
+			     */
 	uint64_t wait_bound_ns; /* the same, of those it had set when it began to wait */
 	const char *leaked;
 	struct task *next, *previous; /* of its process */
