@@ -22,11 +22,6 @@ static struct loop_slot slot_now(const struct loop_slot *slot, uint64_t now_ns)
 	return s;
 }
 
-static uint64_t turn_sum(const struct loop_slot *s, enum part_class class)
-{
-	return s->part.sum_ns[class] - s->begin_sum_ns[class];
-}
-
 static void iteration_put(struct bpf_feed *f, const struct loop_slot *s, uint64_t now_ns)
 {
 	struct ev_causes *c = RECORD_NEW(&f->queue, causes, 0, s->tid, now_ns);
@@ -34,19 +29,19 @@ static void iteration_put(struct bpf_feed *f, const struct loop_slot *s, uint64_
 
 	if (c) {
 		c->loop = s->loop;
-		c->user_ns = turn_sum(s, PART_USER);
-		c->kernel_ns = turn_sum(s, PART_KERNEL);
-		c->gc_ns = turn_sum(s, PART_GC);
-		c->gil_ns = turn_sum(s, PART_GIL);
-		c->runq_ns = turn_sum(s, PART_RUNQ);
-		c->sleep_ns = turn_sum(s, PART_SLEEP);
-		c->network_ns = turn_sum(s, PART_NETWORK);
-		c->file_ns = turn_sum(s, PART_FILE);
-		c->subprocess_ns = turn_sum(s, PART_SUBPROCESS);
-		c->lock_ns = turn_sum(s, PART_LOCK);
-		c->fault_ns = turn_sum(s, PART_FAULT);
-		c->other_ns = turn_sum(s, PART_OTHER);
-		c->unknown_ns = turn_sum(s, PART_UNKNOWN);
+		c->user_ns = s->part.sum_ns[PART_USER];
+		c->kernel_ns = s->part.sum_ns[PART_KERNEL];
+		c->gc_ns = s->part.sum_ns[PART_GC];
+		c->gil_ns = s->part.sum_ns[PART_GIL];
+		c->runq_ns = s->part.sum_ns[PART_RUNQ];
+		c->sleep_ns = s->part.sum_ns[PART_SLEEP];
+		c->network_ns = s->part.sum_ns[PART_NETWORK];
+		c->file_ns = s->part.sum_ns[PART_FILE];
+		c->subprocess_ns = s->part.sum_ns[PART_SUBPROCESS];
+		c->lock_ns = s->part.sum_ns[PART_LOCK];
+		c->fault_ns = s->part.sum_ns[PART_FAULT];
+		c->other_ns = s->part.sum_ns[PART_OTHER];
+		c->unknown_ns = s->part.sum_ns[PART_UNKNOWN];
 		c->discrepancy_ns = s->part.discrepancy_ns;
 	}
 	ev = RECORD_NEW(&f->queue, iteration, 0, s->tid, now_ns);
@@ -55,10 +50,10 @@ static void iteration_put(struct bpf_feed *f, const struct loop_slot *s, uint64_
 	ev->loop = s->loop;
 	ev->begin_ns = s->begin_ns;
 	ev->select_ns = s->select_ns;
-	ev->cpu_ns =
-		(int64_t)(turn_sum(s, PART_USER) + turn_sum(s, PART_KERNEL) + turn_sum(s, PART_GC));
-	ev->runq_ns = (int64_t)turn_sum(s, PART_RUNQ);
-	ev->gil_ns = turn_sum(s, PART_GIL);
+	ev->cpu_ns = (int64_t)(s->part.sum_ns[PART_USER] + s->part.sum_ns[PART_KERNEL] +
+			       s->part.sum_ns[PART_GC]);
+	ev->runq_ns = (int64_t)s->part.sum_ns[PART_RUNQ];
+	ev->gil_ns = s->part.sum_ns[PART_GIL];
 	ev->ready = (int32_t)s->ready;
 }
 

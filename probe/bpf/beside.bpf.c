@@ -36,8 +36,7 @@ const volatile struct beside_config beside;
 
 struct watched {
 	struct announcement said;
-	__u64 begin_ns; /* of the open iteration; 0: none */
-	__u64 begin_sum_ns[PART_ROOM];
+	__u64 begin_ns; /* of the open iteration, whose the sums are; 0: none */
 	/* the system call in flight */
 	__u64 enter_ns, enter_off_ns, enter_runq_ns;
 	__u64 argument[3];
@@ -47,12 +46,12 @@ struct watched {
 	__u32 named;   /* 1: it waits for what the agent's call waits for */
 	__u32 waits;   /* on a futex: what wait_begin() returned; 0: it does not */
 	__u32 pad0;
-	struct taken taken;
 	__u64 thread;        /* address of its thread state; 0: not known */
 	__u64 scan_after_ns; /* there was none: not looked for again before */
 	struct native_taken native;
 	__u64 sample_after_ns; /* it is not sampled again before */
 	struct partition part;
+	struct taken taken; /* last: what every call runs does not look there */
 };
 
 /*
@@ -194,11 +193,6 @@ static __always_inline __u64 task_of(const struct watched *w)
 
 /* ---- iterations */
 
-static __always_inline __u64 turn_part(const struct watched *w, enum part_class class)
-{
-	return w->part.sum_ns[class] - w->begin_sum_ns[class];
-}
-
 static __always_inline void turn_put(struct watched *w, __u64 now_ns)
 {
 	struct ev_kernel_turn *ev;
@@ -211,22 +205,22 @@ static __always_inline void turn_put(struct watched *w, __u64 now_ns)
 		return;
 	*ev = (struct ev_kernel_turn){.head = HEAD_OF(w->said.tid, kernel_turn, now_ns),
 		.begin_ns = w->begin_ns,
-		.user_ns = turn_part(w, PART_USER),
-		.kernel_ns = turn_part(w, PART_KERNEL),
-		.gc_ns = turn_part(w, PART_GC),
-		.gil_ns = turn_part(w, PART_GIL),
-		.runq_ns = turn_part(w, PART_RUNQ),
-		.sleep_ns = turn_part(w, PART_SLEEP),
-		.network_ns = turn_part(w, PART_NETWORK),
-		.file_ns = turn_part(w, PART_FILE),
-		.subprocess_ns = turn_part(w, PART_SUBPROCESS),
-		.lock_ns = turn_part(w, PART_LOCK),
-		.fault_ns = turn_part(w, PART_FAULT),
-		.other_ns = turn_part(w, PART_OTHER),
-		.unknown_ns = turn_part(w, PART_UNKNOWN),
+		.user_ns = w->part.sum_ns[PART_USER],
+		.kernel_ns = w->part.sum_ns[PART_KERNEL],
+		.gc_ns = w->part.sum_ns[PART_GC],
+		.gil_ns = w->part.sum_ns[PART_GIL],
+		.runq_ns = w->part.sum_ns[PART_RUNQ],
+		.sleep_ns = w->part.sum_ns[PART_SLEEP],
+		.network_ns = w->part.sum_ns[PART_NETWORK],
+		.file_ns = w->part.sum_ns[PART_FILE],
+		.subprocess_ns = w->part.sum_ns[PART_SUBPROCESS],
+		.lock_ns = w->part.sum_ns[PART_LOCK],
+		.fault_ns = w->part.sum_ns[PART_FAULT],
+		.other_ns = w->part.sum_ns[PART_OTHER],
+		.unknown_ns = w->part.sum_ns[PART_UNKNOWN],
 		.discrepancy_ns = w->part.discrepancy_ns,
-		.dns_ns = turn_part(w, PART_DNS),
-		.database_ns = turn_part(w, PART_DATABASE),
+		.dns_ns = w->part.sum_ns[PART_DNS],
+		.database_ns = w->part.sum_ns[PART_DATABASE],
 		.pid = w->said.pid};
 	RECORD_SUBMIT(ev);
 }
@@ -241,8 +235,8 @@ static __always_inline void turn_end(struct watched *w, __u64 now_ns)
 static __always_inline void turn_begin(struct watched *w, __u64 now_ns)
 {
 	part_turn(&w->part);
-	__builtin_memcpy(w->begin_sum_ns, w->part.sum_ns, sizeof(w->begin_sum_ns));
-	__builtin_memset(w->taken.by, 0, sizeof(w->taken.by));
+	__builtin_memset(w->part.sum_ns, 0, sizeof(w->part.sum_ns));
+	taken_forget(&w->taken);
 	w->begin_ns = now_ns;
 }
 

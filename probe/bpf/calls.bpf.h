@@ -55,7 +55,7 @@ __noinline int block_put(
 	len = call_touches(&kind, ev->fd, s->argument, to, &what);
 	ev->touches = what;
 	ev->touched_len = len;
-	return record_put(to, sizeof(*ev), stack.count, len, true);
+	return record_put(to, sizeof(*ev), stack.count, len, to->told != 0);
 }
 
 #endif

@@ -86,9 +86,8 @@ struct loop_slot {
 	__u16 ring_fills;
 	__u32 pad0;
 	struct slot_loop known[SLOT_LOOPS];
-	/* the open iteration; begin_ns 0: none */
+	/* the open iteration, whose the partition's sums are; begin_ns 0: none */
 	__u64 begin_ns, select_ns;
-	__u64 begin_sum_ns[PART_ROOM];
 	__s64 ready;
 	__u64 poll_ns; /* entry of the selector; 0: not in it */
 	struct native_taken native;

@@ -71,6 +71,13 @@ __noinline int taken_add(struct taken *t, __u32 pid, __u64 comm, __u64 ns)
 	return 0;
 }
 
+/* Another iteration begins. The first place is taken first: nearly always none is. */
+static __always_inline void taken_forget(struct taken *t)
+{
+	if (t->by[0].ns)
+		__builtin_memset(t->by, 0, sizeof(t->by));
+}
+
 /* A switch of the CPU that it wants. */
 static __always_inline void taken_switch(struct taken *t, struct wanted *c,
 	struct task_struct *from, struct task_struct *to, __u64 now_ns)

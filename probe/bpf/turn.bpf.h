@@ -7,11 +7,6 @@
 #define ASK_AGAIN_NS 100000000u
 #define ASK_AGAIN_MAX 8u /* doublings of that */
 
-static __always_inline __u64 turn_sum(const struct loop_slot *s, enum part_class class)
-{
-	return s->part.sum_ns[class] - s->begin_sum_ns[class];
-}
-
 static __always_inline void causes_put(struct loop_slot *s, __u64 now_ns)
 {
 	struct ev_causes *ev = RECORD_RESERVE(causes);
@@ -20,19 +15,19 @@ static __always_inline void causes_put(struct loop_slot *s, __u64 now_ns)
 		return;
 	*ev = (struct ev_causes){.head = HEAD(causes, now_ns),
 		.loop = s->loop,
-		.user_ns = turn_sum(s, PART_USER),
-		.kernel_ns = turn_sum(s, PART_KERNEL),
-		.gc_ns = turn_sum(s, PART_GC),
-		.gil_ns = turn_sum(s, PART_GIL),
-		.runq_ns = turn_sum(s, PART_RUNQ),
-		.sleep_ns = turn_sum(s, PART_SLEEP),
-		.network_ns = turn_sum(s, PART_NETWORK),
-		.file_ns = turn_sum(s, PART_FILE),
-		.subprocess_ns = turn_sum(s, PART_SUBPROCESS),
-		.lock_ns = turn_sum(s, PART_LOCK),
-		.fault_ns = turn_sum(s, PART_FAULT),
-		.other_ns = turn_sum(s, PART_OTHER),
-		.unknown_ns = turn_sum(s, PART_UNKNOWN),
+		.user_ns = s->part.sum_ns[PART_USER],
+		.kernel_ns = s->part.sum_ns[PART_KERNEL],
+		.gc_ns = s->part.sum_ns[PART_GC],
+		.gil_ns = s->part.sum_ns[PART_GIL],
+		.runq_ns = s->part.sum_ns[PART_RUNQ],
+		.sleep_ns = s->part.sum_ns[PART_SLEEP],
+		.network_ns = s->part.sum_ns[PART_NETWORK],
+		.file_ns = s->part.sum_ns[PART_FILE],
+		.subprocess_ns = s->part.sum_ns[PART_SUBPROCESS],
+		.lock_ns = s->part.sum_ns[PART_LOCK],
+		.fault_ns = s->part.sum_ns[PART_FAULT],
+		.other_ns = s->part.sum_ns[PART_OTHER],
+		.unknown_ns = s->part.sum_ns[PART_UNKNOWN],
 		.discrepancy_ns = s->part.discrepancy_ns};
 	RECORD_SUBMIT(ev);
 }
@@ -97,10 +92,10 @@ static __always_inline void turn_end(struct loop_slot *s, __u64 now_ns)
 			.loop = s->loop,
 			.begin_ns = s->begin_ns,
 			.select_ns = s->select_ns,
-			.cpu_ns = (__s64)(turn_sum(s, PART_USER) + turn_sum(s, PART_KERNEL) +
-					  turn_sum(s, PART_GC)),
-			.runq_ns = (__s64)turn_sum(s, PART_RUNQ),
-			.gil_ns = turn_sum(s, PART_GIL),
+			.cpu_ns = (__s64)(s->part.sum_ns[PART_USER] + s->part.sum_ns[PART_KERNEL] +
+					  s->part.sum_ns[PART_GC]),
+			.runq_ns = (__s64)s->part.sum_ns[PART_RUNQ],
+			.gil_ns = s->part.sum_ns[PART_GIL],
 			.ready = (__s32)s->ready};
 		RECORD_SUBMIT(ev);
 	}
@@ -114,8 +109,9 @@ static __always_inline void turn_begin(struct loop_slot *s, __u64 now_ns, __s64 
 	s->poll_ns = 0;
 	s->ready = ready;
 	part_turn(&s->part);
-	__builtin_memcpy(s->begin_sum_ns, s->part.sum_ns, sizeof(s->begin_sum_ns));
-	__builtin_memset(s->taken.by, 0, sizeof(s->taken.by));
+	__builtin_memset(s->part.sum_ns, 0, sizeof(s->part.sum_ns));
+	s->gc_sum_ns = 0;
+	taken_forget(&s->taken);
 	s->begin_ns = now_ns;
 	s->busy_since_ns = now_ns;
 }
@@ -233,9 +229,9 @@ static __always_inline bool poll_enter(
 		turn_forget(s); /* what came before its first poll is no turn of it */
 		if (s->turns)
 			turns_put(s, now_ns);
+		s->loop = loop;
+		s->by_stack = loop_by_stack(s, loop);
 	}
-	s->loop = loop;
-	s->by_stack = loop_by_stack(s, loop);
 	return true;
 }
 
