@@ -1,15 +1,19 @@
 /*
- * AS108 and AS208: steps that computed for --stall or longer without an await. Of a step only the
- * CPU time is known that its turn had beyond what anything else in it may have used: a lower bound.
+ * AS108 and AS208: steps and callbacks that computed for --stall or longer without an await. Only
+ * the CPU time is known that its turn had beyond what anything else in it may have used: a lower
+ * bound.
  */
 #include <errno.h>
 
 #include "probe/base/cleanup.h"
+#include "viewer/names.h"
 #include "viewer/rule.h"
 
-#define SAMPLES_LEAST 20 /* fewer do not tell where a step was */
-#define HOG_STEPS 3      /* that were stalls */
-#define HOG_SHARE 2      /* one part in so many of the loop's step time */
+#define SAMPLES_LEAST 20                       /* fewer do not tell where a step was */
+#define HOG_STEPS 3                            /* that were stalls */
+#define HOG_SHARE 2                            /* one part in so many of the loop's step time */
+#define A_CALLBACK "code that the loop called" /* as far as is known in no task */
+#define NS_PER_S 1000000000
 
 struct step { /* of at least --stall, that computed */
 	int process, loop;
@@ -141,6 +145,116 @@ static int step_take(
 	return f->subject ? 0 : -ENOMEM;
 }
 
+/* ---- callbacks: what a turn computed outside of all steps */
+
+/* Of each stall, the time in its steps. */
+static int steps_add(const struct judge *judge, uint64_t *steps_ns)
+{
+	cleanup(rows_freep) sqlite3_stmt *rows = NULL;
+	const struct report *report = judge->report;
+	int rc = trace_rows(report->trace, QUERY_step_time, &rows);
+
+	while (!rc && (rc = trace_next(report->trace, rows)) == 1) {
+		int loop = loop_index(report, sqlite3_column_int64(rows, 0));
+		const struct turn *turn =
+			loop == NONE ? NULL : turn_at(report, loop, column_ns(rows, 1));
+		const struct stall *s = turn ? stall_of(report, turn) : NULL;
+
+		rc = 0;
+		if (s)
+			steps_ns[s - report->stalls.at] += column_ns(rows, 2);
+	}
+	return rc;
+}
+
+/* And of steps that are in no row, at most, in the seconds that it lasted; and its thread. */
+static int short_steps(
+	const struct judge *judge, const struct stall *s, uint64_t *ret_ns, int64_t *ret_thread)
+{
+	cleanup(rows_freep) sqlite3_stmt *rows = NULL;
+	const struct report *report = judge->report;
+	int rc = trace_rows(report->trace, QUERY_step_short, &rows);
+
+	if (rc)
+		return rc;
+	sqlite3_bind_int64(rows, 1, report->loops.at[s->loop].id);
+	sqlite3_bind_int64(rows, 2, (sqlite3_int64)(s->begin_ns / NS_PER_S));
+	sqlite3_bind_int64(rows, 3, (sqlite3_int64)((s->begin_ns + s->busy_ns) / NS_PER_S));
+	rc = trace_next(report->trace, rows);
+	if (rc == 1)
+		*ret_ns = column_ns(rows, 0);
+	if (rc == 1)
+		*ret_thread = sqlite3_column_int64(rows, 1);
+	return rc < 0 ? rc : 0;
+}
+
+static bool may_be_callback(const struct report *report, const struct stall *s)
+{
+	return s->place.file && file_is_user(report, s->place.file) &&
+	       !report->loops.at[s->loop].machinery &&
+	       !in_synchronous(report, s->cell, s->begin_ns + s->busy_ns / 2) &&
+	       step_cpu(report, s, s->begin_ns, s->begin_ns + s->busy_ns) >= report->stall_ns;
+}
+
+static int callback_take(struct judge *judge, const struct rule *rule, struct cpu_check *check,
+	const struct stall *s, uint64_t steps_ns)
+{
+	const struct report *report = judge->report;
+	const struct loop *loop = &report->loops.at[s->loop];
+	uint64_t end_ns = s->begin_ns + s->busy_ns, short_ns = 0;
+	uint64_t cpu_ns = step_cpu(report, s, s->begin_ns, end_ns);
+	int cell = cell_of_file(report, s->place.file, s->cell);
+	struct finding *f;
+	struct step *step;
+	int64_t thread = 0;
+	int rc = short_steps(judge, s, &short_ns, &thread);
+
+	steps_ns += short_ns;
+	if (rc || cpu_ns < report->stall_ns + steps_ns)
+		return rc;
+	cpu_ns -= steps_ns;
+	f = finding_at(judge, rule, loop->process, cell == NONE ? s->cell : cell, &s->place);
+	step = list_add(&check->steps);
+	if (!f || !step || finding_gain(f, s->loop, s->begin_ns, cpu_ns))
+		return -ENOMEM;
+	*step = (struct step){loop->process, s->loop, thread, s->begin_ns, end_ns,
+		(size_t)(f - report->findings.at)};
+	if (!f->count) {
+		f->severity = rule->severity;
+		f->subject = A_CALLBACK;
+		f->advice = "Move it to another process (ProcessPoolExecutor), or let it do a part "
+			    "and give the rest to call_soon().";
+	}
+	f->count++;
+	f->costed = true;
+	f->cost_ns += cpu_ns;
+	if (cpu_ns > f->longest_ns)
+		f->longest_ns = cpu_ns;
+	finding_delayed(f, s);
+	return 0;
+}
+
+static int callbacks_take(struct judge *judge, const struct rule *rule, struct cpu_check *check)
+{
+	const struct report *report = judge->report;
+	cleanup(freep) uint64_t *steps_ns = NULL;
+	int rc = 0;
+
+	for (size_t i = 0; i < report->stalls.n && !rc; i++) {
+		if (!may_be_callback(report, &report->stalls.at[i]))
+			continue;
+		if (!steps_ns) {
+			steps_ns = calloc(report->stalls.n, sizeof(*steps_ns));
+			rc = steps_ns ? steps_add(judge, steps_ns) : -ENOMEM;
+		}
+		if (!rc)
+			rc = callback_take(judge, rule, check, &report->stalls.at[i], steps_ns[i]);
+	}
+	return rc;
+}
+
+/* ---- where they were */
+
 static int steps_compare(const void *a, const void *b)
 {
 	const struct step *x = a, *y = b;
@@ -222,8 +336,10 @@ static void cpu_say(struct judge *judge, struct finding *f)
 	char often[64] = "", delayed[96];
 
 	if (f->count > 1)
-		snprintf(often, sizeof(often), " in %llu steps, the longest %s",
-			(unsigned long long)f->count, time_text(f->longest_ns));
+		snprintf(often, sizeof(often), " in %llu %s, the longest %s",
+			(unsigned long long)f->count,
+			strcmp(f->subject, A_CALLBACK) ? "steps" : "calls",
+			time_text(f->longest_ns));
 	delayed_text(f, delayed, sizeof(delayed));
 	finding_say(judge, f, "%s computed for at least %s%s with no await%s",
 		*f->subject ? f->subject : "a step", time_text(f->cost_ns), often, delayed);
@@ -266,6 +382,8 @@ int rule_cpu(struct judge *judge, const struct rule *rule)
 		sqlite3_bind_int64(rows, 1, (sqlite3_int64)report->stall_ns);
 	while (!rc && (rc = trace_next(report->trace, rows)) == 1)
 		rc = step_take(judge, rule, &check, rows);
+	if (!rc)
+		rc = callbacks_take(judge, rule, &check);
 	if (check.steps.n)
 		qsort(check.steps.at, check.steps.n, sizeof(*check.steps.at), steps_compare);
 	if (!rc && check.steps.n)

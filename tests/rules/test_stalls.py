@@ -71,6 +71,24 @@ def test_a_step_that_did_not_compute_long_enough(tmp_path, causes):
     assert not t.findings("AS108")
 
 
+def test_a_callback_that_computed(tmp_path):
+    t = Trace(tmp_path / "t.db", kernel=True)
+    cell = t.cell(900, 2000)
+    t.iteration(1000, 400, cell, blocked_sleep=20)
+    t.step(t.task(), 1010, 60)
+    found, = t.findings("AS108")
+    assert (found["cell"], found["line"], found["severity"], found["cost_ms"]) == (0, 7, "error", 320)
+
+
+@pytest.mark.parametrize("short_ms, place, synchronous", [(301, (APP, 7, "f"), False), (0, (LIB, 7, "f"), False), (0, (APP, 7, "f"), True)])
+def test_what_computed_is_no_callback_of_the_users(tmp_path, short_ms, place, synchronous):
+    t = Trace(tmp_path / "t.db", kernel=True)
+    cell = t.cell(900, 2000, synchronous=synchronous)
+    t.iteration(1000, 400, cell, place=place)
+    t.add("step_total", loop=1, cell=cell, second=1, bucket=16, count=4000, duration_ns=short_ms * 10**6)
+    assert not t.findings("AS108")
+
+
 def test_many_short_steps_in_one_stall_are_not_cpu_bound(tmp_path):
     t = Trace(tmp_path / "t.db")
     t.iteration(1000, 400)
