@@ -22,6 +22,11 @@ static int command_attach(int argc, char **argv)
 	return attach_main(argc, argv, trace_done);
 }
 
+static int command_inside(int argc, char **argv)
+{
+	return inside_main(argc, argv, trace_done);
+}
+
 /* Recorded there, shown here. */
 static int command_live(int argc, char **argv)
 {
@@ -39,6 +44,8 @@ static const struct command {
 	{"attach",
 		"watch a running process from outside: nothing is changed in it, nothing restarted",
 		"sudo awaitscope attach 4711", command_attach},
+	{"inside", "tell how a notebook records itself: %load_ext awaitscope", "awaitscope inside",
+		command_inside},
 	{"live", "show the loops and tasks of a process, or of a trace, as they are now",
 		"sudo awaitscope live 4711", command_live},
 	{"report", "say what a trace shows: stalls, cells, leaked tasks, blocking calls",

@@ -6,6 +6,7 @@
 
 #include "collector/shorten.h"
 #include "collector/source.h"
+#include "probe/control.h"
 
 static const struct call {
 	const char *name;
@@ -235,6 +236,14 @@ enum block_class callsite_raw_class(uint32_t call, int fd)
 	return is_sleep(call, fd) ? CLASS_sleep : c->class;
 }
 
+/* A notebook that shows its own report (%awaitscope) waits for us: nothing that it should mend. */
+static bool is_recorder(const char *target)
+{
+	const char *slash = strrchr(target, '/');
+
+	return slash && !strcmp(slash + 1, CONTROL_SOCKET);
+}
+
 static enum block_class class_of_call(uint32_t id, int fd, const char *target)
 {
 	const struct call *c = call_of(id);
@@ -247,6 +256,8 @@ static enum block_class class_of_call(uint32_t id, int fd, const char *target)
 		return CLASS_sleep;
 	if (!strcmp(target, "anon_inode:[eventpoll]"))
 		return c->class; /* a selector that is not the loop's own */
+	if (is_recorder(target))
+		return CLASS_other;
 	if (!strncmp(target, "anon_inode:", 11))
 		return CLASS_other; /* an eventfd's write wakes another thread */
 	if (c->class == CLASS_file && is_peer(target))

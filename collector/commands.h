@@ -13,6 +13,7 @@ typedef void (*trace_done_fn)(const char *path, bool quiet);
 int doctor_main(int argc, char **argv);
 int run_main(int argc, char **argv, trace_done_fn done);
 int attach_main(int argc, char **argv, trace_done_fn done);
+int inside_main(int argc, char **argv, trace_done_fn done);
 
 /* Shows a trace; see live_view() of the viewer. */
 typedef int (*trace_view_fn)(const char *path, bool color, int recorder, uint64_t watch_ns);

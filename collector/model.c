@@ -432,6 +432,14 @@ int model_lost(struct model *model, const char *what, uint64_t count)
 	return 0;
 }
 
+int model_tell(struct model *model)
+{
+	for (struct process *p = model->process; p; p = p->next)
+		process_tell(model, p);
+	task_refresh(model);
+	return model_commit(model, clock_ns(CLOCK_MONOTONIC));
+}
+
 int model_close(struct model *model, uint64_t end_ns)
 {
 	uint64_t end = model_time(model, end_ns), now = clock_ns(CLOCK_MONOTONIC);

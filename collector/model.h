@@ -38,6 +38,8 @@ int model_record(void *model, uint32_t pid, const struct ev_head *record);
 /* Commit if 250 ms or 50,000 rows have passed; call it about every 20 ms. -ENOSPC, -EIO: what the
  * disk said; it may be called again. */
 int model_tick(struct model *model, uint64_t now_ns);
+/* For a reader of the trace: what it has now is decided as if it ended, and committed. The same. */
+int model_tell(struct model *model);
 /* This process has ended (wait status); its pending tasks stay pending. */
 int model_process_end(struct model *model, uint32_t pid, uint64_t time_ns, int wait_status);
 /* A fact for meta, or a coverage note of the whole trace (what = "note"). */

@@ -459,6 +459,19 @@ static void coverage_unsure(struct model *model, struct process *p, size_t tasks
 	coverage_add(model, p, "note", "none", text);
 }
 
+/* A task that ends after all is decided anew then. */
+void process_tell(struct model *model, struct process *p)
+{
+	for (struct task *t = p->task; t; t = t->next) {
+		const char *leaked = t->unheard == p->unheard ? leak_reason(t) : NULL;
+
+		if (t->ended || leaked == t->leaked)
+			continue;
+		t->leaked = leaked;
+		task_dirty(model, t);
+	}
+}
+
 void process_close(struct model *model, struct process *p)
 {
 	size_t unsure = 0;

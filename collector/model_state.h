@@ -372,6 +372,7 @@ void process_calls_seen(struct model *model, struct process *p);
 void watched_record(struct model *model, struct process *p, const struct ev_watched *r);
 void process_lost(struct model *model, struct process *p, const struct ev_lost *r);
 void process_end(struct model *model, struct process *p, uint64_t time_ns, int wait_status);
+void process_tell(struct model *model, struct process *p); /* leaks as of now */
 void process_close(
 	struct model *model, struct process *p); /* leaks, and coverage of what was not seen */
 void process_free(struct process *p);

@@ -175,7 +175,9 @@ int recording_begin(
 		.max_bytes = o->max_bytes,
 		.keep_ns = o->keep_ns,
 		.t0_ns = r->t0_ns,
-		.mode = r->session ? "run" : "attach",
+		.mode = r->inside    ? "inline"
+			: r->session ? "run"
+				     : "attach",
 		.sensor = o->sensor,
 	};
 	cleanup(freep) char *path = o->trace ? strdup(o->trace) : trace_path_default(name, pid);

@@ -51,6 +51,7 @@ struct recording {
 	char *path;                    /* of the trace, as asked for; NULL: not begun */
 	char *real_path;               /* the same from the root */
 	bool beside;                   /* the kernel tells of the agents' threads too */
+	bool inside;                   /* the agent came from inside the process, while it ran */
 	bool untraced_said;            /* that the program is not traced has been told already */
 	uint64_t t0_ns;                /* the trace's zero, CLOCK_MONOTONIC; 0: when it is made */
 	uint32_t owner_uid, owner_gid; /* whom the trace is for, without sudo; -1: us */

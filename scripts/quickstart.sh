@@ -34,5 +34,7 @@ cat <<END
 The trace is $trace
     report again    '$top/build/bin/awaitscope' report '$trace'
     ask yourself    sqlite3 '$trace' 'SELECT * FROM cell_summary'
+A notebook can record itself, too; in its first cell:
+$("$top/build/bin/awaitscope" inside | sed 's/^/    /')
 END
 exit "$status"

@@ -140,8 +140,8 @@ static int processes_read(struct report *report)
 		if (!p->argv || !p->python || !p->stdlib)
 			return -ENOMEM;
 		p->began_ns = column_ns(rows, 5);
-		p->ended_ns = sqlite3_column_type(rows, 6) == SQLITE_NULL ? report->duration_ns
-									  : column_ns(rows, 6);
+		p->ended = sqlite3_column_type(rows, 6) != SQLITE_NULL;
+		p->ended_ns = p->ended ? column_ns(rows, 6) : report->duration_ns;
 		/* also one whose notebook had no cell of code */
 		p->is_kernel = sqlite3_column_int(rows, 7) || strstr(p->argv, "ipykernel_launcher");
 	}

@@ -53,6 +53,7 @@ struct process {
 	const char *argv; /* a JSON array */
 	const char *python, *stdlib;
 	uint64_t began_ns, ended_ns;
+	bool ended; /* else it goes on beyond the trace */
 	bool is_kernel;
 	bool has_loop;
 	struct coverage coverage;

@@ -29,10 +29,17 @@ static int leak_held(struct judge *judge, const struct leak *l, bool *ret_users,
 	return rc;
 }
 
+/* The recording ended, or was looked at, while the program went on: the task may yet be awaited. */
+static bool goes_on(const struct report *report, const struct leak *l)
+{
+	return !strcmp(report->mode, "attach") ||
+	       (!strcmp(report->mode, "inline") && !report->processes.at[l->process].ended);
+}
+
 static enum severity leak_severity(
 	const struct report *report, const struct rule *rule, const struct leak *l, bool held)
 {
-	if (held || (!strcmp(report->mode, "attach") && !strcmp(l->reason, "pending")))
+	if (held || (goes_on(report, l) && !strcmp(l->reason, "pending")))
 		return SEVERITY_note;
 	return strcmp(l->reason, "cancelled_at_shutdown") ? rule->severity : SEVERITY_error;
 }

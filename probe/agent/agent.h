@@ -95,6 +95,8 @@ void threads_announce(void);
 
 /* ---- ring.c: records out ------------------------------------------------ */
 
+/* Where ring files are made from now on, instead of where the environment says. GIL */
+int ring_folder(const char *folder);
 int ring_open(void); /* the ring file with ring 0. GIL */
 /* a ring of its own for the calling thread, released when the thread ends. GIL */
 int ring_acquire(void);
@@ -172,6 +174,10 @@ uint64_t loop_id(PyObject *loop); /* of a loop object; 0 = has not run yet. GIL 
  * on it. GIL */
 bool loop_started_by(uint32_t stack);
 bool loop_runs_here(PyObject *loop); /* on the calling thread, as far as was seen. GIL */
+/* The calling thread's loop has been running for long: its open turn counts from now on. GIL */
+void loop_late(void);
+/* Recording is about to end: what is open of the calling thread's loops ends now. GIL */
+void loop_rest(void);
 
 /* ---- task.c, pytask.c, cell.c, gc.c, anomaly.c, audit.c ----------------- */
 
@@ -189,6 +195,9 @@ void queues_forked(void);    /* in the child: their stacks were the parent's. GI
 int job_open(void);          /* thread pools. GIL */
 void cell_expect(void);      /* IPython is being imported. GIL */
 void cell_try(void);         /* IPython's events, once InteractiveShell is there. GIL */
+void cell_late(void);        /* the cell that runs already begins now. GIL */
+void cell_rest(void);        /* recording is about to end: so does the cell that runs. GIL */
+void tasks_late(void);       /* those of the running loop that are pending already. GIL */
 void audit_event(const char *event, PyObject *args); /* the ones that matter. GIL */
 
 static inline bool agent_active(void)

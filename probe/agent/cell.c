@@ -43,9 +43,8 @@ static int32_t count_of(PyObject *o)
 	return (int32_t)count;
 }
 
-static void begin_write(PyObject *info)
+static void begin_write(PyObject *source, PyObject *cell_id, uint64_t task)
 {
-	PyObject *source = attr_get(info, "raw_cell"), *cell_id = attr_get(info, "cell_id");
 	int32_t count = count_of(shell);
 	struct text source_utf8, id_utf8;
 	struct ev_cell_begin *e;
@@ -55,7 +54,7 @@ static void begin_write(PyObject *info)
 	text_of(cell_id, CELL_ID_MAX, &id_utf8);
 	e = ring_new(cell_begin, source_utf8.size + id_utf8.size, 0);
 	if (e) {
-		e->task = agent_thread.task;
+		e->task = task;
 		e->execution_count = count;
 		e->cut = (uint32_t)source_utf8.cut;
 		e->source_len = (uint32_t)source_utf8.size;
@@ -66,8 +65,6 @@ static void begin_write(PyObject *info)
 	}
 	text_free(&id_utf8);
 	text_free(&source_utf8);
-	Py_DecRef(cell_id);
-	Py_DecRef(source);
 }
 
 /* The exception of a result, before or in the cell's code; NULL: none. New reference. */
@@ -85,31 +82,42 @@ static PyObject *error_of(PyObject *result)
 	return NULL;
 }
 
+static void end_record(int32_t count, bool failed, const char *error)
+{
+	size_t size = strnlen(error, ERROR_NAME_MAX);
+	struct ev_cell_end *e = ring_new(cell_end, size, 0);
+
+	if (!e)
+		return;
+	e->execution_count = count;
+	e->failed = failed;
+	e->error_len = (uint32_t)size;
+	tail_put((char *)(e + 1), error, size);
+	ring_end(e);
+}
+
 /* result None: ipykernel's coroutine was cancelled, there is no result. */
 static void end_write(PyObject *result)
 {
 	PyObject *error = error_of(result);
-	const char *name = error ? object_type_name(error) : "";
-	size_t size = strnlen(name, ERROR_NAME_MAX);
-	int32_t count = count_of(result);
-	struct ev_cell_end *e = ring_new(cell_end, size, 0);
 
-	if (e) {
-		e->execution_count = count;
-		e->failed = error || result == Py_None;
-		e->error_len = (uint32_t)size;
-		tail_put((char *)(e + 1), name, size);
-		ring_end(e);
-	}
+	end_record(
+		count_of(result), error || result == Py_None, error ? object_type_name(error) : "");
 	Py_DecRef(error);
 }
 
 static PyObject *on_pre_run_cell(PyObject *self, PyObject *info)
 {
+	PyObject *source, *cell_id;
+
 	if (agent_ours() &&
 		agent_thread.cells++ == 0) { /* run_cell() inside a cell is no cell of its own */
+		source = attr_get(info, "raw_cell");
+		cell_id = attr_get(info, "cell_id");
 		thread_seen();
-		begin_write(info);
+		begin_write(source, cell_id, agent_thread.task);
+		Py_DecRef(cell_id);
+		Py_DecRef(source);
 	}
 	Py_IncRef(Py_None);
 	return Py_None;
@@ -180,4 +188,47 @@ void cell_try(void)
 	Py_DecRef(found);
 	Py_DecRef(type);
 	error_restore(&error);
+}
+
+/* The task whose step runs the cell; 0: none. */
+static uint64_t task_here(void)
+{
+	PyObject *current = module_attr("_asyncio", "current_task"), *task;
+
+	if (!current) /* before 3.12 it is a Python function */
+		current = module_attr("asyncio.tasks", "current_task");
+	Py_IncRef(current);
+	task = current ? PyObject_CallFunctionObjArgs(current, NULL) : NULL;
+	PyErr_Clear(); /* no loop runs */
+	Py_DecRef(current);
+	Py_DecRef(task); /* its step holds it */
+	return task == Py_None ? 0 : (uint64_t)(uintptr_t)task;
+}
+
+/* Its event has been; its source is the last of the shell's history, which counts from 1. */
+void cell_late(void)
+{
+	PyObject *history, *inputs;
+	int32_t count;
+
+	cell_try();
+	count = shell && cell_state == CELL_PLACED ? count_of(shell) : -1;
+	if (count < 1 || agent_thread.cells)
+		return;
+	history = attr_get(shell, "history_manager");
+	inputs = attr_get(history, "input_hist_raw");
+	if (inputs && PyList_Check(inputs) && PyList_Size(inputs) == (Py_ssize_t)count + 1) {
+		agent_thread.cells = 1;
+		begin_write(PyList_GetItem(inputs, count), NULL, task_here());
+	}
+	Py_DecRef(inputs);
+	Py_DecRef(history);
+}
+
+void cell_rest(void)
+{
+	if (!agent_thread.cells)
+		return;
+	agent_thread.cells = 0;
+	end_record(count_of(shell), false, "");
 }

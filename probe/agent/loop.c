@@ -414,24 +414,54 @@ bool loop_runs_here(PyObject *loop)
 	return run_of(thread_here(), loop) != NULL;
 }
 
+/* New reference; NULL: cannot be asked, with an error. */
+static PyObject *running_loop(void)
+{
+	/* not kept: it would keep _asyncio, which then ends in another order */
+	PyObject *get_running = module_attr("_asyncio", "_get_running_loop"), *running;
+
+	Py_IncRef(get_running);
+	running = get_running ? PyObject_CallFunctionObjArgs(get_running, NULL) : NULL;
+	Py_DecRef(get_running);
+	return running;
+}
+
 void loop_seen_anew(PyObject *loop)
 {
 	struct error_aside error;
-	PyObject *get_running, *running;
+	PyObject *running;
 
 	if (!agent_active() || agent_thread.beyond || run_of(thread_here(), loop))
 		return;
 	error_put_aside(&error);
-	/* not kept: it would keep _asyncio, which then ends in another order */
-	get_running = module_attr("_asyncio", "_get_running_loop");
-	Py_IncRef(get_running);
-	running = get_running ? PyObject_CallFunctionObjArgs(get_running, NULL) : NULL;
+	running = running_loop();
 	if (running == loop && loop_like(loop))
 		run_push(loop, false);
 	Py_DecRef(running);
-	Py_DecRef(get_running);
 	PyErr_Clear();
 	error_restore(&error);
+}
+
+void loop_late(void)
+{
+	PyObject *running = running_loop();
+	struct loop_thread *thread;
+
+	PyErr_Clear();
+	if (running && running != Py_None)
+		loop_seen_anew(running);
+	Py_DecRef(running);
+	thread = thread_here();
+	if (thread && agent_thread.ring)
+		iteration_begin(thread, loop_innermost(thread), clock_now_ns());
+}
+
+void loop_rest(void)
+{
+	struct loop_thread *thread = thread_here();
+
+	while (thread && thread->depth && agent_thread.ring)
+		run_pop(thread);
 }
 
 /* ---- the selector ------------------------------------------------------------------------ */

@@ -1,6 +1,7 @@
 /*
- * The agent's entry points, called by the preload object: open once, then every audit event.
- * Installs the hooks when asyncio has been imported by the program, and ends with the interpreter.
+ * The agent's entry points. Called by the preload object: open once, then every audit event; the
+ * hooks are installed when the program has imported asyncio. Called from inside a program that has
+ * run for long: begin, and perhaps rest. Ends with the interpreter.
  */
 #include "probe/agent/group.h"
 #include "probe/agent/callback.h"
@@ -24,6 +25,8 @@
 #define EXPORT __attribute__((visibility("default")))
 EXPORT int awaitscope_agent_open(int abi);
 EXPORT int awaitscope_agent_audit(const char *event, void *args);
+EXPORT const char *awaitscope_agent_begin(int abi, const char *folder);
+EXPORT void awaitscope_agent_rest(void);
 
 struct agent_state agent;
 
@@ -319,9 +322,10 @@ static void interpreter_event(const char *event)
 		agent.many = true;
 }
 
-EXPORT int awaitscope_agent_open(int abi)
+/* Is this an interpreter that is served? Ours from now on, then. */
+static int interpreter_take(int abi)
 {
-	if (abi != (int)RING_ABI || state != AGENT_WAITING || agent.interp || !getenv(ENV_SESSION))
+	if (abi != (int)RING_ABI || state != AGENT_WAITING || agent.interp)
 		return -1;
 	if (python_kind(Py_GetVersion(), &agent.minor) != PYTHON_SERVED)
 		return -1;
@@ -333,6 +337,15 @@ EXPORT int awaitscope_agent_open(int abi)
 		return -1;
 	agent.interp = python.interp();
 	agent.many = agent.minor >= SILENT_MINOR || interpreters_many();
+	agent.min_block_ns = MIN_BLOCK_NS;
+	agent.min_step_ns = MIN_STEP_NS;
+	return 0;
+}
+
+EXPORT int awaitscope_agent_open(int abi)
+{
+	if (!getenv(ENV_SESSION) || interpreter_take(abi))
+		return -1;
 	agent.min_block_ns = env_ns(ENV_MIN_BLOCK, MIN_BLOCK_NS);
 	agent.min_step_ns = env_ns(ENV_MIN_STEP, MIN_STEP_NS);
 	if (module_find("asyncio"))
@@ -358,4 +371,65 @@ EXPORT int awaitscope_agent_audit(const char *event, void *args)
 	else
 		audit_before(event, args);
 	return 0;
+}
+
+/* ---- from inside -------------------------------------------------------- */
+
+static int on_audit(const char *event, PyObject *args, void *data)
+{
+	return awaitscope_agent_audit(event, args);
+}
+
+/* Not of the limited API before 3.13, but there. False: one that is there already forbids it. */
+static bool audit_place(void)
+{
+	typedef int (*hook_fn)(const char *event, PyObject *args, void *data);
+	int (*add)(hook_fn, void *) =
+		(int (*)(hook_fn, void *))dlsym(RTLD_DEFAULT, "PySys_AddAuditHook");
+	bool placed = add && add(on_audit, NULL) == 0;
+
+	PyErr_Clear();
+	return placed;
+}
+
+/*
+ * This program has run for long; it is recorded from now on. asyncio has been imported. NULL, or a
+ * text that says why not: the hooks are at rest then. GIL
+ */
+EXPORT const char *awaitscope_agent_begin(int abi, const char *folder)
+{
+	struct error_aside error;
+	void *(*main_interp)(void) =
+		(void *(*)(void))dlsym(RTLD_DEFAULT, "PyInterpreterState_Main");
+
+	if (interpreter_take(abi))
+		return "its agent takes this interpreter only once, and only in the same release";
+	state = AGENT_OFF;
+	if (!main_interp || main_interp() != agent.interp)
+		return "only the main interpreter of a process can be recorded";
+	if (!asyncio_ready())
+		return "asyncio is still being imported";
+	if (ring_folder(folder) || !audit_place())
+		return "an audit hook of this process allows no further one";
+	install();
+	if (!agent.on)
+		return "there is no place for its records";
+	error_put_aside(&error);
+	loop_late();
+	tasks_late();
+	cell_late();
+	error_restore(&error);
+	return NULL;
+}
+
+/* No record any more; the hooks stay and pass on. On the thread that began. GIL */
+EXPORT void awaitscope_agent_rest(void)
+{
+	if (!agent.on)
+		return;
+	cell_rest();
+	loop_rest();
+	agent.on = false;
+	state = AGENT_OFF;
+	ring_close();
 }

@@ -31,6 +31,7 @@ static struct {
 	unsigned int count;
 	struct ring ring[RING_SLOTS];
 	char path[PATH_BYTES];
+	char folder[PATH_BYTES]; /* given by who began the recording; "": the environment tells */
 	pthread_key_t key;
 	bool key_made;
 } rings;
@@ -128,9 +129,19 @@ static void ring_release(void *p)
 	__atomic_store_n(&r->owned, 0, __ATOMIC_RELEASE);
 }
 
+int ring_folder(const char *folder)
+{
+	size_t size = strlen(folder) + 1;
+
+	if (size > sizeof(rings.folder))
+		return -ENAMETOOLONG;
+	memcpy(rings.folder, folder, size);
+	return 0;
+}
+
 int ring_open(void)
 {
-	const char *folder = getenv(ENV_SESSION);
+	const char *folder = *rings.folder ? rings.folder : getenv(ENV_SESSION);
 	void *map = NULL;
 	int fd = -1, rc;
 

@@ -14,6 +14,7 @@ TOP = Path(__file__).resolve().parents[2]
 BUILD = Path(os.environ.get("AWAITSCOPE_BUILD", TOP / "build-test"))
 AGENT = BUILD / "lib/awaitscope/agent.so"
 PRELOAD = BUILD / "lib/awaitscope/preload.so"
+INSIDE = BUILD / "lib/awaitscope/python/awaitscope.abi3.so"
 PROGRAM = BUILD / "bin/awaitscope"
 FOLDERS = "probe", "collector", "viewer"
 SOURCES = sorted(p for folder in FOLDERS for p in (TOP / folder).rglob("*") if p.suffix in (".c", ".h", ".def"))
@@ -25,6 +26,7 @@ MAY_INCLUDE = {
     "probe/preload/": ["probe/preload/", "probe/ring.h", "probe/python.h"],
     "probe/agent/": ["probe/agent/", "probe/target/", "probe/event.", "probe/ring.h", "probe/python.h", "probe/announce.h",
                      "probe/calls.def", "probe/audit.def"],
+    "probe/inside/": ["probe/inside/", "probe/control.h", "probe/ring.h", "probe/python.h"],
     "probe/bpf/": ["probe/bpf/", "probe/event.", "probe/announce.h", "probe/ring.h", "probe/sampling.h", "probe/calls.def", "probe/syscalls.def", "probe/audit.def", "probe/target/constants.h", "probe/target/layout.",
                    "probe/target/points.h"],
     "probe/": ["probe/"],
@@ -81,15 +83,17 @@ def test_no_name_is_defined_in_two_libraries():
     assert not libraries[0] & libraries[1] | libraries[0] & libraries[2] | libraries[1] & libraries[2]
 
 
-def test_agent_leaves_no_name_of_its_own_open():
+@pytest.mark.parametrize("guest", [AGENT, INSIDE], ids=lambda path: path.name)
+def test_guest_leaves_no_name_of_its_own_open(guest):
     """A shared object links with undefined names, and then does not load."""
-    imports = {symbol for letter, symbol in symbols(AGENT, "-D", "--undefined-only") if letter == "U"}
+    imports = {symbol for letter, symbol in symbols(guest, "-D", "--undefined-only") if letter == "U"}
     assert not {symbol for symbol in imports if "@" not in symbol and not re.match(r"_?Py", symbol)}
 
 
-def test_agent_imports_limited_api_only():
+@pytest.mark.parametrize("guest", [AGENT, INSIDE], ids=lambda path: path.name)
+def test_guest_imports_limited_api_only(guest):
     allowed = set((Path(__file__).parent / "limited_api_3_8.txt").read_text().split("\n"))
-    imports = {symbol.split("@")[0] for letter, symbol in symbols(AGENT, "-D") if letter == "U"}
+    imports = {symbol.split("@")[0] for letter, symbol in symbols(guest, "-D") if letter == "U"}
     assert {symbol for symbol in imports if re.match(r"_?Py", symbol)} <= allowed
 
 
@@ -98,15 +102,16 @@ def test_agent_asks_for_no_pending_call():
     assert "Py_AddPendingCall" not in {symbol.split("@")[0] for letter, symbol in symbols(AGENT, "-D")}
 
 
-def test_agent_links_no_python():
-    needed = re.findall(r"\(NEEDED\).*\[(.*)\]", output_of("readelf", "-dW", AGENT))
+@pytest.mark.parametrize("guest", [AGENT, INSIDE], ids=lambda path: path.name)
+def test_guest_links_no_python(guest):
+    needed = re.findall(r"\(NEEDED\).*\[(.*)\]", output_of("readelf", "-dW", guest))
     assert set(needed) <= {"libc.so.6", "libdl.so.2", "libpthread.so.0", "librt.so.1", "libm.so.6"}
 
 
 def test_agent_exports_its_doors_only():
     exports = {symbol for letter, symbol in symbols(AGENT, "-D", "--defined-only")}
     assert exports <= {"awaitscope_agent_open", "awaitscope_agent_audit", "awaitscope_agent_announce",
-                       "PyInit_awaitscope"}
+                       "awaitscope_agent_begin", "awaitscope_agent_rest"}
 
 
 @pytest.mark.parametrize("guest", [AGENT, PRELOAD], ids=lambda path: path.name)
@@ -115,7 +120,11 @@ def test_guest_needs_no_new_glibc(guest):
     assert all((int(major), int(minor)) <= (2, 17) for major, minor in versions), sorted(set(versions))
 
 
-@pytest.mark.parametrize("guest", [AGENT, PRELOAD], ids=lambda path: path.name)
+def test_module_exports_its_door_only():
+    assert {symbol for letter, symbol in symbols(INSIDE, "-D", "--defined-only")} == {"PyInit_awaitscope"}
+
+
+@pytest.mark.parametrize("guest", [AGENT, PRELOAD, INSIDE], ids=lambda path: path.name)
 def test_guest_has_no_executable_stack(guest):
     header = [line for line in output_of("readelf", "-lW", guest).splitlines() if "GNU_STACK" in line]
     assert header and " RWE " not in header[0]
@@ -132,7 +141,7 @@ def test_preload_needs_no_library():
     assert {letter for letter, symbol in symbols(PRELOAD, "-D", "--undefined-only")} <= {"w", "v"}
 
 
-@pytest.mark.parametrize("built", [PROGRAM, AGENT, PRELOAD], ids=lambda path: path.name)
+@pytest.mark.parametrize("built", [PROGRAM, AGENT, PRELOAD, INSIDE], ids=lambda path: path.name)
 def test_no_path_is_compiled_in(built, tmp_path):
     """Debug sections name the source; what the program itself can read must not."""
     stripped = tmp_path / "stripped"
