@@ -234,8 +234,10 @@ static int still_busy(const struct feed *feed, const struct busy_loop *loop)
 
 	if (s->tid != loop->loop.tid || s->busy_since_ns != loop->loop.busy_since_ns)
 		return 0;
-	if (loops_turning(f, (const struct loop_slot *)s))
+	if (loops_turning(f, (const struct loop_slot *)s)) {
+		bpf_sensor_turn_seen(f->sensor, loop->slot, loop->loop.busy_since_ns);
 		return 1;
+	}
 	bpf_sensor_turn_forget(f->sensor, loop->slot);
 	return 0;
 }

@@ -315,6 +315,11 @@ void bpf_sensor_turn_forget(struct bpf_sensor *s, uint32_t index)
 	s->slots[index].busy_since_ns = 0;
 }
 
+void bpf_sensor_turn_seen(struct bpf_sensor *s, uint32_t index, uint64_t begin_ns)
+{
+	s->slots[index].turning_ns = begin_ns;
+}
+
 uint64_t bpf_sensor_loop_id(struct bpf_sensor *s)
 {
 	return __atomic_add_fetch(&s->program->bss->loops, 1, __ATOMIC_RELAXED);

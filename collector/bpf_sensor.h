@@ -58,6 +58,8 @@ struct loop_slot *bpf_sensor_slot(struct bpf_sensor *s, uint32_t *ret_index);
 int bpf_sensor_slot_publish(struct bpf_sensor *s, uint32_t index);
 const struct loop_slot *bpf_sensor_slots(const struct bpf_sensor *s); /* SLOTS_MAX of them */
 void bpf_sensor_turn_forget(struct bpf_sensor *s, uint32_t index);    /* it does not run its loop */
+/* It does, in the iteration that began then. */
+void bpf_sensor_turn_seen(struct bpf_sensor *s, uint32_t index, uint64_t begin_ns);
 uint64_t bpf_sensor_loop_id(struct bpf_sensor *s);
 /* That this thread's poll of this descriptor is its loop's. */
 int bpf_sensor_approve(struct bpf_sensor *s, uint32_t tid, int32_t epfd);

@@ -174,6 +174,7 @@ static void block(struct bpf_feed *f, const struct ev_kernel_block *r)
 {
 	size_t size;
 	const void *touched = record_tail(&r->head, 1, &size);
+	uint64_t gone = f->python.outside.gone;
 	char target[TOUCHED_TEXT_BYTES];
 	struct ev_block *ev;
 	uint32_t stack;
@@ -183,6 +184,9 @@ static void block(struct bpf_feed *f, const struct ev_kernel_block *r)
 	bpf_native_begin(&f->native, &f->python.outside, &r->head, r->head.time_ns);
 	stack = bpf_python_tail(&f->python, &r->head, 0, r->cut);
 	bpf_native_end(&f->python.outside);
+	/* its memory went with the process: samples, taken before, have all frames */
+	if (r->result == BLOCK_UNFINISHED && f->python.outside.gone != gone)
+		stack = 0;
 	touched_text(r->touches, touched, size, target);
 	ev = RECORD_NEW(&f->queue, block, strlen(target), r->head.tid, r->head.time_ns);
 	if (!ev)

@@ -114,6 +114,8 @@ void block_record(struct model *model, struct process *p, const struct ev_block 
 	c.cpu_ns = r->cpu_ns < wall_ns ? r->cpu_ns : wall_ns;
 	c.runq_ns = r->runq_ns < wall_ns - c.cpu_ns ? r->runq_ns : wall_ns - c.cpu_ns;
 	c.off_ns = wall_ns - c.cpu_ns - c.runq_ns;
+	if (c.unfinished && !c.stack)
+		c.stack = samples_stack(t, c.begin_ns, c.end_ns, &c.task);
 	told(model, p, t, &c);
 }
 

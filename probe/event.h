@@ -115,7 +115,7 @@ enum wake_how {             /* ev_wakeup.how */
 	WAKE_THREAD = 6,    /* another thread's call_soon_threadsafe(): by_tid and stack are its */
 };
 
-/* ev_block.result: the thread was in the call still as the recording ended */
+/* ev_block.result: the thread was in the call still as the recording ended, or its process */
 #define BLOCK_UNFINISHED (-0x7fffffff - 1)
 
 enum refused_why {           /* ev_refused.why */

@@ -1,7 +1,7 @@
 /*
  * The few members of kernel structures that are read, found by name in the running kernel's BTF
- * (CO-RE): no offset here matters. From include/linux/{sched,fs,dcache,mount,net}.h, net/sock.h,
- * fs/mount.h, arch/x86/include/asm/{processor,ptrace}.h@6.1, 6.18.
+ * (CO-RE): no offset here matters. From include/linux/{sched,sched/signal,fs,dcache,mount,net}.h,
+ * net/sock.h, fs/mount.h, arch/x86/include/asm/{processor,ptrace}.h@6.1, 6.18.
  */
 #ifndef PROBE_BPF_KERNEL_H
 #define PROBE_BPF_KERNEL_H
@@ -85,8 +85,14 @@ struct socket {
 	struct sock *sk;
 };
 
+struct signal_struct {
+	unsigned int flags;
+};
+#define SIGNAL_GROUP_EXIT 4u /* a signal or exit() ends the whole process */
+
 struct task_struct {
 	__u32 pid, tgid;
+	struct signal_struct *signal;
 	struct task_struct *group_leader;
 	char comm[16];
 	struct sched_entity se;

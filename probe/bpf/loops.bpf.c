@@ -118,6 +118,12 @@ int BPF_PROG(on_sys_enter, struct pt_regs *regs, long number)
 	return call_enter(s, index, task, regs, (__u32)number);
 }
 
+/* It returns from its call to be killed. */
+static __always_inline bool is_dying(const struct task_struct *task)
+{
+	return task->signal->flags & SIGNAL_GROUP_EXIT;
+}
+
 SEC("tp_btf/sys_exit")
 int BPF_PROG(on_sys_exit, struct pt_regs *regs, long result)
 {
@@ -146,7 +152,8 @@ int BPF_PROG(on_sys_exit, struct pt_regs *regs, long result)
 		blocked_ns = part_sum(&s->part, class) - s->enter_off_ns;
 		/* what was charged before can have been set right meanwhile */
 		if (rarely((__s64)blocked_ns >= (__s64)config.min_block_ns))
-			block_put(s, index, now_ns, blocked_ns, result);
+			block_put(s, index, now_ns, blocked_ns,
+				is_dying(task) ? BLOCK_UNFINISHED : result);
 	}
 	s->syscall = NO_SYSCALL;
 	return 0;
@@ -195,8 +202,23 @@ int BPF_PROG(on_switch, bool preempted, struct task_struct *from, struct task_st
 SEC("tp_btf/sched_process_exit")
 int BPF_PROG(on_thread_exit, struct task_struct *task)
 {
-	if (task->tgid == config.tgid)
-		slot_drop(task->pid);
+	struct part_account account;
+	struct loop_slot *s;
+	__u64 now_ns;
+	__u32 index;
+
+	if (task->tgid != config.tgid)
+		return 0;
+	s = slot_get(task->pid, &index);
+	/* Killed in an iteration, if it was seen to be in one: a loop that was left unclosed has
+	 * one open too. */
+	if (s && s->begin_ns && s->turning_ns == s->begin_ns) {
+		account = account_of(task);
+		now_ns = bpf_ktime_get_ns();
+		part_seen(&s->part, now_ns, &account);
+		turn_end(s, now_ns);
+	}
+	slot_drop(task->pid);
 	return 0;
 }
 

@@ -1,9 +1,14 @@
 """A process that is killed in the middle of something: its last iteration is charged to what it was in, as if that had ended with it."""
+import os
 import re
+import signal
 import sqlite3
+import subprocess
+import time
 
 import pytest
 
+from conftest import PROGRAM as AWAITSCOPE
 from test_attach import WHY_NOT
 
 SENSORS = ["agent", pytest.param("auto", marks=pytest.mark.skipif(WHY_NOT is not None, reason=str(WHY_NOT)))]
@@ -24,7 +29,7 @@ def receives():
 
 def fetches():
     server = socket.create_server(("127.0.0.1", 0))
-    urllib.request.urlopen("http://127.0.0.1:%%d/" %% server.getsockname()[1])
+    urllib.request.urlopen("http://127.0.0.1:%d/" % server.getsockname()[1])
 
 def locks():
     lock = threading.Lock()
@@ -50,6 +55,7 @@ async def main():
     await asyncio.sleep(0.05)
     time.sleep(0.01)  # a call before it, which has ended
     os.write(ready, b"x")
+    print("now", flush=True)
     globals()[sys.argv[1]]()
 
 pipe = os.pipe()[0]
@@ -58,11 +64,11 @@ me = os.getpid()
 if not os.fork():
     os.close(ready)
     os.read(told, 1)
-    select.select([], [], [], %f)
+    select.select([], [], [], float(sys.argv[2]))
     os.kill(me, 9)
     os._exit(0)
 asyncio.run(main())
-""" % (HELD_MS / 1000)
+"""
 
 CALLS = [  # what it does, the class, the call's name, text of its line; of these some with the kernel's help too
     ("sleeps", "sleep", "time.sleep(60)", "time.sleep(60)"),
@@ -76,7 +82,7 @@ CALLS = [  # what it does, the class, the call's name, text of its line; of thes
 
 def killed(awaitscope, tmp_path, sensor, what):
     (tmp_path / "app.py").write_text(PROGRAM)
-    ended = awaitscope("run", "--sensor", sensor, "-o", "t.db", "--", "/usr/bin/python3", "app.py", what)
+    ended = awaitscope("run", "--sensor", sensor, "-o", "t.db", "--", "/usr/bin/python3", "app.py", what, HELD_MS / 1000)
     assert ended.status == 128 + 9, ended
     sql = sqlite3.connect(tmp_path / "t.db")
     sql.row_factory = sqlite3.Row
@@ -130,3 +136,30 @@ def test_kernel_killed_in_a_cell(awaitscope, report, make_notebook, sensor):
     assert (site["function"], site["line"]) == ("fetch", 4), site
     stall = max(told["stalls"], key=lambda s: s["duration_ms"])
     assert stall["cell"] == 1 and stall["causes_ms"]["blocked:network"] >= 0.8 * HELD_MS, stall
+
+
+@pytest.mark.skipif(WHY_NOT is not None, reason=str(WHY_NOT))
+@pytest.mark.parametrize("what, parts", [("result", ("blocked_lock", "runq")), ("computes", ("cpu_user", "cpu_kernel", "runq"))])
+def test_killed_while_it_is_watched(tmp_path, what, parts):
+    """Its memory is gone when the kernel has told: samples know the place."""
+    (tmp_path / "app.py").write_text(PROGRAM)
+    quiet = {"cwd": tmp_path, "stdin": subprocess.DEVNULL, "text": True}
+    child = subprocess.Popen(["/usr/bin/python3", "app.py", what, "60"], stdout=subprocess.PIPE, start_new_session=True, **quiet)
+    try:
+        assert child.stdout.readline() == "now\n"
+        watch = subprocess.Popen([AWAITSCOPE, "attach", "-o", "t.db", str(child.pid)], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, **quiet)
+        assert "watching" in watch.stderr.readline()
+        time.sleep(HELD_MS / 1000)
+    finally:
+        os.killpg(child.pid, signal.SIGKILL)
+        child.communicate()
+    told = watch.communicate(timeout=20)[1]
+    sql = sqlite3.connect(tmp_path / "t.db")
+    sql.row_factory = sqlite3.Row
+    last, = sql.execute("SELECT * FROM iteration WHERE busy_ns > 1e8").fetchall()
+    assert sum(last[f"{part}_ns"] for part in parts) >= 0.9 * last["busy_ns"] >= 0.8 * HELD_MS * 1e6, dict(last)
+    assert last["function"] == what, dict(last)
+    if what == "result":
+        row, = sql.execute("SELECT * FROM blocking_call WHERE unfinished").fetchall()
+        assert (row["call"], row["class"], row["function"]) == ("concurrent.futures.Future.result", "lock", what), dict(row)
+        assert f"Future.result in {what}, app.py:{row['line']}, which had not returned yet." in told, told
