@@ -131,11 +131,21 @@ static __always_inline __u32 place_of(__u32 set_of, __u32 tid)
 	return NOWHERE;
 }
 
+/* Not of 0, which is every CPU's idle thread: it would find a free place. */
+static __always_inline __u32 watched_place(__u32 tid)
+{
+	return tid ? place_of(tid, tid) : NOWHERE;
+}
+
+/* NULL: nowhere. */
+static __always_inline struct watched *watched_at(__u32 place)
+{
+	return bpf_map_lookup_elem(&threads, &place);
+}
+
 static __always_inline struct watched *watched_get(__u32 tid)
 {
-	__u32 at = place_of(tid, tid);
-
-	return at == NOWHERE ? NULL : bpf_map_lookup_elem(&threads, &at);
+	return watched_at(watched_place(tid));
 }
 
 static __always_inline struct watched *watched_make(__u32 tid)
@@ -485,11 +495,15 @@ SEC("tp_btf/sched_switch")
 int BPF_PROG(on_switch, bool preempted, struct task_struct *from, struct task_struct *to,
 	unsigned int state)
 {
-	struct watched *w;
+	__u32 out = watched_place(from->pid), in = watched_place(to->pid);
 	struct wanted *cpu = wanted_get();
 	struct part_account account;
-	__u64 now_ns = bpf_ktime_get_ns();
+	struct watched *w;
+	__u64 now_ns;
 
+	if (out == NOWHERE && in == NOWHERE && !cpu->tid)
+		return 0;
+	now_ns = bpf_ktime_get_ns();
 	if (cpu->tid) {
 		w = watched_get(cpu->tid);
 		if (w)
@@ -497,7 +511,7 @@ int BPF_PROG(on_switch, bool preempted, struct task_struct *from, struct task_st
 		else
 			cpu->tid = 0;
 	}
-	w = watched_get(from->pid);
+	w = watched_at(out);
 	if (w) {
 		account = account_of(from);
 		if (preempted || !state)
@@ -506,7 +520,7 @@ int BPF_PROG(on_switch, bool preempted, struct task_struct *from, struct task_st
 			wait_name(w);
 		part_out(&w->part, now_ns, preempted || !state, &account);
 	}
-	w = watched_get(to->pid);
+	w = watched_at(in);
 	if (w) {
 		part_in(&w->part, now_ns);
 		w->taken.wants = 0;

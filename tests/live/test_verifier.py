@@ -2,6 +2,7 @@
 import ctypes
 import os
 import re
+import signal
 import subprocess
 import time
 from pathlib import Path
@@ -45,8 +46,13 @@ def followed(program):
 
 
 def programs_of(pid):
-    return {int(line.split()[1]) for entry in Path(f"/proc/{pid}/fdinfo").iterdir()
-            for line in entry.read_text().splitlines() if line.startswith("prog_id:")}
+    found = set()
+    for entry in Path(f"/proc/{pid}/fdinfo").iterdir():
+        try:
+            found |= {int(line.split()[1]) for line in entry.read_text().splitlines() if line.startswith("prog_id:")}
+        except FileNotFoundError:
+            pass  # closed meanwhile
+    return found
 
 
 def programs_within(recorder, seconds=20):
@@ -64,13 +70,13 @@ def programs_within(recorder, seconds=20):
 @pytest.mark.parametrize("what", ["run", "attach"])
 def test_programs_leave_the_verifier_room(what, tmp_path):
     with running(HANGS, tmp_path) as target:
-        ends = ["--", "sleep", "2"] if what == "run" else [str(target.pid)]
+        ends = ["--", "sleep", "10"] if what == "run" else [str(target.pid)]
         recorder = subprocess.Popen([PROGRAM, what, "-q", "-o", tmp_path / "t.db", *ends], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         try:
             told = dict(followed(program) for program in programs_within(recorder))
         finally:
             recorder.terminate()
-            recorder.wait()
+            assert recorder.wait() in (0, 128 + signal.SIGTERM)
     source = Path(__file__).parents[2] / "probe/bpf" / ("beside.bpf.c" if what == "run" else "loops.bpf.c")
     print(told)
     assert {"on_sys_enter", "on_sys_exit", "on_switch"} <= told.keys() <= set(re.findall(r"^int (?:BPF_PROG\()?(\w+)", source.read_text(), re.M))
