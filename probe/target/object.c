@@ -99,20 +99,45 @@ static enum object_kind kind_of_name(const char *name)
 		const char *name;
 		enum object_kind kind;
 	} names[] = {
-		{"coroutine", OBJECT_GENERATOR}, {"generator", OBJECT_GENERATOR},
-		{"async_generator", OBJECT_GENERATOR}, {"coroutine_wrapper", OBJECT_GENERATOR_USER},
+		{"coroutine", OBJECT_GENERATOR},
+		{"generator", OBJECT_GENERATOR},
+		{"async_generator", OBJECT_GENERATOR},
+		{"coroutine_wrapper", OBJECT_GENERATOR_USER},
 		{"async_generator_asend", OBJECT_GENERATOR_USER},
-		{"async_generator_athrow", OBJECT_GENERATOR_USER}, {"dict", OBJECT_DICT},
-		{"set", OBJECT_SET}, {"weakref", OBJECT_WEAKREF},
-		{"weakref.ReferenceType", OBJECT_WEAKREF}, {"str", OBJECT_STR}, {"int", OBJECT_INT},
-		{"_RunningLoopHolder", OBJECT_LOOP_HOLDER}, {"_asyncio.Task", OBJECT_TASK},
+		{"async_generator_athrow", OBJECT_GENERATOR_USER},
+		{"dict", OBJECT_DICT},
+		{"set", OBJECT_SET},
+		{"weakref", OBJECT_WEAKREF},
+		{"weakref.ReferenceType", OBJECT_WEAKREF},
+		{"str", OBJECT_STR},
+		{"int", OBJECT_INT},
+		{"_RunningLoopHolder", OBJECT_LOOP_HOLDER},
+		{"_asyncio.Task", OBJECT_TASK},
 		{"Task", OBJECT_PYTHON_TASK}, /* a base of it only, see below */
+		{"method", OBJECT_METHOD},
+		{"function", OBJECT_FUNCTION},
+		{"cell", OBJECT_CELL},
+		{"NoneType", OBJECT_NONE},
+		{"float", OBJECT_FLOAT},
+		{"bool", OBJECT_BOOL},
+		{"list", OBJECT_LIST},
+		{"Lock", OBJECT_LOCK},
+		{"Condition", OBJECT_CONDITION},
 	};
 
 	for (size_t i = 0; i < sizeof(names) / sizeof(*names); i++)
 		if (!strcmp(name, names[i].name))
 			return names[i].kind;
 	return OBJECT_OTHER;
+}
+
+/* Other libraries have locks, too. */
+static bool is_of_module(struct target *t, uint64_t type, const char *module)
+{
+	uint64_t dict, name;
+
+	return !pointer(t, type + t->layout.type_dict, &dict) && dict &&
+	       !object_dict_get(t, dict, "__module__", &name) && object_is_text(t, name, module);
 }
 
 /* A type is what its name says, or for tasks the name of one of its bases. */
@@ -125,6 +150,9 @@ static enum object_kind kind_of_type(struct target *t, uint64_t type)
 		if (type_name(t, type, name))
 			return OBJECT_OTHER;
 		kind = kind_of_name(name);
+		if ((kind == OBJECT_LOCK || kind == OBJECT_CONDITION) &&
+			(i || !is_of_module(t, type, "asyncio.locks")))
+			return OBJECT_OTHER;
 		if (kind == OBJECT_TASK || kind == OBJECT_PYTHON_TASK || (!i && kind))
 			return kind;
 		if (pointer(t, type + t->layout.type_base, &type))

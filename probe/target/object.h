@@ -23,6 +23,15 @@ enum object_kind {
 	OBJECT_LOOP_HOLDER, /* _RunningLoopHolder (to 3.11) */
 	OBJECT_TASK,        /* _asyncio.Task or a type made from it */
 	OBJECT_PYTHON_TASK, /* asyncio's Python task, or one made from it */
+	OBJECT_METHOD,      /* a function bound to an object */
+	OBJECT_FUNCTION,
+	OBJECT_CELL, /* a variable that an inner function uses */
+	OBJECT_NONE,
+	OBJECT_FLOAT,
+	OBJECT_BOOL,
+	OBJECT_LIST,
+	OBJECT_LOCK,      /* asyncio.Lock itself, no class made from it */
+	OBJECT_CONDITION, /* the same of asyncio.Condition */
 };
 
 #define OBJECT_NAME_BYTES 128u /* of a type's name; longer ones are cut */

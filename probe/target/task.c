@@ -94,6 +94,17 @@ static uint64_t coroutine_of(struct target *t, uint64_t awaited)
 	return 0;
 }
 
+int target_generator_frame(struct target *t, uint64_t generator, struct target_frame *ret)
+{
+	uint64_t at;
+	int rc = object_kind(t, generator) == OBJECT_GENERATOR ? frame_of(t, generator, &at) : 0;
+
+	if (rc <= 0)
+		return rc;
+	snapshot_begin(&t->snapshot, &t->memory);
+	return target_frame_read(t, at, ret);
+}
+
 /* Keeps the last ones, which are the innermost. */
 struct chain {
 	struct target_frame frame[TARGET_CHAIN_MAX];

@@ -12,6 +12,9 @@
 int task_read(struct target *t, uint64_t task, target_task_fn fn, void *ctx, bool *ret_pending,
 	int *ret_answer);
 
+/* The frame of a generator or coroutine. 1: it is suspended; 0: it has none; -EBUSY: it runs. */
+int target_generator_frame(struct target *t, uint64_t generator, struct target_frame *ret);
+
 /* Calls fn for each interpreter until it returns not 0, and returns that. */
 int target_interpreters_each(
 	struct target *t, int (*fn)(struct target *t, void *ctx, uint64_t interp), void *ctx);

@@ -22,6 +22,7 @@
 #include "probe/target/dwarf.h"
 #include "probe/target/points.h"
 #include "probe/target/target.h"
+#include "probe/target/bonds.h"
 #include "probe/target/task.h"
 #include "probe/target/thread_name.h"
 
@@ -151,16 +152,36 @@ static json_t *frame_json(struct target *target, const struct target_frame *fram
 	return told;
 }
 
+static json_t *bonds_json(struct target *target, const struct target_task *task)
+{
+	struct target_bonds bonds;
+	json_t *held = json_array(), *members = json_array();
+
+	if (target_bonds_read(target, task, &bonds))
+		return json_null();
+	for (uint32_t i = 0; i < bonds.held_count; i++) {
+		struct target_frame at = task->frame[bonds.held[i].frame];
+
+		at.position = bonds.held[i].position;
+		json_array_append_new(held, json_pack("[I, o]", (json_int_t)bonds.held[i].lock,
+						    frame_json(target, &at)));
+	}
+	for (uint32_t i = 0; i < bonds.member_count; i++)
+		json_array_append_new(members, json_integer((json_int_t)bonds.member[i]));
+	return json_pack("{s: I, s: o, s: o, s: f}", "lock", (json_int_t)bonds.lock, "held", held,
+		"members", members, "due", (double)bonds.due_ns / 1e9);
+}
+
 static int task_print(void *ctx, const struct target_task *task)
 {
 	json_t *frames = json_array();
 
 	for (uint32_t i = 0; i < task->frames; i++)
 		json_array_append_new(frames, frame_json(ctx, &task->frame[i]));
-	return print(json_pack("{s: I, s: s, s: s, s: s, s: b, s: b, s: o}", "task",
+	return print(json_pack("{s: I, s: s, s: s, s: s, s: b, s: b, s: o, s: o}", "task",
 		(json_int_t)task->task, "name", task->name, "coro", task->coro_name, "waits_type",
 		task->waits_type, "python", task->python, "running", task->running, "frames",
-		frames));
+		frames, "bonds", bonds_json(ctx, task)));
 }
 
 static int peek_tasks(uint32_t pid, char **argv)

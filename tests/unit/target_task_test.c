@@ -7,6 +7,7 @@
 
 #include <errno.h>
 
+#include "probe/target/bonds.h"
 #include "probe/target/layout.h"
 #include "probe/target/target.h"
 #include "probe/target/task.h"
@@ -20,7 +21,8 @@
 
 static const char *const types[] = {"code", "str", "bytes", "dict", "set", "weakref", "coroutine",
 	"async_generator_asend", "int", "_RunningLoopHolder", "_asyncio.Task", "Task",
-	"_UnixSelectorEventLoop", "NoneType"};
+	"_UnixSelectorEventLoop", "NoneType", "method", "function", "list", "cell", "Timeout",
+	"_GatheringFuture", "_AsyncGeneratorContextManager"};
 #define TYPES (sizeof(types) / sizeof(*types))
 
 struct space {
@@ -186,16 +188,26 @@ static void space_fill(struct space *s, int minor, uint64_t *random)
 	runtime_put(s, interp, thread);
 }
 
+struct check {
+	struct target *target;
+	unsigned long tasks;
+};
+
 static int task_check(void *ctx, const struct target_task *task)
 {
-	unsigned long *tasks = ctx;
+	struct check *check = ctx;
+	struct target_bonds bonds;
 
-	(*tasks)++;
+	check->tasks++;
+	if (!target_bonds_read(check->target, task, &bonds)) {
+		assert_true(bonds.held_count <= BONDS_LOCKS_MAX);
+		assert_true(bonds.member_count <= BONDS_MEMBERS_MAX);
+	}
 	assert_non_null(task->name);
 	assert_non_null(task->coro_name);
 	assert_true(strlen(task->waits_type) < 256);
 	assert_true(task->frames <= TARGET_CHAIN_MAX);
-	return *tasks > 1000 ? -ECANCELED : 0;
+	return check->tasks > 1000 ? -ECANCELED : 0;
 }
 
 /* Returns how many tasks were told. */
@@ -206,17 +218,17 @@ static unsigned long ask(struct space *s)
 	struct target_thread thread[8];
 	struct target_constants told;
 	struct target_tasks tasks;
-	struct target *target;
-	unsigned long count = 0;
+	struct check check = {0};
 	size_t threads;
 	const char *why = "";
 
-	assert_int_equal(target_open_at(&memory, s->lay.minor, symbols, &target, &why), 0);
-	assert_int_not_equal(target_tasks_read(target, task_check, &count, &tasks, &why), -ENOENT);
-	target_threads_read(target, thread, 8, &threads);
-	target_constants(target, &told);
-	target_free(target);
-	return count;
+	assert_int_equal(target_open_at(&memory, s->lay.minor, symbols, &check.target, &why), 0);
+	assert_int_not_equal(
+		target_tasks_read(check.target, task_check, &check, &tasks, &why), -ENOENT);
+	target_threads_read(check.target, thread, 8, &threads);
+	target_constants(check.target, &told);
+	target_free(check.target);
+	return check.tasks;
 }
 
 TEST(tasks_of_any_bytes_come_to_an_end)
