@@ -139,7 +139,13 @@ static void gaps_tell(struct bpf_feed *f)
 {
 	uint64_t stacks = bpf_sensor_loss(f->sensor, LOSS_FRAMES),
 		 tasks = bpf_sensor_loss(f->sensor, LOSS_PYTHON);
+	size_t untold = waits_untold(&f->waits);
 	char text[96];
+
+	if (untold) {
+		snprintf(text, sizeof(text), "%zu had begun to wait just before the end", untold);
+		bpf_feed_hook(f, "waits of tasks", text, f->last_ns);
+	}
 
 	if (tasks) {
 		snprintf(text, sizeof(text),
@@ -159,6 +165,13 @@ static void gaps_tell(struct bpf_feed *f)
 	bpf_feed_hook(f, "Python stacks", text, f->last_ns);
 }
 
+static int consume(struct bpf_feed *f, enum waits_when when)
+{
+	int rc = bpf_sensor_consume(f->sensor);
+
+	return rc < 0 ? rc : waits_turn(f, clock_ns(CLOCK_MONOTONIC), when);
+}
+
 static int drain(struct feed *feed, int final, record_fn sink, void *ctx)
 {
 	struct bpf_feed *f = (struct bpf_feed *)feed;
@@ -171,22 +184,23 @@ static int drain(struct feed *feed, int final, record_fn sink, void *ctx)
 	rc = bpf_feed_hand_out(f); /* what was said when it began */
 	if (!rc && !f->listed) {
 		f->listed = true;
-		rc = tasks_list(f, f->last_ns, "attach");
+		rc = tasks_list(f, f->last_ns, false);
 	}
 	if (!rc && f->iopub)
 		rc = iopub_drain(f->iopub, take_cell, f);
 	record_queue_keep(&f->cells);
-	if (final)
-		bpf_sensor_unwatch(f->sensor);
 	if (!rc)
-		rc = bpf_sensor_consume(f->sensor);
-	if (rc >= 0)
-		rc = waits_turn(f, clock_ns(CLOCK_MONOTONIC), final);
+		rc = consume(f, final ? WAITS_END : WAITS_GO_ON);
+	if (final) {
+		bpf_sensor_unwatch(f->sensor);
+		if (rc >= 0)
+			rc = consume(f, WAITS_OVER);
+	}
 	if (rc < 0)
 		return rc;
 	if (final) {
 		finish(f, clock_ns(CLOCK_MONOTONIC));
-		tasks_list(f, clock_ns(CLOCK_MONOTONIC), "end");
+		tasks_list(f, clock_ns(CLOCK_MONOTONIC), true);
 		gaps_tell(f);
 		bpf_sensor_detach(f->sensor);
 	}
@@ -312,6 +326,13 @@ static bool is_emulated(const struct points *points, enum point_kind kind)
 	return true;
 }
 
+/* Where every step is seen, what was read of a task between two of them holds until the next. */
+static void waits_begin(struct bpf_feed *f, const char *why, uint64_t now_ns)
+{
+	f->waits.on = !why;
+	bpf_feed_hook(f, "await graph", why ? why : "", now_ns);
+}
+
 /*
  * The ends of steps before their beginnings, and those before the creation of tasks, so that of a
  * task that was seen to be created each step is; without ends no step is probed at all, and without
@@ -337,6 +358,8 @@ static void probes_place(struct bpf_feed *f, uint64_t now_ns)
 			why = "the kernel refused the probe";
 		if (kind == POINT_STEP_END)
 			ends = !why;
+		if (kind == POINT_STEP)
+			waits_begin(f, why, now_ns);
 		bpf_feed_hook(f, point_kind_name(kind), why ? why : "", now_ns);
 	}
 }

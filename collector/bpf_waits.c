@@ -13,9 +13,10 @@
 
 #define WAITED_NS 300000000u /* before that a wait is not looked at: most are over by then */
 #define LOOK_INTERVAL_NS 100000000u
-#define LOOK_NS 3000000u     /* a look's length at most: 3 % of a CPU */
-#define LOOK_TASKS 32u       /* between two looks at the clock */
-#define TASKS_MAX (1u << 20) /* pending at once; of further ones it is not known */
+#define LOOK_NS 3000000u        /* a look's length at most: 3 % of a CPU */
+#define LAST_LOOK_NS 300000000u /* the same at the end */
+#define LOOK_TASKS 32u          /* between two looks at the clock */
+#define TASKS_MAX (1u << 20)    /* pending at once; of further ones it is not known */
 
 struct wait {
 	uint64_t task, future, since_ns;
@@ -55,23 +56,23 @@ static void forget(struct bpf_waits *w, uint64_t task)
 	free(wait);
 }
 
-static void begin(struct bpf_waits *w, const struct ev_kernel_step *r)
+void waits_listed(struct bpf_waits *w, uint64_t task, uint64_t future, uint64_t now_ns)
 {
-	struct wait *wait = map_get(&w->tasks, r->task);
+	struct wait *wait = map_get(&w->tasks, task);
 
 	if (!wait) {
 		if (w->tasks.count >= TASKS_MAX)
 			return;
 		wait = calloc(1, sizeof(*wait));
-		if (!wait || map_put(&w->tasks, r->task, wait)) {
+		if (!wait || map_put(&w->tasks, task, wait)) {
 			free(wait);
 			return;
 		}
 	}
 	unlist(w, wait);
-	wait->task = r->task;
-	wait->future = r->waits_on;
-	wait->since_ns = r->head.time_ns;
+	wait->task = task;
+	wait->future = future;
+	wait->since_ns = now_ns;
 	wait->looked = false;
 	list(w, wait);
 }
@@ -80,12 +81,14 @@ void waits_record(struct bpf_waits *w, const struct ev_head *record)
 {
 	const struct ev_kernel_step *step = (const struct ev_kernel_step *)record;
 
+	if (!w->on)
+		return;
 	if (record->kind == EV_kernel_task_new)
 		forget(w, ((const struct ev_kernel_task_new *)record)->task);
 	if (record->kind != EV_kernel_step)
 		return;
 	if (step->waits_on)
-		begin(w, step);
+		waits_listed(w, step->task, step->waits_on, step->head.time_ns);
 	else
 		forget(w, step->task);
 }
@@ -118,6 +121,8 @@ static int look_take(void *ctx, const struct target_task *task)
 	if (task->waits_on != l->wait->future || task->running || !task->frames)
 		return 0;
 	l->wait->looked = !tasks_chain(l->f, task, &l->head, &l->f->waits.found);
+	if (l->wait->looked)
+		tasks_bonds(l->f, task, &l->head, &l->f->waits.found);
 	return 0;
 }
 
@@ -144,8 +149,10 @@ static uint64_t losses(const struct bpf_feed *f)
 	return bpf_sensor_loss(f->sensor, LOSS_RING) + bpf_sensor_loss(f->sensor, LOSS_STEPS);
 }
 
-static int look(struct bpf_feed *f, uint64_t now_ns)
+static int look(struct bpf_feed *f, uint64_t now_ns, bool last)
 {
+	uint64_t waited_ns = last ? 0 : WAITED_NS,
+		 until_ns = now_ns + (last ? LAST_LOOK_NS : LOOK_NS);
 	struct bpf_waits *w = &f->waits;
 	struct wait *wait;
 	int rc = 0;
@@ -153,8 +160,8 @@ static int look(struct bpf_feed *f, uint64_t now_ns)
 	w->losses = losses(f);
 	target_tasks_begin(f->options.target);
 	for (unsigned int i = 0; !rc && (wait = w->first); i++) {
-		if (wait->since_ns + WAITED_NS > now_ns ||
-			(i % LOOK_TASKS == 0 && clock_ns() > now_ns + LOOK_NS))
+		if (wait->since_ns + waited_ns > now_ns ||
+			(i % LOOK_TASKS == 0 && clock_ns() > until_ns))
 			break;
 		unlist(w, wait);
 		rc = look_at(f, wait);
@@ -165,7 +172,7 @@ static int look(struct bpf_feed *f, uint64_t now_ns)
 
 /* ---- telling ----------------------------------------------------------------------------- */
 
-/* A record_fn. */
+/* A record_fn; each of these kinds begins with its task. */
 static int tell(void *ctx, uint32_t pid, const struct ev_head *record)
 {
 	struct bpf_feed *f = ctx;
@@ -181,13 +188,33 @@ static int tell(void *ctx, uint32_t pid, const struct ev_head *record)
 	return 0;
 }
 
-int waits_turn(struct bpf_feed *f, uint64_t now_ns, bool last)
+int waits_turn(struct bpf_feed *f, uint64_t now_ns, enum waits_when when)
 {
 	struct bpf_waits *w = &f->waits;
 	int rc = record_queue_hand_out(&w->found, f->options.pid, UINT64_MAX, tell, f);
 
-	if (rc || last || now_ns < w->look_after_ns)
+	if (rc || when == WAITS_OVER || (when == WAITS_GO_ON && now_ns < w->look_after_ns))
 		return rc;
 	w->look_after_ns = now_ns + LOOK_INTERVAL_NS;
-	return look(f, now_ns);
+	return look(f, now_ns, when == WAITS_END);
+}
+
+bool waits_told(const struct bpf_waits *w, uint64_t task)
+{
+	const struct wait *wait = map_get(&w->tasks, task);
+
+	return wait && wait->looked;
+}
+
+static void count_untold(void *wait, void *ctx)
+{
+	*(size_t *)ctx += !((const struct wait *)wait)->looked;
+}
+
+size_t waits_untold(const struct bpf_waits *w)
+{
+	size_t n = 0;
+
+	map_each(&w->tasks, count_untold, &n);
+	return n;
 }

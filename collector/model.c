@@ -339,6 +339,7 @@ static void dispatch(struct model *model, struct process *p, const struct ev_hea
 		RECORD(watched, watched_record)
 		RECORD(call_wait, call_wait_record)
 		RECORD(await_chain, chain_record)
+		RECORD(task_lock, lock_record)
 		RECORD(gc, gc_record)
 		RECORD(audit, audit_record)
 		RECORD(never_awaited, never_awaited_record)

@@ -529,6 +529,7 @@ void process_free(struct process *p)
 	map_free(&p->jobs);
 	map_free(&p->queues);
 	map_free(&p->waiting);
+	map_free(&p->holders);
 	map_free(&p->cell_by_file);
 	free(p);
 }

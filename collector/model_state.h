@@ -128,7 +128,10 @@ struct task {
 	struct wake wake;
 	uint64_t *group; /* rows of the tasks it waits for at once; NULL: none */
 	uint32_t group_count;
-	uint64_t bound_ns;  /* when the last of its timeouts is due; 0: it set none */
+	uint64_t lock; /* address of the asyncio.Lock that it waits for; 0: none is known */
+	struct held_lock *held; /* those that it is inside of; model_lock.c. NULL: none is known */
+	bool bound_unknown;     /* some timeout will end the wait */
+	uint64_t bound_ns;      /* when the last of its timeouts is due; 0: it set none */
 	uint64_t cancel_ns; /* when it was last asked to end; 0: only by a loop's shutdown, or never
 			     */
 	uint64_t wait_bound_ns; /* the same, of those it had set when it began to wait */
@@ -292,6 +295,7 @@ struct process {
 		tasks, /* by the sensor's id, or the object's address */
 		jobs, queues;
 	struct map waiting;      /* address of a future -> the task that waits for it */
+	struct map holders;      /* address of an asyncio.Lock -> the waiting task that holds it */
 	struct map cell_by_file; /* hash of ipykernel's file name, or interned pointer -> newest
 				    cell */
 	struct thread *last_thread;
@@ -433,6 +437,13 @@ void wakeup_record(struct model *model, struct process *p, const struct ev_wakeu
 void chain_record(struct model *model, struct process *p, const struct ev_await_chain *r);
 /* Who waits for a future that is no task; NULL: nobody. */
 const struct task *wait_task(const struct process *p, uint64_t future);
+
+/* ---- model_lock.c: who holds which asyncio.Lock */
+void lock_record(struct model *model, struct process *p, const struct ev_task_lock *r);
+/* Its wait ended: it may hold others by now, or none. */
+void lock_forget(struct task *t);
+/* Who holds the lock that a task waits for; NULL: nobody, or it is not sure who. */
+const struct task *lock_holder(const struct task *t, struct stack **ret_taken);
 
 /* ---- model_await.c: what tasks wait for */
 void await_describe(struct model *model, const struct task *t, char *buf, size_t size);

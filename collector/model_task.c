@@ -29,6 +29,7 @@ static void free_task(struct task *t)
 	free(t->name);
 	free(t->message);
 	free(t->group);
+	free(t->held);
 	free(t->wake.received);
 	free(t);
 }
@@ -133,7 +134,9 @@ static void put_task(struct model *model, struct dirty *d)
 		TEXT_OF(waits ? what : NULL), ID(waits ? stack_row(model, t->await_stack) : 0),
 		TEXT_OF(at.file), NUMBER_IF(at.line, at.line), TEXT_OF(at.function),
 		ID(waits ? task_row(t->await_task) : 0), TEXT_OF(t->leaked),
-		NUMBER_IF(t->bound_ns, t->bound_ns), NUMBER_IF(t->cancel_ns, t->cancel_ns));
+		NUMBER_IF(t->bound_ns || t->bound_unknown,
+			t->bound_unknown ? INT64_MAX : (int64_t)t->bound_ns),
+		NUMBER_IF(t->cancel_ns, t->cancel_ns));
 }
 
 static void stored_task(struct model *model, struct dirty *d)

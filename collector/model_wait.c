@@ -45,6 +45,8 @@ void wait_stop(struct model *model, struct task *t)
 	t->waits = false;
 	free(TAKE(t->group));
 	t->group_count = 0;
+	t->bound_unknown = false;
+	lock_forget(t);
 	free(t->wake.received);
 	t->wake = (struct wake){0};
 }
@@ -178,23 +180,31 @@ void group_record(struct model *model, struct process *p, const struct ev_group 
 		loss_add(model, p, "records without memory", 1);
 }
 
-static void put_waits_for(struct model *model, const struct task *t, uint64_t on)
+static void put_waits_for(
+	struct model *model, const struct task *t, uint64_t on, uint64_t lock, struct stack *taken)
 {
-	struct site at = await_site(t);
+	struct site at = await_site(t), held = stack_site(taken);
 
 	STORE_PUT(model->store, waits_for, NUMBER(t->id), NUMBER(on),
 		ID(stack_row(model, t->await_stack)), TEXT_OF(at.file), NUMBER_IF(at.line, at.line),
-		TEXT_OF(at.function));
+		TEXT_OF(at.function), ID(lock), TEXT_OF(held.file), NUMBER_IF(held.line, held.line),
+		TEXT_OF(held.function));
 }
 
 void wait_told(struct model *model, struct task *t)
 {
+	const struct task *holder;
+	struct stack *taken;
+
 	if (!t->waits || !model_room(model))
 		return;
 	if (t->await_task && (!t->await_task->ended || t->await_task->destroyed))
-		put_waits_for(model, t, task_row(t->await_task));
+		put_waits_for(model, t, task_row(t->await_task), 0, NULL);
 	for (uint32_t i = 0; i < t->group_count; i++)
-		put_waits_for(model, t, t->group[i]);
+		put_waits_for(model, t, t->group[i], 0, NULL);
+	holder = lock_holder(t, &taken);
+	if (holder)
+		put_waits_for(model, t, holder->id, t->lock, taken);
 }
 
 void timeout_record(struct model *model, struct process *p, const struct ev_timeout *r)
@@ -202,7 +212,14 @@ void timeout_record(struct model *model, struct process *p, const struct ev_time
 	struct task *t = task_get(p, r->task);
 	uint64_t due_ns = model_time(model, r->due_ns);
 
-	if (!t || t->ended || due_ns <= t->bound_ns)
+	if (!t || t->ended)
+		return;
+	if (r->due_ns == INT64_MAX) {
+		t->bound_unknown = true;
+		task_dirty(model, t);
+		return;
+	}
+	if (due_ns <= t->bound_ns)
 		return;
 	t->bound_ns = due_ns;
 	task_dirty(model, t);

@@ -90,7 +90,7 @@ CREATE TABLE task(
 	await_stack INTEGER REFERENCES stack,
 	await_file TEXT, await_line INTEGER, await_function TEXT,	-- innermost user await
 	await_task INTEGER REFERENCES task,	-- if it waits for a task
-	bound_ns INTEGER,		-- when the last of the timeouts that it set is due; null: it set none
+	bound_ns INTEGER,		-- when the last of the timeouts that it set is due; null: it set none; the largest number: not known when
 	cancel_ns INTEGER,		-- when the last cancel() asked it to end; null: nobody did, but for a loop's shutdown
 	leaked TEXT			-- null; pending, destroyed, cancelled_at_shutdown: DESIGN "leaked task"
 ) STRICT;
@@ -354,9 +354,11 @@ CREATE TABLE anomaly(
 
 CREATE TABLE waits_for(		-- of tasks pending when their loop shut down, or at the end: the tasks that each waits for
 	task INTEGER NOT NULL REFERENCES task,
-	on_task INTEGER NOT NULL REFERENCES task,	-- itself, or through gather() or wait()
+	on_task INTEGER NOT NULL REFERENCES task,	-- itself, through gather() or wait(), or by a lock
 	stack INTEGER REFERENCES stack,	-- chain of coroutines, innermost first
-	file TEXT, line INTEGER, function TEXT	-- innermost user await
+	file TEXT, line INTEGER, function TEXT,	-- innermost user await
+	lock INTEGER,			-- address of the asyncio.Lock that it waits for and on_task holds; null: none
+	held_file TEXT, held_line INTEGER, held_function TEXT	-- the `async with` by which on_task holds it
 ) STRICT;
 
 CREATE TABLE stale_write(		-- in the code of a coroutine: what was read of a shared name before an await is

@@ -12,7 +12,9 @@
 struct edge { /* a task and one that it waits for */
 	int64_t task, waits_for;
 	struct row_place at;
-	const char *coro;
+	const char *coro, *name;
+	bool lock; /* that one holds it, taken at `held` */
+	struct place held;
 };
 
 typedef LIST(struct edge) edge_list;
@@ -24,7 +26,8 @@ struct cycle_walk {
 	size_t depth;
 };
 
-/* Columns: task, waits for, process, loop, cell, file, line, function, coro. */
+/* Columns: task, waits for, process, loop, cell, file, line, function, coro, name, lock, and where
+ * that was taken. */
 static int edges_read(struct judge *judge, edge_list *edges)
 {
 	cleanup(rows_freep) sqlite3_stmt *rows = NULL;
@@ -43,8 +46,12 @@ static int edges_read(struct judge *judge, edge_list *edges)
 				     ? NONE
 				     : cell_index(report, sqlite3_column_int64(rows, 4));
 		e->coro = keep_column(report, rows, 8);
+		e->name = keep_column(report, rows, 9);
+		e->lock = sqlite3_column_type(rows, 10) != SQLITE_NULL;
 		rc = keep_place(report, rows, 5, &e->at.place);
-		if (rc || !e->coro)
+		if (!rc)
+			rc = keep_place(report, rows, 11, &e->held);
+		if (rc || !e->coro || !e->name)
 			return -ENOMEM;
 	}
 	return rc;
@@ -66,27 +73,88 @@ static size_t edge_of(const edge_list *edges, int64_t task)
 	return low < edges->n && edges->at[low].task == task ? low : edges->n;
 }
 
+/* "left waits for right waits for left". malloc'd; NULL: out of memory. */
+static char *cycle_names(const struct cycle_walk *w, size_t first)
+{
+	char *names = NULL;
+	size_t size;
+	FILE *out = open_memstream(&names, &size);
+
+	for (size_t i = first; out && i < w->depth; i++)
+		fprintf(out, "%s waits for ", w->edges->at[w->path[i]].coro);
+	if (out)
+		fputs(w->depth - first > 1 ? w->edges->at[w->path[first]].coro : "itself", out);
+	if (out && fclose(out)) {
+		free(names);
+		return NULL;
+	}
+	return names;
+}
+
+static void place_put(const struct judge *judge, const struct edge *e, const char *word,
+	const struct place *place, FILE *out)
+{
+	if (!place->file)
+		return;
+	fprintf(out, " %s ", word);
+	place_print(judge->report, e->at.cell, place, out);
+}
+
+/*
+ * The same with locks in it: "Task-2 (transfer) holds a lock, taken in app.py:4, and waits in
+ * app.py:6 for the one of Task-3 (transfer); ...", from the holder of a lock on.
+ */
+static char *cycle_locks(const struct judge *judge, const struct cycle_walk *w, size_t first)
+{
+	size_t size, n = w->depth - first;
+	const struct edge *before = &w->edges->at[w->path[w->depth - 1]];
+	char *text = NULL;
+	FILE *out = open_memstream(&text, &size);
+
+	for (size_t i = 0; out && i < n; i++) {
+		const struct edge *e = &w->edges->at[w->path[first + i]];
+		const struct edge *next = &w->edges->at[w->path[first + (i + 1) % n]];
+
+		fprintf(out, "%s%s (%s) ", i ? "; " : "", e->name, e->coro);
+		if (before->lock) {
+			fputs("holds a lock", out);
+			place_put(judge, e, "taken in", &before->held, out);
+			fputs(" and ", out);
+		}
+		fputs("waits", out);
+		place_put(judge, e, "in", &e->at.place, out);
+		if (n == 1)
+			fputs(" for it again", out);
+		else
+			fprintf(out, e->lock ? " for the lock of %s" : " for %s", next->name);
+		before = e;
+	}
+	if (out && fclose(out)) {
+		free(text);
+		return NULL;
+	}
+	return text;
+}
+
 /* The circle is path[first] on; it is told at its first await in user code. */
 static int cycle_find(
 	struct judge *judge, const struct rule *rule, const struct cycle_walk *w, size_t first)
 {
-	cleanup(freep) char *names = NULL;
+	cleanup(freep) char *names = cycle_names(w, first), *locks = NULL;
 	const struct edge *at = NULL;
-	size_t size, n = w->depth - first;
+	size_t n = w->depth - first, by_locks = 0;
 	struct finding *f;
-	FILE *out = open_memstream(&names, &size);
 
-	if (!out)
-		return -ENOMEM;
 	for (size_t i = first; i < w->depth; i++) {
 		const struct edge *e = &w->edges->at[w->path[i]];
 
 		if (!at && file_is_user(judge->report, e->at.place.file))
 			at = e;
-		fprintf(out, "%s waits for ", e->coro);
+		by_locks += e->lock;
 	}
-	fputs(n > 1 ? w->edges->at[w->path[first]].coro : "itself", out);
-	if (fclose(out))
+	if (by_locks)
+		locks = cycle_locks(judge, w, first);
+	if (!names || (by_locks && !locks))
 		return -ENOMEM;
 	if (!at)
 		return 0;
@@ -94,10 +162,16 @@ static int cycle_find(
 	if (!f)
 		return -ENOMEM;
 	f->count++;
+	if (by_locks == n)
+		f->advice = n == 1 ? "An asyncio.Lock is not for taking twice: take it once, "
+				     "around both."
+				   : "Take such locks in the same order everywhere, or have one "
+				     "for both.";
 	finding_say(judge, f, "%zu task%s wait%s in a circle that nothing can end: %s", n,
-		n == 1 ? "" : "s", n == 1 ? "s" : "", names);
+		n == 1 ? "" : "s", n == 1 ? "s" : "", locks ? locks : names);
 	finding_evidence(judge, f,
-		json_pack("{s:I,s:s}", "tasks", (json_int_t)n, "cycle", utf8_keep(judge, names)));
+		json_pack("{s:I,s:I,s:s}", "tasks", (json_int_t)n, "locks", (json_int_t)by_locks,
+			"cycle", utf8_keep(judge, names)));
 	return 0;
 }
 

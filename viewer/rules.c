@@ -54,6 +54,7 @@ static const struct {
 } from_outside[] = {
 	{"_asyncio task wakeup", "future set"},
 	{"gc.callbacks", "gc done"},
+	{"asyncio.wait", "await graph"},
 };
 
 static const char *probe_of(const char *hook, size_t n)

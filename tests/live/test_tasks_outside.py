@@ -62,6 +62,91 @@ asyncio.run(main("restless" in sys.argv))
 """
 
 
+HOLDS = """\
+import asyncio, contextlib, json, sys
+
+async def nap():
+    await asyncio.sleep(0.01)
+
+async def order(first, second):
+    for turn in range(2):
+        async with first as nothing:
+            await nap()
+            try:
+                async with second:
+                    pass
+            finally:
+                pass
+
+@contextlib.asynccontextmanager
+async def guarded(lock):
+    async with lock:
+        yield
+
+async def by_generator(first, second):
+    async with guarded(first):
+        await nap()
+        async with guarded(second):
+            pass
+
+async def by_hand(first, second):
+    await first.acquire()
+    await nap()
+    async with second:
+        pass
+
+async def by_condition(condition, event):
+    async with condition:
+        await event.wait()
+
+async def lets_go(lock, condition):
+    async with lock:
+        async with condition:
+            await condition.wait()
+
+async def released(lock, event):
+    async with lock:
+        lock.release()
+        await event.wait()
+
+async def bounded(lock, event, seconds):
+    async with lock:
+        await asyncio.wait_for(event.wait(), seconds)
+
+async def gathers(event):
+    await asyncio.gather(event.wait(), event.wait(), asyncio.sleep(1000))
+
+async def waits(event, **how):
+    await asyncio.wait([asyncio.ensure_future(event.wait()) for i in range(2)], **how)
+
+class Own(asyncio.Lock):
+    pass
+
+async def main():
+    event, free, own = asyncio.Event(), asyncio.Condition(), Own()
+    lock = [asyncio.Lock() for i in range(10)]
+    cond, waiting = asyncio.Condition(lock[8]), asyncio.Condition(lock[9])
+    lock += [asyncio.Lock() for i in range(4)]
+    jobs = {"a": order(lock[0], lock[1]), "b": order(lock[1], lock[0]), "c": by_generator(lock[2], lock[3]), "d": by_generator(lock[3], lock[2]),
+            "e": by_hand(lock[4], lock[5]), "f": by_hand(lock[5], lock[4]), "g": by_condition(cond, event), "h": lets_go(lock[6], waiting),
+            "i": released(lock[7], event), "j": bounded(lock[10], event, 1000), "k": bounded(lock[11], event, None), "l": gathers(event),
+            "m": waits(event), "n": waits(event, return_when=asyncio.FIRST_COMPLETED), "o": waits(event, timeout=1000), "p": by_condition(own, event)}
+    tasks = [asyncio.get_running_loop().create_task(job) for job in jobs.values()]
+    for task, name in zip(tasks, jobs):
+        task.set_name(name)
+    await asyncio.sleep(0.1)
+    print(json.dumps({id(one): i for i, one in enumerate(lock)}), flush=True)
+    await asyncio.sleep(1000)
+
+asyncio.run(main())
+"""
+# name: (the lock it waits for, those it holds with the line that took each, how many futures it waits for, whether a timeout will end it)
+HELD = {"a": (1, [(0, 8)], 0, False), "b": (0, [(1, 8)], 0, False), "c": (3, [(2, 22)], 0, False), "d": (2, [(3, 22)], 0, False),
+        "e": (5, [], 0, False), "f": (4, [], 0, False), "g": (None, [(8, 34)], 0, False), "h": (None, [(6, 38)], 0, False),
+        "i": (None, [], 0, False), "j": (None, [(10, 48)], 0, True), "k": (None, [(11, 48)], 0, False), "l": (None, [], 3, False),
+        "m": (None, [], 2, False), "n": (None, [], 0, False), "o": (None, [], 2, True), "p": (None, [], 0, False)}
+
+
 @pytest.fixture(params=PYTHONS, ids=repr)
 def python(request):
     return request.param
@@ -119,6 +204,20 @@ def test_each_pending_task_is_found_with_its_await_chain(python, start):
     by_hand, = (task for task in tasks if task["python"])
     assert by_hand["name"] == "a Python task" and short(by_hand["frames"])[-1] == ("many.py", "outer")
     assert {task["name"] for task in outer} >= {"Task-2", "Task-1001"}
+
+
+def test_what_ties_tasks_to_others_is_found(python, tmp_path):
+    program = tmp_path / "holds.py"
+    program.write_text(HOLDS)
+    with subprocess.Popen([python.path, program], stdout=subprocess.PIPE, text=True) as child:
+        try:
+            lock = {int(address): i for address, i in json.loads(child.stdout.readline()).items()}
+            told = {task["name"]: task["bonds"] for task in peek("tasks", child.pid)[:-1]}
+        finally:
+            child.kill()
+    found = {name: (lock.get(told[name]["lock"]), [(lock[one], place[1]) for one, place in told[name]["held"]], len(told[name]["members"]),
+                    told[name]["due"] > 0) for name in HELD}
+    assert found == HELD
 
 
 def test_every_source_of_the_layout_gives_the_same(python, start):

@@ -428,6 +428,53 @@ def test_a_chain_is_no_cycle(tmp_path, edges):
     assert not t.findings("AS212")
 
 
+def held(t, task, on, line, at=7):
+    """The task waits for a lock that the other took at this line."""
+    t.add("waits_for", task=task, on_task=on, file=APP, line=at, function="f", lock=0x1000, held_file=APP, held_line=line, held_function="f")
+
+
+def test_locks_in_opposite_orders(tmp_path):
+    t = Trace(tmp_path / "t.db")
+    first, second, third = (t.task(f"t{n}", name=f"Task-{n}", last_ns=5000) for n in range(3))
+    held(t, first, second, 4)
+    held(t, second, first, 5)
+    held(t, third, first, 5)
+    found, = t.findings("AS212")
+    assert (found["severity"], found["evidence"]["tasks"], found["evidence"]["locks"], found["line"]) == ("error", 2, 2, 7)
+    assert ("Task-0 (t0) holds a lock taken in /home/u/app.py:5 and waits in /home/u/app.py:7 for the lock of Task-1; Task-1 (t1) holds a lock"
+            " taken in /home/u/app.py:4 and waits in /home/u/app.py:7 for the lock of Task-0") in found["message"]
+    assert "same order" in found["advice"]
+
+
+def test_lock_taken_twice_and_a_lock_in_a_circle(tmp_path):
+    t = Trace(tmp_path / "t.db")
+    first, second, third = (t.task(f"t{n}", name=f"Task-{n}", last_ns=5000) for n in range(3))
+    held(t, first, first, 4)
+    held(t, second, third, 5, at=8)
+    t.add("waits_for", task=third, on_task=second, file=APP, line=9, function="f")
+    twice, mixed = sorted(t.findings("AS212"), key=lambda finding: finding["evidence"]["tasks"])
+    assert "waits in /home/u/app.py:7 for it again" in twice["message"] and "twice" in twice["advice"]
+    assert "Task-2 (t2) holds a lock taken in /home/u/app.py:5 and waits in /home/u/app.py:9 for Task-1" in mixed["message"]
+    assert "Break the circle" in mixed["advice"]
+
+
+def test_a_task_that_waits_for_a_lock_is_no_circle(tmp_path):
+    t = Trace(tmp_path / "t.db")
+    first, second = (t.task(f"t{n}", last_ns=5000) for n in range(2))
+    held(t, first, second, 4)
+    assert not t.findings("AS212")
+
+
+@pytest.mark.parametrize("bound", [6000, 2**63 - 1])
+def test_locks_of_a_task_with_a_timeout(tmp_path, bound):
+    t = Trace(tmp_path / "t.db")
+    first, second = (t.task(f"t{n}", last_ns=5000) for n in range(2))
+    held(t, first, second, 4)
+    held(t, second, first, 5)
+    t.sql.execute("UPDATE task SET bound_ns = ? WHERE id = ?", (bound, first))
+    assert not t.findings("AS212")
+
+
 def test_a_timeout_will_end_it(tmp_path):
     t = Trace(tmp_path / "t.db")
     first, _ = chain(t, 1, 0)

@@ -77,7 +77,7 @@ class Trace:
              **columns):
         file, line, function = place
         stack_id = self.stack(place, *LOOP_FRAMES) if stack is True else stack
-        return self.add("task", process=1, loop=1, thread=1, cell=cell, name="Task-1", coro=coro, user=user,
+        return self.add("task", process=1, loop=1, thread=1, cell=cell, name=columns.pop("name", "Task-1"), coro=coro, user=user,
                         created_ns=int(created * MS), ended_ns=None if ended is None else int(ended * MS),
                         state=state or ("pending" if ended is None else "done"), stack=stack_id, file=file, line=line,
                         function=function, **columns)
