@@ -346,8 +346,8 @@ static PyObject *record(PyObject *ip)
 	inside.pid = getpid();
 	return say(
 		"awaitscope records this process into %s\n%%awaitscope report shows what it has; "
-		"%%awaitscope stop ends it\n",
-		inside.recorder.trace);
+		"should it hang, in a terminal: awaitscope live %s\n",
+		inside.recorder.trace, inside.recorder.trace);
 }
 
 static PyObject *load(PyObject *module, PyObject *ip)

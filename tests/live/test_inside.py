@@ -145,6 +145,17 @@ def test_beside_run_the_run_records(awaitscope, load, report, tmp_path):
     assert [path.name for path in tmp_path.glob("*.db")] == ["run.db"]
 
 
+@pytest.mark.parametrize("python", [one for one in interpreters.traced() if one.has("IPython")], ids=str)
+def test_ipython_in_a_terminal_shows_the_text(python, load, report, tmp_path):
+    typed = [*load.splitlines(), "import asyncio, time", "async def bad(): time.sleep(0.2)", "await bad()", "%awaitscope report", "exit"]
+    (tmp_path / "typed").write_text("\n".join(typed) + "\n")
+    with open(tmp_path / "typed", encoding="utf-8") as stdin:
+        ended = run_program([python.path, "-m", "IPython", "--simple-prompt", "--colors=NoColor"], tmp_path, stdin=stdin,
+                            env={**os.environ, "IPYTHONDIR": str(tmp_path)})
+    assert "In [5] held the loop for" in ended.out and "Findings, what to mend first: 1 error" in ended.out, ended
+    assert findings(report(closed(tmp_path))) == {("AS101", "error", 5, 1)}
+
+
 @pytest.mark.parametrize("python", interpreters.traced(), ids=str)
 def test_every_interpreter_records_itself(python, report, tmp_path):
     if python.path.startswith(interpreters.SUITES):
