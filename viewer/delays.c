@@ -140,8 +140,11 @@ static uint64_t due_time(
 	*ret_known = true;
 	if (timer)
 		return timer->due_ns;
+	/* its callback runs in the turn that found it due, or its task in the one after */
 	if (!strcmp(w->how, "timer") && w->timers_told)
-		return w->end_ns;
+		return w->set_seen && w->begin_ns < s->begin_ns && w->set_ns < stall_end(s)
+			       ? s->begin_ns
+			       : w->end_ns;
 	/* what the loop itself does after the stall may be late as well; a thread is not held */
 	if (w->set_seen && strcmp(w->how, "timer") &&
 		(w->set_ns < stall_end(s) || !strcmp(w->how, "thread")))

@@ -272,6 +272,18 @@ const struct stall *stall_of(const struct report *report, const struct turn *tur
 	return NULL;
 }
 
+int cell_running(const struct report *report, const char *file, uint64_t time_ns)
+{
+	for (size_t i = 0; i < report->cells.n; i++) {
+		const struct cell *c = &report->cells.at[i];
+
+		if (c->filename && !strcmp(c->filename, file) && c->began_ns <= time_ns &&
+			time_ns <= c->ended_ns)
+			return (int)i;
+	}
+	return NONE;
+}
+
 bool in_synchronous(const struct report *report, int cell, uint64_t time_ns)
 {
 	const struct cell *c = cell == NONE ? NULL : &report->cells.at[cell];

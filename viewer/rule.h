@@ -94,6 +94,8 @@ const char *name_last(const char *qualified);
 const struct turn *turn_at(const struct report *report, int loop, uint64_t time_ns);
 /* The stall that is this turn; NULL: it is none. */
 const struct stall *stall_of(const struct report *report, const struct turn *turn);
+/* The execution of a cell, of this file, that was under way; NONE: there was none. */
+int cell_running(const struct report *report, const char *file, uint64_t time_ns);
 /* Did this synchronous cell hold the loop at this time, by design? */
 bool in_synchronous(const struct report *report, int cell, uint64_t time_ns);
 

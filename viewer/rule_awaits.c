@@ -79,19 +79,6 @@ static int repeated_find(const struct judge *judge, int *ret_loop)
 	return in_loop == NOT_IN_LOOP ? NONE : innermost;
 }
 
-/* The execution of this file that was under way. */
-static int cell_running(const struct report *report, const char *file, uint64_t time_ns)
-{
-	for (size_t i = 0; i < report->cells.n; i++) {
-		const struct cell *c = &report->cells.at[i];
-
-		if (c->filename && !strcmp(c->filename, file) && c->began_ns <= time_ns &&
-			time_ns <= c->ended_ns)
-			return (int)i;
-	}
-	return NONE;
-}
-
 struct wait { /* one wait of a task at an await */
 	int64_t task, stack;
 	uint64_t begin_ns, ns;

@@ -345,7 +345,37 @@ struct delay { /* of a task of another cell, by a synchronous one */
 
 typedef LIST(struct delay) delay_list;
 
-/* Columns: loop, task, its cell, coro, when it was due, when it went on. */
+/*
+ * The stall that a task was due in, or that began before it went on: its timer was seen, or its
+ * future set, in the short turn before.
+ */
+static const struct stall *delaying_stall(
+	const struct report *report, int loop, uint64_t due_ns, uint64_t end_ns)
+{
+	const struct turn *turn = turn_at(report, loop, due_ns);
+	const struct stall *s = turn ? stall_of(report, turn) : NULL;
+
+	for (size_t i = 0; i < report->stalls.n && !s; i++) {
+		const struct stall *next = &report->stalls.at[i];
+
+		if (next->begin_ns >= end_ns)
+			break;
+		if (next->loop == loop && next->begin_ns >= due_ns)
+			s = next;
+	}
+	return s;
+}
+
+/* A timer's callback runs in the turn that found it due, be it after the cell. */
+static uint64_t timer_found(const struct report *report, int loop, uint64_t set_ns)
+{
+	const struct turn *turn = turn_at(report, loop, set_ns);
+
+	return turn ? turn->begin_ns : set_ns;
+}
+
+/* Columns: loop, task, its cell, coro, when it was due, when it went on, the first is when its
+ * timer's callback ran. */
 static int delay_take(struct judge *judge, delay_list *delays, sqlite3_stmt *rows)
 {
 	struct report *report = judge->report;
@@ -354,14 +384,19 @@ static int delay_take(struct judge *judge, delay_list *delays, sqlite3_stmt *row
 			   ? NONE
 			   : cell_index(report, sqlite3_column_int64(rows, 2));
 	uint64_t due_ns = column_ns(rows, 4), end_ns = column_ns(rows, 5), held_ns;
-	const struct turn *turn = loop == NONE ? NULL : turn_at(report, loop, due_ns);
-	const struct stall *s = turn ? stall_of(report, turn) : NULL;
+	const struct stall *s;
 	struct delay *d;
 
+	if (loop == NONE)
+		return 0;
+	if (sqlite3_column_int(rows, 6))
+		due_ns = timer_found(report, loop, due_ns);
+	s = delaying_stall(report, loop, due_ns, end_ns);
 	if (!s || !is_by_design(report, s->cell) || s->cell == cell)
 		return 0;
 	held_ns = s->begin_ns + s->busy_ns;
 	held_ns = held_ns < end_ns ? held_ns : end_ns;
+	due_ns = due_ns > s->begin_ns ? due_ns : s->begin_ns;
 	if (held_ns < due_ns + report->stall_ns)
 		return 0;
 	d = list_add(delays);

@@ -72,7 +72,8 @@ static int unbounded_find(struct judge *judge, const struct rule *rule, int proc
 	return 0;
 }
 
-/* Columns: process, cell, stack of the wait and of the creation, duration, runs a cell, pending. */
+/* Columns: process, cell, stack of the wait and of the creation, duration, runs a cell, pending,
+ * begin. */
 static int await_take(struct judge *judge, const struct rule *rule, sqlite3_stmt *rows)
 {
 	struct report *report = judge->report;
@@ -81,7 +82,7 @@ static int await_take(struct judge *judge, const struct rule *rule, sqlite3_stmt
 			   ? NONE
 			   : cell_index(report, sqlite3_column_int64(rows, 1));
 	bool bounded, outermost = true;
-	struct place place;
+	struct place place, first;
 	int rc = in_wait_for(judge, sqlite3_column_int64(rows, 3), &bounded);
 
 	if (rc || bounded || process == NONE)
@@ -92,11 +93,16 @@ static int await_take(struct judge *judge, const struct rule *rule, sqlite3_stmt
 	at = rc || bounded ? NONE : await_find(judge);
 	if (at == NONE || (at && waits_on_purpose(&judge->frames.at[at - 1])))
 		return rc;
-	place = judge->frames.at[at].place;
-	for (size_t i = (size_t)at + 1; i < judge->frames.n; i++)
+	place = first = judge->frames.at[at].place;
+	for (size_t i = (size_t)at + 1; i < judge->frames.n; i++) {
 		outermost &= !judge->frames.at[i].user;
+		if (judge->frames.at[i].user)
+			first = judge->frames.at[i].place;
+	}
 	if (outermost && sqlite3_column_int(rows, 5))
 		return 0; /* a cell's own top-level await */
+	if (cell == NONE)
+		cell = cell_running(report, first.file, column_ns(rows, 7));
 	return unbounded_find(judge, rule, process, cell, &place, column_ns(rows, 4),
 		sqlite3_column_int(rows, 6) != 0);
 }

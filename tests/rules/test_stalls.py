@@ -304,6 +304,18 @@ def test_a_task_whose_timer_went_off_one_turn_before_it_ran(tmp_path):
     assert t.findings("AS113")[0]["cost_ms"] == 550
 
 
+@pytest.mark.parametrize("set_ms", [999.8, 1001, 1599])
+def test_a_task_whose_timer_was_due_when_the_cells_turn_began(tmp_path, set_ms):
+    t = Trace(tmp_path / "t.db", kernel=True)
+    before = t.cell(0, 500, "task = create_task(refresh())")
+    cell = t.cell(1000, 1600, SYNC, synchronous=True)
+    t.iteration(999, 0.9, place=(APP, 9, "other"))
+    t.iteration(1000, 600, cell)
+    t.wait(t.task("refresh", before), 900, 700.2, woken_how="timer", set_ns=int(set_ms * MS))
+    found, = t.findings("AS113")
+    assert abs(found["cost_ms"] - 600) < 1.1
+
+
 def test_a_task_that_was_hardly_late(tmp_path):
     t = Trace(tmp_path / "t.db", kernel=True)
     starved(t, late=99)

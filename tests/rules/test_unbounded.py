@@ -31,6 +31,15 @@ def test_else_the_innermost_of_user_code_in_a_cell(tmp_path):
     assert (found["cell"], found["line"]) == (0, 4)
 
 
+def test_in_the_task_that_runs_all_cells_it_is_the_cell_that_ran(tmp_path):
+    t = Trace(tmp_path / "t.db", kernel=True)
+    t.cell(900, 40000, SOURCE)
+    long_wait(t, task=t.task("dispatch", user=0, runs_cell=1),
+              all_frames=[READ, (APP, 4, "get"), (APP, 9, "main"), (cell_file(SOURCE), 1, "<module>")])
+    found, = t.findings("AS209")
+    assert (found["cell"], found["line"]) == (0, 9)
+
+
 def test_one_that_is_still_pending(tmp_path):
     t = Trace(tmp_path / "t.db")
     task = t.task("main", last_ns=2000 * MS)
