@@ -438,6 +438,11 @@ int bpf_feed_open(
 	loops_expect(f);
 	loops_find(f, f->last_ns);
 	cells_open(f);
+	bpf_feed_hook(f, "who keeps the GIL",
+		f->constants.gil_last_holder
+			? ""
+			: "the thread that has it is not where the layout says",
+		f->last_ns);
 	probes_place(f, f->last_ns);
 	*ret = f;
 	return 0;

@@ -9,6 +9,7 @@
 
 #include "collector/bpf_feed.h"
 #include "probe/bpf/call_kind.h"
+#include "probe/target/process.h"
 
 #define PATH_BYTES 64
 #define TARGET_BYTES 256
@@ -163,6 +164,37 @@ static void block_put(struct bpf_feed *f, const struct loop_slot *s, uint64_t no
 	record_tail_put(ev + 1, text, text_len);
 }
 
+/* Who has the GIL that it waits for, and has had it since that was told last. */
+static void holder_put(struct bpf_feed *f, const struct loop_slot *s, const struct futex_wait *wait,
+	uint64_t now_ns)
+{
+	struct target *target = f->options.target;
+	uint64_t thread, thread_id;
+	struct ev_gil_holder *ev;
+	struct target_stack stack;
+	uint32_t tid, stack_id = 0;
+
+	if (!s->waits || s->part.syscall != PART_GIL || wait->tid != s->tid ||
+		wait->gil_ns >= now_ns || target_gil_holder(target, &thread, &tid))
+		return;
+	tid = process_thread_outer(f->options.pid, tid);
+	if (tid && !memory_read_pointer(
+			   &f->memory, thread + f->constants.layout.thread_thread_id, &thread_id))
+		loops_thread(f, tid, thread_id, now_ns);
+	if (target_stack_read(target, thread, &stack) ||
+		outside_stack(&f->python.outside, stack.frame, stack.count, stack.cut, s->tid,
+			now_ns, now_ns, &stack_id))
+		stack_id = 0;
+	ev = RECORD_NEW(&f->queue, gil_holder, 0, s->tid, now_ns);
+	if (!ev)
+		return;
+	ev->busy_since_ns = s->begin_ns;
+	ev->stands_for_ns = now_ns - wait->gil_ns;
+	ev->holder = tid;
+	ev->stack = stack_id;
+	ev->exact = GIL_KEPT;
+}
+
 void finish(struct bpf_feed *f, uint64_t now_ns)
 {
 	const struct loop_slot *slots = bpf_sensor_slots(f->sensor);
@@ -178,6 +210,7 @@ void finish(struct bpf_feed *f, uint64_t now_ns)
 		s = slot_now(&slots[i], now_ns);
 		if (s.syscall != NO_SYSCALL)
 			block_put(f, &s, now_ns);
+		holder_put(f, &s, bpf_sensor_wait(f->sensor, i), now_ns);
 		iteration_put(f, &s, now_ns);
 	}
 }

@@ -115,12 +115,17 @@ static bool runs_uvloop(struct bpf_feed *f, uint64_t stack_pointer)
 
 void loops_thread(struct bpf_feed *f, uint32_t tid, uint64_t thread_id, uint64_t now_ns)
 {
-	if (map_get(&f->told, tid) || map_put(&f->told, tid, f))
+	const void *told = map_get(&f->told, tid), *unnamed = &f->threads;
+
+	if (told && (told != unnamed || !bpf_thread_again(&f->threads, tid, thread_id, now_ns)))
 		return;
-	if (bpf_sensor_clock(f->sensor, tid))
+	if (!told && bpf_sensor_clock(f->sensor, tid))
 		bpf_feed_hook(f, "native stacks while it computes", "the kernel refused the clock",
 			now_ns);
-	bpf_thread_put(&f->threads, &f->queue, f->options.pid, tid, thread_id, now_ns);
+	map_put(&f->told, tid,
+		bpf_thread_put(&f->threads, &f->queue, f->options.pid, tid, thread_id, now_ns)
+			? f
+			: (void *)unnamed);
 }
 
 /* stack: of who called run_forever(). */

@@ -8,6 +8,7 @@
 #include "collector/bpf_python.h"
 #include "collector/bpf_thread.h"
 #include "probe/target/opcode.h"
+#include "probe/target/process.h"
 
 struct stand { /* where the last samples found a thread, one after the other */
 	uint64_t busy_since_ns, code;
@@ -158,6 +159,18 @@ bool bpf_processes_code(struct bpf_processes *p, const struct ev_kernel_code *r)
 	return found && process_open(found) && bpf_python_given(&found->python, r);
 }
 
+static void thread_name(struct process *p, uint32_t tid, uint64_t thread_id, uint64_t now_ns)
+{
+	const void *named = map_get(&p->named, tid), *unnamed = &p->threads;
+
+	if (named && (named != unnamed || !bpf_thread_again(&p->threads, tid, thread_id, now_ns)))
+		return;
+	map_put(&p->named, tid,
+		bpf_thread_put(&p->threads, &p->queue, p->pid, tid, thread_id, now_ns)
+			? p
+			: (void *)unnamed);
+}
+
 void bpf_processes_wake(struct bpf_processes *p, const struct ev_kernel_wake *r)
 {
 	struct process *found = process_get(p, r->pid);
@@ -165,10 +178,23 @@ void bpf_processes_wake(struct bpf_processes *p, const struct ev_kernel_wake *r)
 	if (!found)
 		return;
 	process_open(found); /* else without its stack */
-	if (!map_get(&found->named, r->head.tid) && !map_put(&found->named, r->head.tid, found))
-		bpf_thread_put(&found->threads, &found->queue, found->pid, r->head.tid,
-			r->thread_id, r->head.time_ns);
+	thread_name(found, r->head.tid, r->thread_id, r->head.time_ns);
 	bpf_python_wake(&found->python, r);
+	record_queue_keep(&found->queue);
+}
+
+void bpf_processes_keeps(struct bpf_processes *p, const struct ev_kernel_keeps *r)
+{
+	struct process *found = process_get(p, r->pid);
+	uint32_t tid;
+
+	if (!found || !process_open(found))
+		return;
+	/* one that is named was there, if it has ended since */
+	tid = map_get(&found->named, r->tid) || process_has_thread(found->pid, r->tid) ? r->tid : 0;
+	if (tid)
+		thread_name(found, tid, r->thread_id, r->head.time_ns);
+	bpf_python_keeps(&found->python, r, tid);
 	record_queue_keep(&found->queue);
 }
 

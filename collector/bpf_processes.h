@@ -19,8 +19,9 @@ void bpf_processes_free(struct bpf_processes *p); /* accepts NULL */
 void bpf_processes_thread(struct bpf_processes *p, uint32_t pid, uint32_t tid);
 /* a code, true: it is no cell's, and can be looked up later; */
 bool bpf_processes_code(struct bpf_processes *p, const struct ev_kernel_code *r);
-/* who ended a wait; */
+/* who ended a wait; who keeps the GIL; */
 void bpf_processes_wake(struct bpf_processes *p, const struct ev_kernel_wake *r);
+void bpf_processes_keeps(struct bpf_processes *p, const struct ev_kernel_keeps *r);
 /* registers and stack, for what comes next of that moment; where a thread was. */
 void bpf_processes_native(struct bpf_processes *p, const struct ev_kernel_native *r);
 void bpf_processes_sample(struct bpf_processes *p, const struct ev_kernel_sample *r);

@@ -158,21 +158,33 @@ bool bpf_python_given(struct bpf_python *p, const struct ev_kernel_code *r)
 
 /* ---- who ends a wait --------------------------------------------------------------------- */
 
+static void holder_put(struct bpf_python *p, uint32_t waiter, const struct ev_gil_holder *told)
+{
+	struct ev_gil_holder *ev =
+		RECORD_NEW(p->outside.queue, gil_holder, 0, waiter, told->head.time_ns);
+
+	if (!ev)
+		return;
+	ev->busy_since_ns = told->busy_since_ns;
+	ev->stands_for_ns = told->stands_for_ns;
+	ev->holder = told->holder;
+	ev->stack = told->stack;
+	ev->exact = told->exact;
+}
+
 void bpf_python_wake(struct bpf_python *p, const struct ev_kernel_wake *r)
 {
 	uint32_t stack = bpf_python_tail(p, &r->head, 0, r->cut);
-	struct ev_gil_holder *holder;
 	struct ev_block_ended *ended;
 
 	if (r->what == WAKES_GIL) {
-		holder = RECORD_NEW(p->outside.queue, gil_holder, 0, r->waiter, r->head.time_ns);
-		if (!holder)
-			return;
-		holder->busy_since_ns = r->busy_since_ns;
-		holder->stands_for_ns = r->waited_ns;
-		holder->holder = r->head.tid;
-		holder->stack = stack;
-		holder->exact = 1;
+		holder_put(p, r->waiter,
+			&(struct ev_gil_holder){.head = r->head,
+				.busy_since_ns = r->busy_since_ns,
+				.stands_for_ns = r->waited_ns,
+				.holder = r->head.tid,
+				.stack = stack,
+				.exact = GIL_LET_GO});
 		return;
 	}
 	ended = RECORD_NEW(p->outside.queue, block_ended, 0, r->waiter, r->head.time_ns);
@@ -180,4 +192,16 @@ void bpf_python_wake(struct bpf_python *p, const struct ev_kernel_wake *r)
 		return;
 	ended->by = r->head.tid;
 	ended->stack = stack;
+}
+
+void bpf_python_keeps(struct bpf_python *p, const struct ev_kernel_keeps *r, uint32_t tid)
+{
+	holder_put(p, r->head.tid,
+		&(struct ev_gil_holder){.head = r->head,
+			.busy_since_ns = r->busy_since_ns,
+			.stands_for_ns = r->kept_ns,
+			.holder = tid,
+			/* of one that ran on, frames of different moments may have been read */
+			.stack = r->moved ? 0 : bpf_python_tail(p, &r->head, 0, r->cut),
+			.exact = GIL_KEPT});
 }

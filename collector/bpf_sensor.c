@@ -309,6 +309,11 @@ const struct loop_slot *bpf_sensor_slots(const struct bpf_sensor *s)
 	return s->slots;
 }
 
+const struct futex_wait *bpf_sensor_wait(const struct bpf_sensor *s, uint32_t index)
+{
+	return &s->program->bss->futex_waits[index];
+}
+
 void bpf_sensor_turn_forget(struct bpf_sensor *s, uint32_t index)
 {
 	s->slots[index].begin_ns = 0;

@@ -60,6 +60,8 @@ const struct loop_slot *bpf_sensor_slots(const struct bpf_sensor *s); /* SLOTS_M
 void bpf_sensor_turn_forget(struct bpf_sensor *s, uint32_t index);    /* it does not run its loop */
 /* It does, in the iteration that began then. */
 void bpf_sensor_turn_seen(struct bpf_sensor *s, uint32_t index, uint64_t begin_ns);
+/* The wait on a futex of the thread of a slot: the present one, if its `waits` is not 0. */
+const struct futex_wait *bpf_sensor_wait(const struct bpf_sensor *s, uint32_t index);
 uint64_t bpf_sensor_loop_id(struct bpf_sensor *s);
 /* That this thread's poll of this descriptor is its loop's. */
 int bpf_sensor_approve(struct bpf_sensor *s, uint32_t tid, int32_t epfd);

@@ -111,18 +111,33 @@ static size_t comm_read(uint32_t pid, uint32_t tid, char name[COMM_BYTES])
 	return n > 0 ? (size_t)n : 0;
 }
 
-void bpf_thread_put(struct bpf_threads *t, struct record_queue *queue, uint32_t pid, uint32_t tid,
+static const struct known_name *name_get(
+	const struct bpf_threads *t, uint32_t tid, uint64_t thread_id)
+{
+	const struct known_name *known = map_get(&t->names, tid);
+
+	return known && known->thread_id == thread_id ? known : NULL;
+}
+
+bool bpf_thread_again(
+	const struct bpf_threads *t, uint32_t tid, uint64_t thread_id, uint64_t now_ns)
+{
+	return now_ns >= t->next_ns || name_get(t, tid, thread_id);
+}
+
+bool bpf_thread_put(struct bpf_threads *t, struct record_queue *queue, uint32_t pid, uint32_t tid,
 	uint64_t thread_id, uint64_t now_ns)
 {
 	const struct known_name *known;
 	char comm[COMM_BYTES];
 	const char *name = comm;
+	bool named = true;
 	struct ev_thread *ev;
 	size_t n;
 
 	names_read(t, now_ns);
-	known = map_get(&t->names, tid);
-	if (known && known->thread_id == thread_id) {
+	known = name_get(t, tid, thread_id);
+	if (known) {
 		name = known->name;
 		n = strlen(name);
 	} else if (tid == pid) { /* as threading calls it */
@@ -130,11 +145,13 @@ void bpf_thread_put(struct bpf_threads *t, struct record_queue *queue, uint32_t 
 		n = strlen(name);
 	} else {
 		n = comm_read(pid, tid, comm);
+		named = false;
 	}
 	ev = RECORD_NEW(queue, thread, n, tid, now_ns);
 	if (!ev)
-		return;
+		return false;
 	ev->ident = thread_id;
 	ev->name_len = (uint32_t)n;
 	record_tail_put(ev + 1, name, n);
+	return named;
 }

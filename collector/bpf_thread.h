@@ -19,7 +19,14 @@ struct bpf_threads {
 void bpf_threads_clear(struct bpf_threads *t);
 /* See which there are, before some have ended: now and then while a loop is held. */
 void bpf_threads_look(struct bpf_threads *t, uint64_t held_since_ns, uint64_t now_ns);
-void bpf_thread_put(struct bpf_threads *t, struct record_queue *queue, uint32_t pid, uint32_t tid,
+/*
+ * False: threading does not know it, or not yet: a thread that starts wakes the one that started it
+ * before it is in the list. Then its name is the kernel's, and it is to be put again.
+ */
+bool bpf_thread_put(struct bpf_threads *t, struct record_queue *queue, uint32_t pid, uint32_t tid,
 	uint64_t thread_id, uint64_t now_ns);
+/* Whether to put it again: its name has been seen since, or it is time to look. */
+bool bpf_thread_again(
+	const struct bpf_threads *t, uint32_t tid, uint64_t thread_id, uint64_t now_ns);
 
 #endif

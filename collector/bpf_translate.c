@@ -13,6 +13,7 @@
 #include "collector/bpf_feed.h"
 #include "collector/bpf_touched.h"
 #include "probe/base/cleanup.h"
+#include "probe/target/process.h"
 #include "probe/target/task.h"
 
 #define TYPES_MAX 4096u
@@ -210,6 +211,15 @@ static void wake(struct bpf_feed *f, const struct ev_kernel_wake *r)
 {
 	loops_thread(f, r->head.tid, r->thread_id, r->head.time_ns);
 	bpf_python_wake(&f->python, r);
+}
+
+static void keeps(struct bpf_feed *f, const struct ev_kernel_keeps *r)
+{
+	uint32_t tid = process_thread_outer(f->options.pid, r->tid);
+
+	if (tid)
+		loops_thread(f, tid, r->thread_id, r->head.time_ns);
+	bpf_python_keeps(&f->python, r, tid);
 }
 
 /* ---- tasks ------------------------------------------------------------------------------- */
@@ -437,6 +447,9 @@ void translate(struct bpf_feed *f, const struct ev_head *record)
 		break;
 	case EV_kernel_wake:
 		wake(f, (const struct ev_kernel_wake *)record);
+		break;
+	case EV_kernel_keeps:
+		keeps(f, (const struct ev_kernel_keeps *)record);
 		break;
 	case EV_kernel_audit:
 		audit(f, (const struct ev_kernel_audit *)record);

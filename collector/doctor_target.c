@@ -20,7 +20,7 @@
 
 /* ---- its interpreter --------------------------------------------------------------------- */
 
-static void layout_ask(struct doctor *d, uint32_t pid, const struct target *target)
+static void layout_ask(struct doctor *d, uint32_t pid, struct target *target)
 {
 	struct target_constants told;
 	struct target *other;

@@ -6,23 +6,25 @@
 
 #include <stdlib.h>
 
-#define EARLY_MAX 64u       /* what has no room adds to the one before */
-#define HELD_NS 20000000ull /* iterations of that age are looked at; see sampler.c */
+#define EARLY_MAX 64u        /* what has no room adds to the one before */
+#define HELD_NS 20000000ull  /* iterations of that age are looked at; see sampler.c */
+#define KEPT_NS 250000000ull /* what goes on is one row for so long */
 
-struct early { /* who had the GIL, in an iteration that is not that old yet */
+struct early { /* who had the GIL, in an iteration that is not that old yet; or who keeps it */
 	struct thread *holder;
 	struct stack *stack;
 	uint64_t time_ns, duration_ns;
+	uint32_t seen; /* enum gil_seen */
 };
 
 struct holders { /* of the open iteration of a thread */
 	uint64_t begin_ns;
 	uint32_t count;
 	struct early early[EARLY_MAX];
+	struct early kept; /* who was last seen to keep it */
 };
 
-static void put(
-	struct model *model, struct thread *t, uint64_t begin_ns, const struct early *e, bool exact)
+static void put(struct model *model, struct thread *t, uint64_t begin_ns, const struct early *e)
 {
 	struct site site = stack_site(e->stack);
 
@@ -35,7 +37,7 @@ static void put(
 	model->samples++;
 	STORE_PUT(model->store, gil_sample, NUMBER(t->process->id), NUMBER(t->id),
 		ID(e->holder ? e->holder->id : 0), NUMBER(begin_ns), NUMBER(e->time_ns),
-		NUMBER(e->duration_ns), NUMBER(exact), ID(stack_row(model, e->stack)),
+		NUMBER(e->duration_ns), NUMBER(e->seen), ID(stack_row(model, e->stack)),
 		TEXT_OF(site.file), NUMBER_IF(site.line, site.line), TEXT_OF(site.function));
 }
 
@@ -46,26 +48,52 @@ static void early_put(struct model *model, struct thread *t, uint64_t begin_ns)
 	if (!h || h->begin_ns != begin_ns)
 		return;
 	for (uint32_t i = 0; i < h->count; i++)
-		put(model, t, begin_ns, &h->early[i], true);
+		put(model, t, begin_ns, &h->early[i]);
 	h->count = 0;
 }
 
-static void early_add(struct thread *t, uint64_t begin_ns, const struct early *e)
+/* The kernel tells again and again of one that stays where it is. */
+static bool goes_on(const struct early *last, const struct early *e)
+{
+	return e->seen == GIL_KEPT && last->seen == GIL_KEPT && last->holder == e->holder &&
+	       last->stack == e->stack && last->duration_ns < KEPT_NS;
+}
+
+/* How long what was last added has gone on. */
+static uint64_t early_add(struct thread *t, uint64_t begin_ns, const struct early *e)
 {
 	struct holders *h = t->holders;
+	struct early *last;
 
 	if (!h)
 		h = t->holders = calloc(1, sizeof(*h));
 	if (!h)
-		return;
+		return 0;
 	if (h->begin_ns != begin_ns) {
 		h->begin_ns = begin_ns;
 		h->count = 0;
 	}
-	if (h->count < EARLY_MAX)
-		h->early[h->count++] = *e;
-	else
-		h->early[EARLY_MAX - 1].duration_ns += e->duration_ns;
+	last = h->count ? &h->early[h->count - 1] : NULL;
+	if (last && (goes_on(last, e) || h->count == EARLY_MAX)) {
+		last->duration_ns += e->duration_ns;
+		last->time_ns = e->time_ns;
+		return last->duration_ns;
+	}
+	h->early[h->count++] = *e;
+	return e->duration_ns;
+}
+
+/*
+ * It has let go, and may be in other code already. If it was seen while it had it, all the time
+ * since is taken for what it did then.
+ */
+static void let_go(const struct thread *t, struct early *e)
+{
+	const struct early *kept = t->holders ? &t->holders->kept : NULL;
+
+	if (kept && kept->stack && kept->holder == e->holder &&
+		kept->time_ns == e->time_ns - e->duration_ns)
+		e->stack = kept->stack;
 }
 
 void gil_holder_record(struct model *model, struct process *p, const struct ev_gil_holder *r)
@@ -76,16 +104,24 @@ void gil_holder_record(struct model *model, struct process *p, const struct ev_g
 	struct early e = {.holder = r->holder ? thread_get(model, p, r->holder, time_ns) : NULL,
 		.stack = stack_get(model, p, r->stack),
 		.time_ns = time_ns,
-		.duration_ns = model_time(model, model->t0_ns + r->stands_for_ns)};
+		.duration_ns = model_time(model, model->t0_ns + r->stands_for_ns),
+		.seen = r->exact};
+	bool old = time_ns >= begin_ns + HELD_NS;
 
 	if (!t)
 		return;
-	if (r->exact && time_ns < begin_ns + HELD_NS) {
-		early_add(t, begin_ns, &e);
+	if (r->exact == GIL_LET_GO)
+		let_go(t, &e);
+	if (r->exact == GIL_KEPT || (r->exact && !old)) {
+		if (early_add(t, begin_ns, &e) >= KEPT_NS && old)
+			early_put(model, t, begin_ns);
+		if (t->holders && e.seen == GIL_KEPT)
+			t->holders->kept = e;
 		return;
 	}
-	early_put(model, t, begin_ns);
-	put(model, t, begin_ns, &e, r->exact);
+	if (r->exact)
+		early_put(model, t, begin_ns);
+	put(model, t, begin_ns, &e);
 }
 
 void holders_end(struct model *model, struct thread *t, uint64_t begin_ns, uint64_t busy_ns)

@@ -534,4 +534,5 @@ void iteration_unfinished(
 	cell = t->process->cells ? cell_for_span(t, begin_ns, last_ns) : NULL;
 	count_iteration(model, l, last_ns, last_ns - begin_ns, 0);
 	put_iteration(model, l, cell, &r, begin_ns, last_ns - begin_ns, 0);
+	holders_end(model, t, begin_ns, last_ns - begin_ns);
 }

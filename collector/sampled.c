@@ -231,7 +231,7 @@ int sampled_take_holder(
 		return -ENOBUFS;
 	ev->busy_since_ns = loop->busy_since_ns;
 	ev->stands_for_ns = stands_for_ns;
-	ev->holder = tid;
+	ev->holder = process_thread_outer(s->pid, tid);
 	ev->stack = stack;
 	return 0;
 }

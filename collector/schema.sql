@@ -316,8 +316,8 @@ CREATE TABLE gil_sample(		-- who had the GIL while a loop waited for it, in iter
 	begin_ns INTEGER NOT NULL,	-- of the iteration
 	time_ns INTEGER NOT NULL,
 	duration_ns INTEGER NOT NULL,	-- what it stands for: since the sample before it, or the iteration's begin
-	exact INTEGER NOT NULL DEFAULT 0,		-- 1: the kernel saw the holder let go at that time, having had it for so long
-	stack INTEGER REFERENCES stack,	-- of the holder
+	exact INTEGER NOT NULL DEFAULT 0,		-- by the kernel, which saw that the holder had had it for so long: 1: and let go at that time, 2: and kept it; 0: sampled
+	stack INTEGER REFERENCES stack,	-- of the holder; of one that let go, where it was last seen to have it, else where it let go
 	file TEXT, line INTEGER, function TEXT	-- innermost user frame, else innermost frame
 ) STRICT;
 

@@ -153,6 +153,12 @@ enum kernel_wakes { /* ev_kernel_wake.what: what the thread lets go of */
 	WAKES_LOCK = 1,
 };
 
+enum gil_seen { /* ev_gil_holder.exact: what it rests on, and what its stack is of */
+	GIL_SAMPLED = 0,
+	GIL_LET_GO = 1, /* the kernel saw it let go at this moment */
+	GIL_KEPT = 2,   /* the kernel saw that it kept it at this moment */
+};
+
 #define OPCODE_UNKNOWN 0xffffffffu
 
 enum sampled_mode { /* ev_kernel_sample.mode: what the thread ran */

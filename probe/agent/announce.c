@@ -47,6 +47,43 @@ static bool runtime_find(uint64_t *ret_begin, uint64_t *ret_end)
 	return true;
 }
 
+static uint64_t pointer_at(uint64_t address)
+{
+	return *(const uint64_t *)(uintptr_t)address;
+}
+
+/* The main interpreter's, a part of _PyRuntime in every version; 0: not found there. */
+static uint64_t gil_find(const struct target_constants *target)
+{
+	const struct layout *lay = &target->layout;
+	uint64_t gil = 0, interp;
+
+	if (lay->runtime_gil != OFF_ABSENT)
+		return target->runtime + lay->runtime_gil;
+	interp = pointer_at(target->runtime + lay->runtime_interpreters_main);
+	if (interp)
+		gil = pointer_at(interp + lay->interp_gil);
+	return gil > target->runtime && gil < target->runtime + target->runtime_size - lay->gil_end
+		       ? gil
+		       : 0;
+}
+
+/* The caller has it, and must be what stands there. */
+static void keeper_find(struct target_constants *target)
+{
+	uint64_t gil = gil_find(target), me = (uintptr_t)PyThreadState_Get();
+	const struct layout *lay = &target->layout;
+	bool proven = gil && *(const int32_t *)(uintptr_t)(gil + lay->gil_locked) == 1 &&
+		      pointer_at(gil + lay->gil_last_holder) == me &&
+		      pointer_at(me + lay->thread_interp) ==
+			      pointer_at(target->runtime + lay->runtime_interpreters_main);
+
+	if (proven)
+		target->gil_last_holder = gil + lay->gil_last_holder;
+	hook_report("who keeps the GIL",
+		proven ? NULL : "the thread that has it is not where the layout says");
+}
+
 /* What is not proven here the kernel does not need: it takes no thread state with another's id. */
 static bool target_find(struct target_constants *ret)
 {
@@ -59,8 +96,10 @@ static bool target_find(struct target_constants *ret)
 	ret->code_type = (uintptr_t)dlsym(RTLD_DEFAULT, "PyCode_Type");
 	ret->str_type = (uintptr_t)dlsym(RTLD_DEFAULT, "PyUnicode_Type");
 	ret->bytes_type = (uintptr_t)dlsym(RTLD_DEFAULT, "PyBytes_Type");
-	if (layout)
-		ret->layout = *layout;
+	if (!layout)
+		return true;
+	ret->layout = *layout;
+	keeper_find(ret);
 	return true;
 }
 

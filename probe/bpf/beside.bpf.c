@@ -14,6 +14,7 @@
 #include "probe/bpf/native.bpf.h"
 #include "probe/bpf/taken.bpf.h"
 #include "probe/bpf/touch.bpf.h"
+#define WAITERS_MAX BESIDE_THREADS_MAX
 #include "probe/bpf/wake.bpf.h"
 #include "probe/ring.h"
 #include "probe/sampling.h"
@@ -45,7 +46,7 @@ struct watched {
 	__u32 epfd;    /* that one's, since its loop runs; NO_EPFD: not seen yet */
 	__u32 named;   /* 1: it waits for what the agent's call waits for */
 	__u32 waits;   /* on a futex: what wait_begin() returned; 0: it does not */
-	__u32 pad0;
+	__u32 index;   /* where it stands among the threads */
 	__u64 thread;        /* address of its thread state; 0: not known */
 	__u64 scan_after_ns; /* there was none: not looked for again before */
 	struct native_taken native;
@@ -264,6 +265,7 @@ static __always_inline int watch(__u32 tid, const struct announcement *said)
 		return 0;
 	}
 	bpf_probe_read_kernel(w, sizeof(*w), &thread_new);
+	w->index = place_of(tid, tid);
 	w->syscall = NO_SYSCALL;
 	w->epfd = NO_EPFD;
 	part_begin(&w->part, bpf_ktime_get_ns(), &account);
@@ -351,7 +353,7 @@ static __always_inline void futex_enter(struct watched *w, __u32 class, __u64 no
 		bpf_probe_read_user(&wait.turn_ns, sizeof(wait.turn_ns), (void *)w->said.busy_at) ||
 		!wait.turn_ns)
 		return;
-	w->waits = wait_begin(&wait);
+	w->waits = wait_begin(w->index, &wait);
 }
 
 SEC("tp_btf/sys_enter")
@@ -441,8 +443,10 @@ int BPF_PROG(on_sys_exit, struct pt_regs *regs, long result)
 	class = w->part.syscall;
 	part_exit(&w->part, now_ns, &account);
 	if (rarely(w->waits)) {
-		wait_end(w->waits, now_ns);
+		wait_end(w->index, w->waits, now_ns);
 		w->waits = 0;
+		if (class == PART_GIL && result < 0)
+			keeper_tell(w->index, result);
 	}
 	if (w->polls) {
 		turn_begin(w, now_ns);

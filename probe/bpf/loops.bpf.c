@@ -11,6 +11,7 @@ static inline __attribute__((always_inline)) void part_tell(const struct partiti
 	const struct part_account *account);
 
 #include "probe/bpf/audit.bpf.h"
+#define WAITERS_MAX SLOTS_MAX
 #include "probe/bpf/wake.bpf.h"
 #include "probe/sampling.h"
 
@@ -50,7 +51,7 @@ static __always_inline __u32 process_now(void)
 
 /* ---- system calls */
 
-static __always_inline void futex_enter(struct loop_slot *s, __u32 class, __u64 now_ns)
+static __always_inline void futex_enter(struct loop_slot *s, __u32 index, __u32 class, __u64 now_ns)
 {
 	const struct futex_wait wait = {.address = s->argument[0],
 		.begin_ns = now_ns,
@@ -62,7 +63,7 @@ static __always_inline void futex_enter(struct loop_slot *s, __u32 class, __u64 
 		.class = class};
 
 	if (s->begin_ns)
-		s->waits = wait_begin(&wait);
+		s->waits = wait_begin(index, &wait);
 }
 
 static __always_inline int call_enter(struct loop_slot *s, __u32 index, struct task_struct *task,
@@ -88,7 +89,7 @@ static __always_inline int call_enter(struct loop_slot *s, __u32 index, struct t
 	class = call_class(number, s->argument, config.target.gil_begin, config.target.gil_end);
 	part_enter(&s->part, now_ns, class, &account);
 	if (rarely(number == __NR_futex && !futex_wakes(number, regs->si)))
-		futex_enter(s, class, now_ns);
+		futex_enter(s, index, class, now_ns);
 	s->enter_off_ns = part_sum(&s->part, class);
 	s->enter_runq_ns = s->part.sum_ns[PART_RUNQ];
 	return 0;
@@ -143,8 +144,10 @@ int BPF_PROG(on_sys_exit, struct pt_regs *regs, long result)
 	class = s->part.syscall;
 	part_exit(&s->part, now_ns, &account);
 	if (rarely(s->waits)) {
-		wait_end(s->waits, now_ns);
+		wait_end(index, s->waits, now_ns);
 		s->waits = 0;
+		if (class == PART_GIL && result < 0)
+			keeper_tell(index, result);
 	}
 	if (s->poll_ns) {
 		turn_begin(s, now_ns, result);

@@ -109,9 +109,10 @@ struct loop_slot {
 struct futex_wait { /* of a loop's thread, in an iteration */
 	__u64 address;
 	__u64 begin_ns;
-	__u64 turn_ns; /* when the iteration began */
-	__u64 min_ns;  /* shorter ones are not told of */
-	__u64 gil_ns;  /* who has the GIL has it since then */
+	__u64 turn_ns;  /* when the iteration began */
+	__u64 min_ns;   /* shorter ones are not told of */
+	__u64 gil_ns;   /* who has the GIL since then was not told of; before, it was */
+	__u64 taken_ns; /* who has the GIL has it since then */
 	__u64 end_ns;
 	__u32 tid, tgid; /* as the kernel has them */
 	__u32 waiter;    /* as records have the tid */

@@ -25,6 +25,12 @@
 
 #define LAYOUT_CODE_UNIT 2u /* bytes of an instruction */
 
+/*
+ * glibc 2.17 to 2.42, x86-64: struct pthread.tid (nptl/descr.h), for Pythons whose thread states do
+ * not have it. Believed only if there is such a thread.
+ */
+#define LAYOUT_PTHREAD_TID 720u
+
 enum { /* frames whose owner is at least this are no Python frames (entry trampolines; 3.12+) */
 	LAYOUT_OWNER_C = 3,
 };

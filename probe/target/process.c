@@ -199,24 +199,33 @@ bool process_is_main(uint32_t pid, uint32_t tid)
 	return tid && innermost_tid(pid, pid) == tid;
 }
 
-bool process_has_thread(uint32_t pid, uint32_t tid)
+uint32_t process_thread_outer(uint32_t pid, uint32_t tid)
 {
 	char path[PROC_PATH_BYTES];
 	struct dirent *entry;
-	bool has = false;
+	uint32_t outer = 0;
 	DIR *tasks;
 
 	if (!tid)
-		return false;
+		return 0;
 	if (process_is_main(pid, tid))
-		return true;
+		return pid;
+	if (innermost_tid(pid, tid) == tid) /* nearly always: it has no namespace of its own */
+		return tid;
 	snprintf(path, sizeof(path), "/proc/%" PRIu32 "/task", pid);
 	tasks = opendir(path);
 	if (!tasks)
-		return false;
-	while (!has && (entry = readdir(tasks)))
-		has = entry->d_name[0] != '.' &&
-		      innermost_tid(pid, (uint32_t)strtoul(entry->d_name, NULL, 10)) == tid;
+		return 0;
+	while (!outer && (entry = readdir(tasks))) {
+		outer = (uint32_t)strtoul(entry->d_name, NULL, 10);
+		if (!outer || innermost_tid(pid, outer) != tid)
+			outer = 0;
+	}
 	closedir(tasks);
-	return has;
+	return outer;
+}
+
+bool process_has_thread(uint32_t pid, uint32_t tid)
+{
+	return process_thread_outer(pid, tid) != 0;
 }

@@ -36,6 +36,9 @@ struct thread_clocks {
 };
 /* Also of a main thread that has ended, until its parent has asked. False: not known. */
 bool process_thread_clocks(uint32_t pid, uint32_t tid, struct thread_clocks *ret);
+/* The number that a thread has here, by that which its own pid namespace knows; 0: there is none.
+ */
+uint32_t process_thread_outer(uint32_t pid, uint32_t tid);
 /* Whether a process has this thread, by the number that its own pid namespace knows. */
 bool process_has_thread(uint32_t pid, uint32_t tid);
 /* Whether that is its main thread's. */

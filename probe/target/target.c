@@ -12,6 +12,9 @@
 #include "probe/target/image.h"
 #include "probe/target/process.h"
 #include "probe/target/state.h"
+#include "probe/target/task_state.h"
+
+#define KEEPER_TRIES 8u
 
 static const char *const symbol_names[SYMBOLS] = {
 	[SYMBOL_RUNTIME] = "_PyRuntime",
@@ -242,7 +245,49 @@ int target_gil_holder(struct target *t, uint64_t *ret_thread, uint32_t *ret_tid)
 	return 0;
 }
 
-void target_constants(const struct target *t, struct target_constants *ret)
+struct keeper {
+	uint64_t thread;
+	bool listed;
+};
+
+static int keeper_is(struct target *t, void *ctx, uint64_t thread)
+{
+	struct keeper *keeper = ctx;
+
+	keeper->listed = thread == keeper->thread;
+	return keeper->listed;
+}
+
+static int keeper_in(struct target *t, void *ctx, uint64_t interp)
+{
+	return target_interpreter_threads_each(t, interp, keeper_is, ctx);
+}
+
+/*
+ * While a thread has it that is a thread there is. What is left there when nobody has it may be one
+ * that has ended: whoever reads it while somebody does looks again.
+ */
+static bool prove_keeper(struct target *t, const struct target_constants *found)
+{
+	for (unsigned int i = 0; i < KEEPER_TRIES; i++) {
+		struct keeper keeper = {0};
+		int32_t locked;
+
+		if (memory_read(&t->memory, found->gil_begin + t->layout.gil_locked, &locked,
+			    sizeof(locked)) ||
+			memory_read_pointer(&t->memory, found->gil_last_holder, &keeper.thread) ||
+			(locked != 0 && locked != 1))
+			return false;
+		if (!locked)
+			return true;
+		target_interpreters_each(t, keeper_in, &keeper);
+		if (keeper.listed)
+			return true; /* else it has changed hands meanwhile */
+	}
+	return false;
+}
+
+void target_constants(struct target *t, struct target_constants *ret)
 {
 	*ret = (struct target_constants){
 		.runtime = t->symbol[SYMBOL_RUNTIME],
@@ -253,6 +298,8 @@ void target_constants(const struct target *t, struct target_constants *ret)
 		.layout = t->layout,
 	};
 	gil_find(t, ret);
+	if (ret->gil_last_holder && !prove_keeper(t, ret))
+		ret->gil_last_holder = 0;
 }
 
 void target_free(struct target *t)

@@ -63,7 +63,7 @@ int target_open_at(const struct memory *memory, int minor, const uint64_t symbol
 void target_free(struct target *target); /* accepts NULL */
 int target_minor(const struct target *target);
 /* What a program in the kernel has to know of it: addresses and the layout that was proven. */
-void target_constants(const struct target *target, struct target_constants *ret);
+void target_constants(struct target *target, struct target_constants *ret);
 
 /* The thread state whose thread_id (pthread_self()) that is. -ENOENT: none. */
 int target_thread_find(struct target *target, uint64_t thread_id, uint64_t *ret_thread);

@@ -9,9 +9,6 @@
 
 #define INTERPRETERS_MAX 256u
 #define THREADS_MAX 4096u /* of one interpreter; those beyond are not found */
-/* glibc 2.17 to 2.42, x86-64: struct pthread.tid (nptl/descr.h); believed only if there is such a
- * thread */
-#define PTHREAD_TID 720u
 
 bool target_thread_is(struct target *t, uint64_t thread, uint64_t thread_id)
 {
@@ -123,7 +120,7 @@ uint32_t target_thread_tid(struct target *t, uint64_t thread, uint64_t thread_id
 	if (lay->thread_native_thread_id != OFF_ABSENT)
 		memory_read(
 			&t->memory, thread + lay->thread_native_thread_id, &native, sizeof(native));
-	else if (!memory_read(&t->memory, thread_id + PTHREAD_TID, &tid, sizeof(tid)))
+	else if (!memory_read(&t->memory, thread_id + LAYOUT_PTHREAD_TID, &tid, sizeof(tid)))
 		native = process_has_thread(t->memory.pid, tid) ? tid : 0;
 	return native <= INT32_MAX ? (uint32_t)native : 0;
 }

@@ -3,7 +3,10 @@ of a lock, and the program that had the CPU."""
 import json
 import os
 import shutil
+import signal
+import sqlite3
 import subprocess
+import time
 
 import pytest
 
@@ -170,11 +173,90 @@ def test_each_thread_has_its_share_of_the_gil(report, tmp_path, watched):
     first, second = stall["gil_holders"][:2]
     assert stall["gil_holder"] == first
     assert abs(first["share_ms"] / second["share_ms"] / (true["long"] / true["short"]) - 1) < 0.1, (stall["gil_holders"], true)
-    assert first["share_ms"] == pytest.approx(true["long"] * 1e3, rel=0.1), (stall["gil_holders"], true)
-    assert sum(h["share_ms"] for h in stall["gil_holders"]) == pytest.approx(stall["causes_ms"]["gil"], rel=0.01)
+    # of the GIL's time that was the loop's wait for it; the rest, on a busy machine, the loop could run and had no CPU
+    waited = stall["causes_ms"]["gil"]
+    part = min(1, waited / (sum(true.values()) * 1e3))
+    assert first["share_ms"] == pytest.approx(true["long"] * 1e3 * part, rel=0.1), (stall["gil_holders"], true, waited)
+    assert sum(h["share_ms"] for h in stall["gil_holders"]) == pytest.approx(waited, rel=0.01)
     assert (first["function"], second["function"]) == ("burn", "burn"), stall["gil_holders"]
     assert (first["thread"], second["thread"]) == ("long", "short"), stall["gil_holders"]
     assert "had it" in err and "app.py:11" in err, err
+
+
+# A call that keeps the GIL for long, and what its thread does with it after that; then one that does not end.
+KEEPS = """\
+import asyncio, ctypes, functools, json, operator, sys, threading, time
+
+keep = ctypes.PyDLL(None).usleep
+went_on = threading.Event()
+
+def in_one_call():
+    begin, _, end = map(operator.call, (time.monotonic, functools.partial(keep, 1000000), time.monotonic))
+    return end - begin
+
+def lets_go(kept):
+    print(json.dumps(kept), flush=True)
+
+def keeper():
+    time.sleep(0.05)
+    lets_go(in_one_call())
+    went_on.wait()
+    never()
+
+def never():
+    keep(15000000)
+
+async def main():
+    print("ready", flush=True)
+    await asyncio.get_running_loop().run_in_executor(None, sys.stdin.readline)
+    threading.Thread(target=keeper, name="keeper", daemon=True).start()
+    for _ in range(600):
+        await asyncio.sleep(0.001)
+    went_on.set()
+    for _ in range(10000):
+        await asyncio.sleep(0.001)
+
+asyncio.run(main())
+"""
+
+
+def kept(report, true_ms):
+    """Of the two stalls: who kept the GIL and where, for how long the first time; the second ends with the recording."""
+    first, last = (s for s in report("t.db")["stalls"] if s["duration_ms"] > 500)
+    for stall, function, line in (first, "in_one_call", 7), (last, "never", 20):
+        holder, waited = stall["gil_holder"], stall["causes_ms"]["gil"]
+        assert (holder["thread"], holder["function"], holder["line"]) == ("keeper", function, line), stall
+        assert waited > 0.5 * stall["duration_ms"] and holder["share_ms"] == pytest.approx(waited, rel=0.02), stall
+    with sqlite3.connect("t.db") as trace:
+        seen = trace.execute("SELECT sum(g.duration_ns) / 1e6, i.busy_ns / 1e6 FROM gil_sample g JOIN iteration i ON i.begin_ns = g.begin_ns"
+                             " WHERE g.exact AND i.busy_ns > 5e8 GROUP BY g.begin_ns").fetchall()
+    for told, busy in seen: # nothing twice, and nothing left out
+        assert 0.95 * busy < told <= busy, seen
+    assert seen[0][0] == pytest.approx(true_ms, rel=0.05), (seen, true_ms)
+
+
+def test_who_keeps_the_gil_is_named_while_he_does(report, tmp_path, monkeypatch):
+    script = tmp_path / "app.py"
+    script.write_text(KEEPS)
+    monkeypatch.chdir(tmp_path)
+    child = subprocess.Popen([DEBIAN, str(script)], stdout=subprocess.PIPE, stdin=subprocess.PIPE, text=True)
+    try:
+        assert child.stdout.readline() == "ready\n"
+        watch = subprocess.Popen([PROGRAM, "attach", "-o", "t.db", str(child.pid)], text=True, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
+                                 stdin=subprocess.DEVNULL)
+        while "watching" not in watch.stderr.readline():
+            assert watch.poll() is None
+        child.stdin.write("begin\n")
+        child.stdin.flush()
+        true = json.loads(child.stdout.readline())
+        time.sleep(2) # into the second call, which lasts
+        watch.send_signal(signal.SIGINT)
+        err = watch.communicate(timeout=20)[1]
+        assert watch.returncode == 0, err
+    finally:
+        child.kill()
+        child.wait()
+    kept(report, true * 1e3)
 
 
 def test_who_let_go_of_a_lock_is_named(report, tmp_path, watched):
