@@ -11,6 +11,7 @@
 
 #include "probe/announce.h"
 #include "probe/bpf/beside.h"
+#include "probe/bpf/agents.bpf.h"
 #include "probe/bpf/native.bpf.h"
 #include "probe/bpf/taken.bpf.h"
 #include "probe/bpf/touch.bpf.h"
@@ -41,12 +42,12 @@ struct watched {
 	/* the system call in flight */
 	__u64 enter_ns, enter_off_ns, enter_runq_ns;
 	__u64 argument[3];
-	__u32 syscall; /* number; NO_SYSCALL */
-	__u32 polls;   /* 1: it is the loop's selector */
-	__u32 epfd;    /* that one's, since its loop runs; NO_EPFD: not seen yet */
-	__u32 named;   /* 1: it waits for what the agent's call waits for */
-	__u32 waits;   /* on a futex: what wait_begin() returned; 0: it does not */
-	__u32 index;   /* where it stands among the threads */
+	__u32 syscall;       /* number; NO_SYSCALL */
+	__u32 polls;         /* 1: it is the loop's selector */
+	__u32 epfd;          /* that one's, since its loop runs; NO_EPFD: not seen yet */
+	__u32 named;         /* 1: it waits for what the agent's call waits for */
+	__u32 waits;         /* on a futex: what wait_begin() returned; 0: it does not */
+	__u32 index;         /* where it stands among the threads */
 	__u64 thread;        /* address of its thread state; 0: not known */
 	__u64 scan_after_ns; /* there was none: not looked for again before */
 	struct native_taken native;
@@ -73,51 +74,6 @@ struct {
 } threads SEC(".maps");
 
 static const struct watched thread_new;
-
-/* ---- processes */
-
-struct { /* tgid -> what its agent says */
-	__uint(type, BPF_MAP_TYPE_LRU_HASH);
-	__uint(max_entries, BESIDE_PROCESSES_MAX);
-	__type(key, __u32);
-	__type(value, struct target_constants);
-} targets SEC(".maps");
-
-static const struct target_constants target_none;
-
-static __always_inline __u32 process_now(void)
-{
-	return bpf_get_current_pid_tgid() >> 32;
-}
-
-static __always_inline python_target *target_now(void)
-{
-	__u32 tgid = process_now();
-
-	return bpf_map_lookup_elem(&targets, &tgid);
-}
-
-/* Of a process in a pid namespace of its own records have another number, and readers none. */
-static __always_inline bool process_is(const struct announcement *said)
-{
-	return said->pid == process_now();
-}
-
-/* In place, as another thread may read it: the same again, but for a process's first. */
-static __always_inline void target_keep(const struct announcement *said)
-{
-	__u32 tgid = process_now();
-	struct target_constants *target;
-
-	if (!said->target || !process_is(said)) {
-		bpf_map_delete_elem(&targets, &tgid);
-		return;
-	}
-	bpf_map_update_elem(&targets, &tgid, &target_none, BPF_NOEXIST);
-	target = bpf_map_lookup_elem(&targets, &tgid);
-	if (target && bpf_probe_read_user(target, sizeof(*target), (void *)said->target))
-		bpf_map_delete_elem(&targets, &tgid);
-}
 
 /* ---- threads */
 
