@@ -180,7 +180,8 @@ def test_each_thread_has_its_share_of_the_gil(report, tmp_path, watched):
     assert sum(h["share_ms"] for h in stall["gil_holders"]) == pytest.approx(waited, rel=0.01)
     assert (first["function"], second["function"]) == ("burn", "burn"), stall["gil_holders"]
     assert (first["thread"], second["thread"]) == ("long", "short"), stall["gil_holders"]
-    assert "had it" in err and "app.py:11" in err, err
+    if waited > stall["duration_ms"] / 2: # else, on a busy machine, that is not what held it most
+        assert "had it" in err and "app.py:11" in err, err
 
 
 # A call that keeps the GIL for long, and what its thread does with it after that; then one that does not end.
