@@ -151,8 +151,8 @@ static int take_wait(struct bpf_both *f, const struct ev_kernel_wait *r)
 /* Without a clock of its own the thread is sampled as if there were no program in the kernel. */
 static int take_thread(struct bpf_both *f, const struct ev_kernel_thread *r)
 {
-	bpf_beside_clock(f->beside, r->head.tid);
-	bpf_processes_thread(f->processes, r->pid, r->head.tid);
+	bpf_beside_clock(f->beside, r->outer_tid);
+	bpf_processes_thread(f->processes, r);
 	return pairs_thread(f->pairs, r->pid, r->head.tid);
 }
 

@@ -20,6 +20,8 @@ struct stand { /* where the last samples found a thread, one after the other */
 
 struct process {
 	uint32_t pid, hexversion;
+	uint32_t outer_pid;    /* as it is known here; 0: not told yet */
+	bool doubtful;         /* two processes have that pid, in namespaces of their own */
 	struct target *target; /* NULL: not opened yet, or refused */
 	bool refused;
 	struct target_constants constants;
@@ -126,9 +128,9 @@ static bool process_open(struct process *p)
 {
 	const char *why;
 
-	if (p->target || p->refused)
-		return p->target;
-	if (target_open(p->pid, p->hexversion, &p->target, &why)) {
+	if (p->doubtful || p->target || p->refused)
+		return !p->doubtful && p->target;
+	if (target_open(p->outer_pid ? p->outer_pid : p->pid, p->hexversion, &p->target, &why)) {
 		p->refused = true;
 		return false;
 	}
@@ -141,15 +143,19 @@ static bool process_open(struct process *p)
 
 /* ---- the kernel's ------------------------------------------------------------------------ */
 
-void bpf_processes_thread(struct bpf_processes *p, uint32_t pid, uint32_t tid)
+void bpf_processes_thread(struct bpf_processes *p, const struct ev_kernel_thread *r)
 {
-	struct process *found = process_get(p, pid);
+	struct process *found = process_get(p, r->pid);
+	bool other = found && found->outer_pid && found->outer_pid != r->outer_pid;
 
 	if (!found)
 		return;
-	if (map_get(&found->watched, tid))
+	found->doubtful |= other && process_has_thread(found->outer_pid, found->pid);
+	if (other || map_get(&found->watched, r->head.tid))
 		process_close(found); /* another program by now, perhaps */
-	map_put(&found->watched, tid, found);
+	found->outer_pid = r->outer_pid;
+	found->threads.outer_pid = r->outer_pid != r->pid ? r->outer_pid : 0;
+	map_put(&found->watched, r->head.tid, found);
 }
 
 bool bpf_processes_code(struct bpf_processes *p, const struct ev_kernel_code *r)
@@ -191,7 +197,9 @@ void bpf_processes_keeps(struct bpf_processes *p, const struct ev_kernel_keeps *
 	if (!found || !process_open(found))
 		return;
 	/* one that is named was there, if it has ended since */
-	tid = map_get(&found->named, r->tid) || process_has_thread(found->pid, r->tid) ? r->tid : 0;
+	tid = map_get(&found->named, r->tid) || process_has_thread(found->outer_pid, r->tid)
+		      ? r->tid
+		      : 0;
 	if (tid)
 		thread_name(found, tid, r->thread_id, r->head.time_ns);
 	bpf_python_keeps(&found->python, r, tid);
@@ -211,7 +219,7 @@ void bpf_processes_native(struct bpf_processes *p, const struct ev_kernel_native
 	struct process *found = process_get(p, r->pid);
 
 	if (found && process_open(found))
-		bpf_native_take(&found->native, found->pid, &found->constants, r);
+		bpf_native_take(&found->native, found->outer_pid, &found->constants, r);
 }
 
 /* What it takes to read the stack goes before all that is later than since_ns. */

@@ -16,7 +16,7 @@ struct bpf_processes *bpf_processes_new(const char *agent);
 void bpf_processes_free(struct bpf_processes *p); /* accepts NULL */
 
 /* The kernel's: it watches a thread from now on; */
-void bpf_processes_thread(struct bpf_processes *p, uint32_t pid, uint32_t tid);
+void bpf_processes_thread(struct bpf_processes *p, const struct ev_kernel_thread *r);
 /* a code, true: it is no cell's, and can be looked up later; */
 bool bpf_processes_code(struct bpf_processes *p, const struct ev_kernel_code *r);
 /* who ended a wait; who keeps the GIL; */

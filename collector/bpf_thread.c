@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "probe/base/cleanup.h"
+#include "probe/target/process.h"
 #include "probe/target/thread_name.h"
 
 #define PATH_BYTES 96
@@ -97,12 +98,16 @@ void bpf_threads_look(struct bpf_threads *t, uint64_t held_since_ns, uint64_t no
 }
 
 /* As the kernel has it; bytes. */
-static size_t comm_read(uint32_t pid, uint32_t tid, char name[COMM_BYTES])
+static size_t comm_read(uint32_t pid, uint32_t tid, uint32_t outer_pid, char name[COMM_BYTES])
 {
 	char path[PATH_BYTES];
 	cleanup(closep) int fd = -1;
 	ssize_t n;
 
+	if (outer_pid) {
+		pid = outer_pid;
+		tid = process_thread_outer(pid, tid);
+	}
 	snprintf(path, sizeof(path), "/proc/%" PRIu32 "/task/%" PRIu32 "/comm", pid, tid);
 	fd = open(path, O_RDONLY | O_CLOEXEC);
 	n = fd < 0 ? 0 : read(fd, name, COMM_BYTES);
@@ -144,7 +149,7 @@ bool bpf_thread_put(struct bpf_threads *t, struct record_queue *queue, uint32_t 
 		name = "MainThread";
 		n = strlen(name);
 	} else {
-		n = comm_read(pid, tid, comm);
+		n = comm_read(pid, tid, t->outer_pid, comm);
 		named = false;
 	}
 	ev = RECORD_NEW(queue, thread, n, tid, now_ns);

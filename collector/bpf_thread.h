@@ -14,6 +14,8 @@ struct bpf_threads {
 	uint64_t active;       /* where threading keeps them; 0: not found yet */
 	struct map names;      /* tid -> struct known_name: also of threads that have ended */
 	uint64_t next_ns;      /* not looked again before */
+	uint32_t outer_pid;    /* of a process whose records have the numbers of its own pid
+				  namespace: as it is known here; else 0 */
 };
 
 void bpf_threads_clear(struct bpf_threads *t);

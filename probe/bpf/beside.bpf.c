@@ -231,7 +231,10 @@ static __always_inline int watch(__u32 tid, const struct announcement *said)
 	if (!ev)
 		return 0;
 	*ev = (struct ev_kernel_thread){
-		.head = HEAD_OF(w->said.tid, kernel_thread, bpf_ktime_get_ns()), .pid = said->pid};
+		.head = HEAD_OF(w->said.tid, kernel_thread, bpf_ktime_get_ns()),
+		.pid = said->pid,
+		.outer_pid = tgid_now(),
+		.outer_tid = tid};
 	RECORD_SUBMIT(ev);
 	return 0;
 }
@@ -300,7 +303,7 @@ static __always_inline void futex_enter(struct watched *w, __u32 class, __u64 no
 		.begin_ns = now_ns,
 		.min_ns = class == PART_GIL ? beside.min_turn_ns : beside.min_block_ns,
 		.tid = tid_now(),
-		.tgid = process_now(),
+		.tgid = tgid_now(),
 		.waiter = w->said.tid,
 		.class = class};
 

@@ -90,8 +90,18 @@ struct signal_struct {
 };
 #define SIGNAL_GROUP_EXIT 4u /* a signal or exit() ends the whole process */
 
+struct upid {
+	int nr; /* first there */
+};
+
+struct pid {
+	unsigned int level;
+	struct upid numbers[1]; /* one a level of pid namespaces */
+};
+
 struct task_struct {
 	__u32 pid, tgid;
+	struct pid *thread_pid;
 	struct signal_struct *signal;
 	struct task_struct *group_leader;
 	char comm[16];

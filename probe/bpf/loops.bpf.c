@@ -49,6 +49,11 @@ static __always_inline __u32 process_now(void)
 	return 0;
 }
 
+static __always_inline __u32 thread_now(void)
+{
+	return tid_now();
+}
+
 /* ---- system calls */
 
 static __always_inline void futex_enter(struct loop_slot *s, __u32 index, __u32 class, __u64 now_ns)

@@ -44,7 +44,7 @@ static __always_inline void native_fill(__u64 thread, struct native_record *r, _
 	struct pt_regs *regs = (struct pt_regs *)bpf_task_pt_regs(task);
 	__u32 size = NATIVE_BYTES;
 
-	r->ev = (struct ev_kernel_native){.head = HEAD(kernel_native, now_ns),
+	r->ev = (struct ev_kernel_native){.head = HEAD_OF(thread_now(), kernel_native, now_ns),
 		.ip = regs->ip,
 		.sp = regs->sp,
 		.bp = regs->bp,

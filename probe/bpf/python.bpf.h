@@ -16,6 +16,8 @@ typedef const volatile struct target_constants python_target;
 static __always_inline python_target *target_now(void);
 /* As records that are not of one process alone have it; 0: they are. */
 static __always_inline __u32 process_now(void);
+/* As records have it. */
+static __always_inline __u32 thread_now(void);
 
 static __always_inline __u64 read_u64(__u64 address)
 {

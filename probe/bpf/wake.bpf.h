@@ -93,7 +93,7 @@ static __always_inline int waker_put(
 		return 0;
 	stack = stack_of(thread_scan(thread_id), to, sizeof(*ev));
 	ev = (struct ev_kernel_wake *)to->record;
-	*ev = (struct ev_kernel_wake){.head = HEAD(kernel_wake, now_ns),
+	*ev = (struct ev_kernel_wake){.head = HEAD_OF(thread_now(), kernel_wake, now_ns),
 		.thread_id = thread_id,
 		.busy_since_ns = w->turn_ns,
 		.waited_ns = waited_ns,

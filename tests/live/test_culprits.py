@@ -152,16 +152,26 @@ def attached(source, tmp_path):
     return out, err
 
 
-def recorded(source, tmp_path):
+APART = ["unshare", "--pid", "--fork", "--kill-child"]
+
+
+def recorded(source, tmp_path, prefix=()):
     """The same by `run`, where the kernel tells beside the agent."""
     script = tmp_path / "app.py"
     script.write_text(source)
-    run = subprocess.run([PROGRAM, "run", "-o", "t.db", "--", DEBIAN, str(script)], cwd=tmp_path, input="begin\n", text=True, capture_output=True, timeout=40)
+    run = subprocess.run([PROGRAM, "run", "-o", "t.db", "--", *prefix, DEBIAN, str(script)], cwd=tmp_path, input="begin\n", text=True, capture_output=True, timeout=40)
     assert run.returncode == 0, run.stderr
     return run.stdout.replace("ready\n", ""), run.stderr
 
 
-@pytest.fixture(params=[attached, recorded], ids=["attach", "run"])
+def recorded_apart(source, tmp_path):
+    """In a pid namespace of its own."""
+    if subprocess.run([*APART, "true"], capture_output=True).returncode:
+        pytest.skip("no pid namespace can be made here")
+    return recorded(source, tmp_path, APART)
+
+
+@pytest.fixture(params=[attached, recorded, recorded_apart], ids=["attach", "run", "run-in-pid-namespace"])
 def watched(request):
     return request.param
 
