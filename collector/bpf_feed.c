@@ -143,7 +143,8 @@ static void gaps_tell(struct bpf_feed *f)
 	char text[96];
 
 	if (untold) {
-		snprintf(text, sizeof(text), "%zu had begun to wait just before the end", untold);
+		snprintf(text, sizeof(text),
+			"%zu had begun to wait just before the end: for whom is not known", untold);
 		bpf_feed_hook(f, "waits of tasks", text, f->last_ns);
 	}
 
