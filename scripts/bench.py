@@ -136,16 +136,19 @@ REASONS = {
     "uvloop echo": "uvloop spends little of its own, and every read and write is timed, since nothing tells beforehand which one will wait.",
 }
 BESIDE_TRACED = (
-    "Time in the kernel is told exactly from time in user code, for which each system call is seen at its beginning and at its end. That alone, with "
-    "programs in the kernel that do nothing, ")
+    "Time in the kernel is told exactly from time in user code, for which each system call is seen at its beginning and at its end. ")
 BESIDE_REASONS = {
-    "sleep(0)": BESIDE_TRACED + "takes 0.21 µs of a turn that is one such call, here where the agent alone takes 0.09 µs: 1.16. "
-    "The programs themselves take 0.15 µs more.",
-    "create+await": BESIDE_TRACED + "takes 0.4 µs of the two calls of each creation and its wait; the agent's part is told above.",
-    "streams echo": BESIDE_TRACED + "is 1.08 with the agent: a turn has 14 calls.",
-    "aiohttp": BESIDE_TRACED + "takes some 4 µs of the 18 calls of a request; the agent's part is told above.",
-    "uvloop echo": BESIDE_TRACED + "is 1.12 with the agent: uvloop spends little of its own between its calls.",
+    "sleep(0)": BESIDE_TRACED + "Interleaved runs of the same day, least of 9 each: agent alone 1.06; with programs in the kernel that do nothing 1.27, 0.33 µs for a turn "
+    "that is one such call; with ours 1.32, of which two readings of the kernel's clock are half of what the programs add.",
+    "create+await": BESIDE_TRACED + "Interleaved runs of the same day, least of 8 each: agent alone 1.12; with programs in the kernel that do nothing 1.34; with ours 1.43. "
+    "Each creation and its wait are three calls: two polls, and a getpid() that asyncio itself makes up to Python 3.11.",
+    "streams echo": BESIDE_TRACED + "A turn has 14 calls, each of which takes 0.3 µs more with programs in the kernel that do nothing, and 0.1 µs more with ours.",
+    "aiohttp": BESIDE_TRACED + "A request has 18 calls, each of which takes 0.3 µs more with programs in the kernel that do nothing, and 0.1 µs more with ours; the agent's "
+    "part is told above.",
+    "uvloop echo": BESIDE_TRACED + "Interleaved runs of the same day, medians of 6 each: agent alone 1.04; with programs in the kernel that do nothing 1.13; with ours 1.17. "
+    "uvloop spends little of its own between its calls.",
 }
+SPEED_VARIES = 1.25  # from there on the longest bare turn over the shortest is told
 INGEST_INTRO = """# What the recorder sustains
 
 Made by `scripts/bench.py ingest`: records of a busy service (tasks that come and go, waits, wakeups, timers, a stall now and then) go
@@ -227,6 +230,7 @@ def overhead(args):
             kept = json.load(f)
     measure(args, kept)
     rows, missed, pairs = [("workload", "Python", "bare, a turn", "recorded/bare", "95 % interval", "target", "", "debug mode/bare")], {}, set()
+    varied = []
     versions = sorted({key.rsplit("/", 1)[1] for key in kept}, key=version_key)
     for name, (_, _, target, _) in WORKLOADS.items():
         for version in versions:
@@ -236,6 +240,9 @@ def overhead(args):
             middle, low, high = median_interval(got["ratios"]["recorded"])
             said = verdict(low, high, target)
             pairs.add(len(got["bare"]))
+            least, most = min(got["bare"]) / 1e3, max(got["bare"]) / 1e3
+            if most > SPEED_VARIES * least:
+                varied.append("%s on %s %.2f to %.2f µs" % (name, version, least, most))
             rows.append((name, version, "%.2f µs" % (statistics.median(got["bare"]) / 1e3), "%.3f" % middle, "%.3f–%.3f" % (low, high),
                          "%.2f" % target, said, "%.1f" % statistics.median(got["ratios"]["debug"])))
             if said != "met":
@@ -244,6 +251,7 @@ def overhead(args):
     notes = ["Missed or undecided: %s on %s. %s" % (name, ", ".join(on), reasons[name]) for name, on in missed.items()]
     left_out = [kept[key]["left_out"] for key in sorted(kept) if "left_out" in kept[key]]
     notes += ["Left out: " + "; ".join(left_out) + "."] if left_out else []
+    notes += ["The machine's own speed varied meanwhile; a bare turn took: %s." % "; ".join(varied)] if varied else []
     notes.append("%s pairs each." % "–".join(str(n) for n in sorted(pairs)))
     finish(args, *overhead_page(args), table(rows), notes, max(got.get("load", 0) for got in kept.values()))
 
