@@ -102,6 +102,9 @@ REASONS = {
     "two tasks that it makes, whose stacks of some 30 frames are walked; the rest, by elimination, is what both drive out of the caches.",
     "20 µs of work": TRAPS + "a turn takes 1.09 times as long already.",
 }
+WAITS = (
+    "A wait of `--min-block` or longer is told with its Python stack, its native stack and what it touched: some 25 µs of the program's CPU time each (a turn with "
+    "time.sleep(0.0012) in it, taken beside other load, 2026-11-21).")
 SECTION = "## What it costs\n"
 INTRO = """
 Made by `scripts/bench.py attach`: one process does the same work again and again, attached to and left in turns; CPU time of that process
@@ -225,6 +228,7 @@ def attach(args):
             notes.append("Not met: %s. %s" % (name, REASONS[name]))
         print("  ".join(row), file=args.progress)
     ready.sort()
+    notes.append(WAITS)
     notes.append("Ready after %.0f ms (median), %.0f ms (95 %% of all), %.0f ms (worst of %d)." % (
         statistics.median(ready), ready[int(0.95 * (len(ready) - 1))], ready[-1], len(ready)))
     notes.append("CPython %s, %d pairs each." % (python_version(python), args.pairs))
