@@ -106,7 +106,7 @@ static __always_inline int waker_put(
 }
 
 /* A thread is about to wake who waits at an address; whether that is this one. */
-__noinline int waiter_tell(__u32 index, __u64 address)
+__noinline int waiter_tell(__u32 index, __u64 address, __u32 crowds)
 {
 	struct futex_wait *w = &futex_waits[index & (WAITERS_MAX - 1)];
 	__u64 now_ns = bpf_ktime_get_ns(), waited_ns;
@@ -116,7 +116,8 @@ __noinline int waiter_tell(__u32 index, __u64 address)
 	if (w->class == PART_GIL && address + GIL_WORDS - w->address <= 2 * GIL_WORDS) {
 		waited_ns = now_ns - w->gil_ns;
 		w->gil_ns = w->taken_ns = now_ns; /* who takes it next holds it from now on */
-		return waited_ns >= w->min_ns ? waker_put(w, now_ns, waited_ns, WAKES_GIL) : 0;
+		return waited_ns >= w->min_ns * crowds ? waker_put(w, now_ns, waited_ns, WAKES_GIL)
+						       : 0;
 	}
 	waited_ns = now_ns - w->begin_ns;
 	if (w->class != PART_LOCK || address != w->address || waited_ns < w->min_ns)
@@ -124,10 +125,16 @@ __noinline int waiter_tell(__u32 index, __u64 address)
 	return waker_put(w, now_ns, waited_ns, WAKES_LOCK);
 }
 
+/*
+ * Each that lets go is told to each that waits: where many do, only of those who had the GIL for
+ * the longer, so that there are no more records than with a few. The rest is nobody's.
+ */
+#define WAIT_CROWD 8u
+
 struct wakeup_of {
 	__u64 address;
 	__u32 bucket;
-	__u32 pad0;
+	__u32 crowds;
 };
 
 /* Those of one word; so that a verifier looks at it once. */
@@ -137,7 +144,7 @@ static long waiters_tell_some(__u32 i, const struct wakeup_of *of)
 
 	for (__u32 bit = 0; some && bit < WAIT_WORD_BITS; bit++)
 		if (some >> bit & 1)
-			waiter_tell(i * WAIT_WORD_BITS + bit, of->address);
+			waiter_tell(i * WAIT_WORD_BITS + bit, of->address, of->crowds);
 	return 0;
 }
 
@@ -146,8 +153,10 @@ static __always_inline void waiters_tell(__u64 address)
 	struct wakeup_of of = {.address = address,
 		.bucket = wait_bucket(address, bpf_get_current_pid_tgid() >> 32)};
 
-	if (rarely(waiting[of.bucket]))
-		bpf_loop(WAIT_WORDS, waiters_tell_some, &of, 0);
+	if (!rarely(waiting[of.bucket]))
+		return;
+	of.crowds = 1 + waiting[of.bucket] / WAIT_CROWD;
+	bpf_loop(WAIT_WORDS, waiters_tell_some, &of, 0);
 }
 
 /* ---- who keeps the GIL */
