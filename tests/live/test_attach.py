@@ -90,6 +90,27 @@ def running(source, tmp_path, python=DEBIAN):
         child.stdin.close()
 
 
+# A program waits so until it is watched.
+GOES = "    while not os.path.exists('go'):\n        await asyncio.sleep(0.01)\n"
+
+
+@contextmanager
+def watched(child, tmp_path):
+    """A program with GOES is recorded as t.db while it goes on, until it ends or this does."""
+    watch = subprocess.Popen([PROGRAM, "attach", "-o", "t.db", str(child.pid)], cwd=tmp_path, text=True, stdout=subprocess.DEVNULL,
+                             stderr=subprocess.PIPE, stdin=subprocess.DEVNULL)
+    try:
+        while "watching" not in watch.stderr.readline():
+            assert watch.poll() is None
+        (tmp_path / "go").touch()
+        yield
+        watch.send_signal(signal.SIGINT)
+        err = watch.communicate(timeout=20)[1]
+        assert watch.returncode == 0, err
+    finally:
+        watch.kill()
+
+
 def rows(trace, sql):
     db = sqlite3.connect(f"file:{trace}?mode=ro", uri=True)
     try:
@@ -123,23 +144,28 @@ def test_tasks_blocks_and_causes(python, awaitscope, report, tmp_path):
                 " runq_ns + blocked_sleep_ns + blocked_network_ns + blocked_file_ns + blocked_subprocess_ns + blocked_dns_ns +"
                 " blocked_database_ns + blocked_lock_ns + blocked_fault_ns + blocked_other_ns + unknown_ns")
     assert sums == [(0,)]
-    slept = sorted(ns for ns, in rows(tmp_path / "t.db", "SELECT duration_ns FROM blocking_call WHERE function = 'blocks'"))
-    assert 50e6 <= slept[len(slept) // 2] < 60e6  # the first and the last may have been cut
+    slept = [ns for ns, in rows(tmp_path / "t.db", "SELECT duration_ns FROM blocking_call WHERE function = 'blocks'")]
+    whole = [ns for ns in slept if ns >= 50e6]  # the first and the last may have been cut, others have waited for a CPU
+    assert len(whole) >= len(slept) - 2 and min(whole) < 60e6, slept
 
 
 def test_stall_is_announced_while_it_lasts(tmp_path):
-    with running(HANGS, tmp_path) as child:
+    source = HANGS.replace("    await asyncio.sleep(0.5)\n", GOES).replace("import ", "import os, ")
+    with running(source, tmp_path) as child:
         watch = subprocess.Popen([PROGRAM, "attach", "-o", "t.db", str(child.pid)], cwd=tmp_path, text=True, stdout=subprocess.PIPE,
                                  stderr=subprocess.PIPE, stdin=subprocess.DEVNULL)
+        while "watching" not in watch.stderr.readline():
+            assert watch.poll() is None
+        (tmp_path / "go").touch()
         line = watch.stdout.readline()
         held = re.search(r"the loop has been held for (\d+) ms, in score\(\) at app.py:4", line)
-        assert held and int(held[1]) < 300, line
+        assert held and int(held[1]) < 600, line
         stack = [watch.stdout.readline() for _ in range(2)]
-        assert "app.py:4  score" in stack[0] and "app.py:10  main" in stack[1], stack
+        assert "app.py:4  score" in stack[0] and "app.py:11  main" in stack[1], stack
         began = time.monotonic()
         while "it goes on after" not in line:
             line = watch.stdout.readline()
-        assert re.search(r"it goes on after 1\.2", line), line
+        assert re.search(r"it goes on after 1\.[2-9]", line), line
         assert time.monotonic() - began > 0.5  # it was announced long before
         watch.send_signal(signal.SIGINT)
         out, err = watch.communicate(timeout=10)
@@ -510,7 +536,7 @@ def test_records_thin_out_and_say_so_before_any_is_lost(report, tmp_path):
 
 
 LOCKED = """\
-import asyncio, gc, time
+import asyncio, os
 
 async def holds(lock):
     async with lock:
@@ -522,7 +548,7 @@ async def wants(lock):
 
 async def main():
     print("ready", flush=True)
-    await asyncio.sleep(0.7)
+""" + GOES + """\
     lock, answer = asyncio.Lock(), asyncio.get_running_loop().create_future()
     holder = asyncio.create_task(holds(lock), name="holder")
     await asyncio.sleep(0.05)
@@ -530,6 +556,8 @@ async def main():
     asyncio.get_running_loop().call_later(0.1, answer.set_result, None)
     await answer
     await asyncio.gather(holder, wanting)
+    await asyncio.sleep(0.05)
+    print("done", flush=True)
     await asyncio.sleep(60)
 
 asyncio.run(main())
@@ -538,9 +566,8 @@ asyncio.run(main())
 
 @pytest.mark.parametrize("python", PYTHONS, ids=lambda one: one.name)
 def test_who_woke_whom(python, awaitscope, report, tmp_path):
-    with running(LOCKED, tmp_path, python.path) as child:
-        ended = awaitscope("attach", "-o", "t.db", "--duration", "1.3s", str(child.pid))
-        assert ended.status == 0, ended
+    with running(LOCKED, tmp_path, python.path) as child, watched(child, tmp_path):
+        assert child.stdout.readline() == "done\n"
     waits = rows(tmp_path / "t.db", "SELECT t.name, woken_how, w.name, a.begin_ns, a.begin_ns + a.duration_ns, set_ns FROM \"await\" a"
                  " JOIN task t ON t.id = a.task LEFT JOIN task w ON w.id = woken_by WHERE a.duration_ns > 20000000 ORDER BY a.begin_ns")
     woken = [(name, how, by) for name, how, by, *_ in waits]
@@ -548,7 +575,8 @@ def test_who_woke_whom(python, awaitscope, report, tmp_path):
     assert ("holder", "timer", None) in woken and ("Task-1", "timer", None) in woken, waits
     assert ("Task-1", "result", None) in woken, "by a callback, in no task"
     for name, how, by, begin, end, set_ns in waits:
-        assert how == "task" or begin < set_ns <= end and end - set_ns < 20e6, waits
+        assert how == "task" or begin < set_ns <= end, waits
+    assert min(end - set_ns for name, how, by, begin, end, set_ns in waits if how != "task") < 20e6, waits
     if python.minor >= 11:  # before, a code object does not know that its acquire() is a lock's
         finding, = [one for one in report("t.db")["findings"] if one["rule"] == "AS402"]
         assert "held by holds" in finding["message"]
@@ -598,7 +626,7 @@ def of_python(loop, coro, **options):
 
 async def main():
     print("ready", flush=True)
-    await asyncio.sleep(1)
+""" + GOES + """\
     for _ in range(3):
         subprocess.run(["true"])
         sqlite3.connect(":memory:").close()
@@ -608,7 +636,8 @@ async def main():
     for _ in range(40):
         await loop.create_task(child())
     loop.set_task_factory(None)
-    await asyncio.sleep(0.1)
+    print("done", flush=True)
+    await asyncio.sleep(60)
 
 asyncio.run(main())
 """
@@ -616,8 +645,8 @@ asyncio.run(main())
 
 @pytest.mark.parametrize("python", PYTHONS, ids=lambda one: one.name)
 def test_audit_events_and_tasks_of_python_code(python, awaitscope, report, tmp_path):
-    with running(ASKS, tmp_path, python.path) as child:
-        assert awaitscope("attach", "-o", "t.db", str(child.pid)).status == 0
+    with running(ASKS, tmp_path, python.path) as child, watched(child, tmp_path):
+        assert child.stdout.readline() == "done\n"
     counted = [what for what, in rows(tmp_path / "t.db", "SELECT detail FROM coverage WHERE what = 'hook:tasks of Python code'")]
     assert counted == ["40 were made in asyncio's Python code, whose steps have no probes"]
     asked = rows(tmp_path / "t.db", "SELECT event, detail, count(*) FROM audit_event WHERE event != 'open' GROUP BY 1, 2 ORDER BY 1")

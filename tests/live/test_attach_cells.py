@@ -11,7 +11,7 @@ from test_attach import WHY_NOT, rows, running, STEADY
 pytestmark = pytest.mark.skipif(WHY_NOT is not None, reason=str(WHY_NOT))
 
 BEFORE = "def slow(n):\n    time.sleep(n)"
-AWAITS = "# that await\nawait asyncio.sleep(0.8)\nslow(0.1)"
+AWAITS = "# that await\nwhile not os.path.exists('watched'): await asyncio.sleep(0.02)\nslow(0.1)"
 MAGIC = "%time slow(0.12)"
 
 KERNEL = """\
@@ -28,7 +28,7 @@ client.wait_for_ready()
 def run(source):
     client.execute_interactive(source, timeout=30, output_hook=lambda message: None)
 
-run("import asyncio, time")
+run("import asyncio, os, time")
 run(before)
 if "--notebook" in options:
     run("%reset -f in")
@@ -39,6 +39,7 @@ watch = subprocess.Popen([program, "attach", "-o", "t.db", *options, str(manager
                          stderr=subprocess.PIPE, text=True)
 while "watching" not in watch.stderr.readline():
     assert watch.poll() is None
+open("watched", "w").close()
 client.get_shell_msg(timeout=30)
 for source in after:
     run(source)

@@ -131,8 +131,10 @@ def test_agent_and_kernel_agree_on_each_cause(awaitscope, tmp_path, report):
         print("%-20s %10.3f %10.3f %26.3f" % (part, sums[0] / 1e6, sums[1] / 1e6, max(apart) / 1e6))
     for begin in both:
         busy = sum(kernel[begin].values())
+        edge = abs(busy - sum(agent[begin].values()))  # it waited for a CPU between the system call and the agent's look at the clock
         for part in PARTS:
-            assert abs(kernel[begin][part] - agent[begin][part]) <= max(0.02 * busy, 2_000_000), (begin, part, kernel[begin], agent[begin])
+            room = max(0.02 * busy, 2_000_000) + (edge if part == "runq" else 0)
+            assert abs(kernel[begin][part] - agent[begin][part]) <= room, (begin, part, kernel[begin], agent[begin])
 
 
 # A call that no agent has a hook for: libffi makes it, by libc's syscall().

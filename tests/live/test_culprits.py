@@ -182,11 +182,11 @@ def test_each_thread_has_its_share_of_the_gil(report, tmp_path, watched):
     stall = max(report("t.db")["stalls"], key=lambda s: s["duration_ms"])
     first, second = stall["gil_holders"][:2]
     assert stall["gil_holder"] == first
-    assert abs(first["share_ms"] / second["share_ms"] / (true["long"] / true["short"]) - 1) < 0.1, (stall["gil_holders"], true)
-    # of the GIL's time that was the loop's wait for it; the rest, on a busy machine, the loop could run and had no CPU
-    waited = stall["causes_ms"]["gil"]
-    part = min(1, waited / (sum(true.values()) * 1e3))
-    assert first["share_ms"] == pytest.approx(true["long"] * 1e3 * part, rel=0.1), (stall["gil_holders"], true, waited)
+    # on a busy machine the loop has no CPU for a part of that, each time it asks for the GIL: then it does not wait for it
+    waited, starved = stall["causes_ms"]["gil"], stall["causes_ms"]["runq"]
+    for one, part in (first, "long"), (second, "short"):
+        assert true[part] * 900 - starved < one["share_ms"] < true[part] * 1050, (stall["gil_holders"], stall["causes_ms"], true)
+    assert first["share_ms"] > second["share_ms"] * 1.5, stall["gil_holders"]
     assert sum(h["share_ms"] for h in stall["gil_holders"]) == pytest.approx(waited, rel=0.01)
     assert (first["function"], second["function"]) == ("burn", "burn"), stall["gil_holders"]
     assert (first["thread"], second["thread"]) == ("long", "short"), stall["gil_holders"]

@@ -191,9 +191,10 @@ def test_the_kernel_samples_beside_an_agent_and_tells_bytecode_from_c(extension,
     split = loop["cpu_split"]
     assert split["of"] == "cpu_user" and split["samples"] >= 40, split
     assert split["python_ms"] + split["native_ms"] + split["unknown_ms"] == pytest.approx(loop["causes_ms"]["cpu_user"], abs=0.01)
-    of = {function: {kind: sum(h["samples"] for h in told["hot_lines"] if h["function"] == function and h["kind"] == kind) for kind in ("python", "native")}
-          for function in ("of_c", "of_bytecode", "of_the_interpreter")}
-    assert of["of_bytecode"]["python"] > 9 * of["of_bytecode"]["native"], of
+    asks = 1 + COMPUTES.splitlines().index("    while time.thread_time() < end:")  # the kernel for the time, which may end its turn on a CPU
+    of = {function: {kind: sum(h["samples"] for h in told["hot_lines"] if h["function"] == function and h["kind"] == kind and h["line"] != asks)
+                     for kind in ("python", "native")} for function in ("of_c", "of_bytecode", "of_the_interpreter")}
+    assert of["of_bytecode"]["python"] > 5 * of["of_bytecode"]["native"], of
     assert of["of_the_interpreter"]["native"] > 4 * of["of_the_interpreter"]["python"], of
     if python.path == DEBIAN:
         assert of["of_c"]["native"] > 9 * of["of_c"]["python"], of
