@@ -47,11 +47,24 @@ bool leak_is_main(const struct stack *s)
 	return false;
 }
 
+/*
+ * Did the task that created this one only run a cell? From outside it is not known which tasks do:
+ * one of no cell, in whose step a cell's code created it.
+ */
+static bool cell_created(const struct task *t)
+{
+	const struct task *parent = t->parent;
+
+	if (!parent || !t->cell)
+		return false;
+	return parent->runs_cell || (t->process->outside && !parent->user && !parent->cell);
+}
+
 /* Has what created this task ended? A parent that is still pending may await it, and so may an open
  * cell. */
 static bool creator_ended(const struct task *t)
 {
-	if (t->parent_id && !(t->parent && t->parent->runs_cell && t->cell))
+	if (t->parent_id && !cell_created(t))
 		return !t->parent || t->parent->ended;
 	if (t->cell)
 		return t->cell->ended;

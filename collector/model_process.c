@@ -463,8 +463,10 @@ static void coverage_unsure(struct model *model, struct process *p, size_t tasks
 void process_tell(struct model *model, struct process *p)
 {
 	for (struct task *t = p->task; t; t = t->next) {
-		const char *leaked = t->unheard == p->unheard ? leak_reason(t) : NULL;
+		const char *leaked;
 
+		task_find_cell(model, t);
+		leaked = t->unheard == p->unheard ? leak_reason(t) : NULL;
 		if (t->ended || leaked == t->leaked)
 			continue;
 		t->leaked = leaked;
@@ -480,6 +482,7 @@ void process_close(struct model *model, struct process *p)
 	for (struct task *t = p->task; t; t = t->next) {
 		if (t->ended)
 			continue; /* decided at its end */
+		task_find_cell(model, t);
 		t->unsure = t->unheard != p->unheard;
 		t->leaked = t->unsure ? NULL : leak_reason(t);
 		if (!t->unsure)

@@ -411,6 +411,8 @@ static inline bool frame_is_user(const struct frame *f)
 void task_new(struct model *model, struct process *p, const struct ev_task_new *r);
 void task_name(struct model *model, struct process *p, const struct ev_task_name *r);
 void task_step(struct model *model, struct process *p, const struct ev_step *r);
+/* Of one seen from outside, as soon as the cell is told of. */
+void task_find_cell(struct model *model, struct task *t);
 void task_cancel(struct model *model, struct process *p, const struct ev_task_cancel *r);
 void task_gone(struct model *model, struct process *p, const struct ev_task_gone *r);
 void task_failed(struct model *model, struct process *p, const struct ev_task_failed *r);

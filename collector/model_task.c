@@ -90,8 +90,10 @@ const char *exception_text(const char *type, const char *message, char *buf, siz
 }
 
 /* From outside a cell's beginning comes by another way than its tasks, and may come after them. */
-static void find_cell(struct model *model, struct task *t)
+void task_find_cell(struct model *model, struct task *t)
 {
+	if (!t->birth || t->cell)
+		return;
 	if (t->parent && t->parent->cell)
 		t->cell = t->parent->cell;
 	else
@@ -116,8 +118,7 @@ static void put_task(struct model *model, struct dirty *d)
 		return;
 	}
 	t->kept = true;
-	if (t->birth && !t->cell)
-		find_cell(model, t);
+	task_find_cell(model, t);
 	if (waits)
 		await_describe(model, t, what, sizeof(what));
 	STORE_PUT(model->store, task, NUMBER(t->id), NUMBER(t->process->id),
