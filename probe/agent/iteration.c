@@ -133,13 +133,13 @@ static int64_t clamp(int64_t ns, uint64_t max)
 
 void iteration_begin(struct loop_thread *thread, struct loop_run *run, uint64_t now_ns)
 {
+	ring_busy_since(now_ns); /* first: a program in the kernel looks when clocks are read */
 	run->begin_ns = now_ns;
 	run->cpu_ns = loop_cpu_ns(thread, now_ns);
 	run->runq_ns = thread->read_runq_ns;
 	run->gil_ns = thread->gil_ns;
 	run->short_ns = thread->short_ns;
 	run->short_count = thread->short_count;
-	ring_busy_since(now_ns);
 }
 
 static SELDOM void short_waits_tell(
