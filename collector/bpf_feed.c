@@ -42,6 +42,7 @@ static void feed_free(struct feed *feed)
 	map_each(&f->types, free_value, NULL);
 	map_free(&f->types);
 	map_free(&f->names);
+	map_free(&f->sites);
 	map_free(&f->told);
 	waits_clear(&f->waits);
 	bpf_native_clear(&f->native);

@@ -50,6 +50,7 @@ struct bpf_feed {
 	struct record_queue cells; /* from it */
 	struct map types;          /* address -> struct known_type */
 	struct map names;          /* hash of a text -> id */
+	struct map sites;          /* of short waits -> id of the stack told last */
 	struct map told;           /* tid -> its thread record was written */
 	struct bpf_native native;
 	struct bpf_waits waits;

@@ -17,6 +17,7 @@
 #include "probe/target/task.h"
 
 #define TYPES_MAX 4096u
+#define SITES_MAX 4096u /* then they are told anew */
 #define NAME_BYTES 512u
 #define TYPE_NAME_BYTES 80u
 
@@ -203,6 +204,32 @@ static void block(struct bpf_feed *f, const struct ev_kernel_block *r)
 	ev->result = (int32_t)r->result;
 	ev->target_len = (uint32_t)strlen(target);
 	record_tail_put(ev + 1, target, ev->target_len);
+}
+
+/* A wait whose place was not told of stays what its system call says. */
+static void short_wait(struct bpf_feed *f, const struct ev_kernel_short *r)
+{
+	uint32_t stack = (uint32_t)(uintptr_t)map_get(&f->sites, r->site);
+	struct ev_short_wait *ev;
+
+	if (r->frames_len) {
+		bpf_native_begin(&f->native, &f->python.outside, &r->head, r->head.time_ns);
+		stack = bpf_python_tail(&f->python, &r->head, 0, r->cut);
+		bpf_native_end(&f->python.outside);
+		if (f->sites.count >= SITES_MAX) {
+			map_free(&f->sites);
+			f->sites = (struct map){0};
+		}
+		if (stack)
+			map_put(&f->sites, r->site, (void *)(uintptr_t)stack);
+	}
+	ev = stack ? RECORD_NEW(&f->queue, short_wait, 0, r->head.tid, r->head.time_ns) : NULL;
+	if (!ev)
+		return;
+	ev->off_ns = r->off_ns;
+	ev->call = translate_call(r->number);
+	ev->fd = r->fd;
+	ev->stack = stack;
 }
 
 /* ---- who ends a wait --------------------------------------------------------------------- */
@@ -441,6 +468,9 @@ void translate(struct bpf_feed *f, const struct ev_head *record)
 	switch (record->kind) {
 	case EV_kernel_block:
 		block(f, (const struct ev_kernel_block *)record);
+		break;
+	case EV_kernel_short:
+		short_wait(f, (const struct ev_kernel_short *)record);
 		break;
 	case EV_kernel_taken:
 		taken(f, (const struct ev_kernel_taken *)record);

@@ -332,6 +332,7 @@ static void dispatch(struct model *model, struct process *p, const struct ev_hea
 		RECORD(task_failed, task_failed)
 		RECORD(block, block_record)
 		RECORD(short_calls, short_calls_record)
+		RECORD(short_wait, short_wait_record)
 		RECORD(faults, faults_record)
 		RECORD(causes, causes_record)
 		RECORD(cpu_taken, cpu_taken_record)

@@ -198,3 +198,14 @@ void short_calls_record(struct model *model, struct process *p, const struct ev_
 	if (t)
 		span_short(t, callsite_class(model, p, r->call, NULL, -1, ""), r->total_ns);
 }
+
+void short_wait_record(struct model *model, struct process *p, const struct ev_short_wait *r)
+{
+	struct thread *t = thread_get(model, p, r->head.tid, model_time(model, r->head.time_ns));
+	struct stack *stack = stack_get(model, p, r->stack);
+
+	if (!t || !stack || r->off_ns >> 62)
+		return;
+	span_wait(t, callsite_raw_class(r->call, r->fd),
+		callsite_class(model, p, r->call, stack, r->fd, ""), r->off_ns);
+}

@@ -513,6 +513,7 @@ void block_record(struct model *model, struct process *p, const struct ev_block 
 void block_unfinished(
 	struct model *model, struct process *p, struct thread *t, const struct ev_unfinished *r);
 void short_calls_record(struct model *model, struct process *p, const struct ev_short_calls *r);
+void short_wait_record(struct model *model, struct process *p, const struct ev_short_wait *r);
 /* A wait that the kernel saw, beside an agent: part of the next call on its thread, or by itself.
  */
 void call_wait_record(struct model *model, struct process *p, const struct ev_call_wait *r);

@@ -7,7 +7,7 @@
 Runs the programs of tests/accuracy under `awaitscope run` with the agent alone (agent), the same with the kernel's help (run, as
 root), and beside `awaitscope attach` (attach, as root: the program is started, attached to, then told to begin). Each program holds
 its loop in a known way, act by act, and writes what its own clocks say; every act is compared with the iteration of the trace it
-lies in, and the JSON report with the sum of those. An act that the hypervisor disturbed (steal in /proc/stat) is dropped and counted.
+lies in, and the JSON report with the sum of those. An act that the hypervisor disturbed is dropped and counted.
 Then the same programs run under other tools, fetched from PyPI into an environment of their own; what cannot be had is named. Needs
 only the standard library. On a quiet machine: about 12 minutes; with --results it can be done in pieces: what FILE has is not
 measured again, and after --for nothing more is begun (status 75: there is more to do)."""
@@ -65,12 +65,11 @@ REASONS = {  # (sensor, beginning of the act's name): what is known to miss, and
     "userfaultfd's faults count as minor ones; from inside, such a wait cannot be told from a "
     "call nobody hooked. Samples from outside tell it, and they begin where a turn is 20 ms old: below that it is unknown, not guessed.",
 }
-OUTSIDE = ("From outside the stack of a wait tells the call, and stacks are taken of waits of --min-block and more: shorter ones in the same call "
-           "stay what their system calls are.")
-REASONS.update({("attach", name): OUTSIDE for name in ("sqlite locked", "name server")})
 GIL = ("Probably: the thread that lets the loop go on was put off CPU while it held the GIL; the program's own clocks take that for the lock's "
        "wait.")
 REASONS.update({("agent", name): GIL for name in ("Future.result()", "lock released", "mixture: sleep, code, collection, lock")})
+EDGE = ("Put off its CPU, or interrupted, in the some 10 us between the program's clock and the selector, which the program cannot see: a timer's "
+        "interrupt, 250 a second, took 50 to 90 us on this virtual machine.")
 GIL_CPU = ("CPU time in calls about the GIL, beyond twice what so many take: what took the CPU away inside one for less than a tick, an interrupt or the "
            "hypervisor, is CPU time to the program and gil to awaitscope. The sum of both is met.")
 BESIDE = """## Beside other tools
@@ -87,7 +86,8 @@ INTRO = """# Reported against true
 Made by `scripts/accuracy.py`. Programs under `tests/accuracy` hold their loop in a known way and write what their own clocks say; each act
 is compared with its iteration in the trace: under `run` with the agent alone, under `run` as root with the kernel's help, and under
 `attach`, each a run of its own and a table of its own. Where an act says so, user and system time are judged apart. N is the acts
-compared; acts during which the hypervisor took CPU time away (steal in /proc/stat) are dropped and counted.
+compared; acts during which the hypervisor took CPU time away (by steal in /proc/stat, or by the program's clocks: its thread was on no CPU,
+in no queue and in no wait) are dropped and counted.
 
 | | busy time | each cause, the larger of | unknown |
 | --- | --- | --- | --- |
@@ -377,7 +377,7 @@ def misses_of(sensors, found):
         for by_sensor in found.values():
             for g in by_sensor.get(sensor.name, ()):
                 if g.misses() or len(g.seen) < len(g.acts):
-                    edge = "Put off its CPU between the program's clock and the selector, which the program cannot see." if g.misses() == ["busy"] else None
+                    edge = EDGE if g.misses() == ["busy"] else None
                     if set(g.misses()) <= {"cpu", "gil"}:  # and not their sum
                         edge = GIL_CPU
                     why = edge or next((why for (s, name), why in REASONS.items() if s == sensor.name and g.name.startswith(name)), "Reason not known.")

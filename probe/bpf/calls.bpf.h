@@ -58,4 +58,57 @@ __noinline int block_put(
 	return record_put(to, sizeof(*ev), stack.count, len, to->told != 0);
 }
 
+/* ---- waits too short for that: what they were for, by where they were called */
+
+#define SHORT_WAIT_NS 50000u /* less is what its system call says: 20,000 a second at most */
+#define SITE_AGAIN_NS 1000000000u
+
+/* The thread's innermost position: function, its file, instruction. 0: none. */
+static __always_inline __u64 site_of(__u64 thread)
+{
+	python_target *target = target_now();
+	__u64 frame = target && thread ? innermost(target, thread) : 0, code;
+
+	code = frame ? read_u64(frame + target->layout.frame_code) & ~(__u64)LAYOUT_CODE_MASK : 0;
+	if (!code)
+		return 0;
+	return (code * 31 + read_u64(code + target->layout.code_filename)) * 31 +
+	       frame_instr(target, frame);
+}
+
+/* The stack of each place once in a while only: its native part is 8 KB, and to be unwound. */
+__noinline int short_put(struct loop_slot *s, __u32 index, __u64 now_ns, __u64 off_ns)
+{
+	struct scratch *to = scratch_get(index);
+	struct call_kind kind;
+	struct ev_kernel_short *ev;
+	struct stack stack = {0};
+	__u64 *told_ns, site;
+
+	if (!s || !to)
+		return 0;
+	site = site_of(thread_of(s));
+	if (!site)
+		return 0;
+	told_ns = bpf_map_lookup_elem(&sites, &site);
+	to->told = 0;
+	if ((!told_ns || now_ns - *told_ns > SITE_AGAIN_NS) &&
+		native_again(&s->short_native, now_ns, true)) {
+		s->native.last_ns = now_ns; /* no sample's in between */
+		native_put(&s->short_native, thread_of(s), now_ns, true);
+		stack = stack_walk(s, to, sizeof(*ev));
+		bpf_map_update_elem(&sites, &site, &now_ns, BPF_ANY);
+	}
+	kind = call_kind_of(s->syscall);
+	ev = (struct ev_kernel_short *)to->record;
+	*ev = (struct ev_kernel_short){.head = HEAD(kernel_short, now_ns),
+		.off_ns = off_ns,
+		.site = site,
+		.number = s->syscall,
+		.fd = call_fd(&kind, s->argument),
+		.cut = stack.cut,
+		.frames_len = stack.count * sizeof(struct kernel_frame)};
+	return record_put(to, sizeof(*ev), stack.count, 0, to->told != 0);
+}
+
 #endif

@@ -162,6 +162,8 @@ int BPF_PROG(on_sys_exit, struct pt_regs *regs, long result)
 		if (rarely((__s64)blocked_ns >= (__s64)config.min_block_ns))
 			block_put(s, index, now_ns, blocked_ns,
 				is_dying(task) ? BLOCK_UNFINISHED : result);
+		else if (rarely((__s64)blocked_ns >= (__s64)SHORT_WAIT_NS && s->begin_ns))
+			short_put(s, index, now_ns, blocked_ns);
 	}
 	s->syscall = NO_SYSCALL;
 	return 0;

@@ -91,8 +91,8 @@ struct loop_slot {
 	__u64 turning_ns; /* written by the recorder: the one that began then, as its stack showed
 			   */
 	__s64 ready;
-	__u64 poll_ns; /* entry of the selector; 0: not in it */
-	struct native_taken native;
+	__u64 poll_ns;                            /* entry of the selector; 0: not in it */
+	struct native_taken native, short_native; /* the second: as a short wait ended */
 	/* short iterations that were not told one by one: as in the record `turns` */
 	__u64 turns, turns_begin_ns, turns_busy_ns, turns_longest_ns, turns_select_ns;
 	/* the system call in flight */

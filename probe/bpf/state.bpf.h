@@ -126,6 +126,13 @@ struct {
 	__type(value, struct known_code);
 } codes SEC(".maps");
 
+struct { /* of short waits: place -> when its stack was told */
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(max_entries, 1024);
+	__type(key, __u64);
+	__type(value, __u64);
+} sites SEC(".maps");
+
 struct known_task {
 	__u64 since_ns; /* the beginning of its last step; 0: none seen */
 	__u64 named;

@@ -14,7 +14,9 @@ only the act itself). "causes" is what the time went to:
 A wait in which the thread was switched out more often than once may have been one for the GIL too, and no clock of the program's tells
 them apart: "merged" is that cause, to be judged together with gil. The CPU time of waits for the GIL counts as such, and cannot be told
 from the rest here: "gil_cpu" is twice what so many waits for a lock take.
-Acts during which the hypervisor took CPU time away (steal in /proc/stat) are marked."""
+Of a program with one thread the clocks know what is none of those. Where the thread went off its CPU by itself, outside of its
+waits, it was for a page: blocked_fault. Where it did not, the hypervisor had the CPU.
+Acts during which the hypervisor took CPU time away (that, or steal in /proc/stat, which is told in ticks of 10 ms) are marked."""
 import argparse
 import asyncio
 import contextlib
@@ -31,6 +33,7 @@ import time
 from watchers import WATCHERS, watch
 
 ON_CPU = ("gc", "kernel")  # parts that are no waits
+ELSEWHERE_NS = 20_000  # less is between the clocks
 ACTS = []  # (label, rounds, coroutine function)
 
 # PyDLL: the GIL is kept, so that reading a clock cannot lose it
@@ -111,12 +114,19 @@ class Truth:
         await asyncio.sleep(0.004)
 
     def begin(self):
-        self.open = {"parts": {}, "begin": self.begin_clocks()}
+        self.open = {"parts": {}, "switched": -switches(), "begin": self.begin_clocks()}
         if self.returned:
             self.open["came"] = self.returned
 
     def end(self):
         self.open["end"] = self.end_clocks()
+        self.open["switched"] += switches()
+
+    def elsewhere(self, line, causes, off):
+        """What no clock explains. True: it was the hypervisor's."""
+        if line["switched"] > 0:
+            causes["blocked_fault"] = causes.get("blocked_fault", 0) + off
+        return line["switched"] <= 0
 
     async def done(self, starved=False):
         """Closes the turn. starved: nothing in it waited, so what was not on CPU was run-queue wait."""
@@ -126,12 +136,15 @@ class Truth:
         came, left = line.get("came", line["begin"]), line.get("left", line["end"])
         causes = dict(line["parts"])
         causes["cpu"] = left[1] - came[1] - causes.get("gc", 0)
+        off = left[0] - came[0] - (left[1] - came[1]) - (left[2] - came[2]) - sum(ns for c, ns in line["parts"].items() if c not in ON_CPU)
+        stolen = False
         if threading.active_count() > 1:
-            off = left[0] - came[0] - (left[1] - came[1]) - (left[2] - came[2]) - sum(ns for c, ns in line["parts"].items() if c not in ON_CPU)
             causes["gil"] = causes.get("gil", 0) + max(0, off)
+        elif off > ELSEWHERE_NS and not starved:
+            stolen = self.elsewhere(line, causes, off)
         causes["runq"] = left[0] - came[0] - (left[1] - came[1]) if starved else left[2] - came[2]
         row = {"label": self.label, "begin": line["begin"][0], "end": line["end"][0], "busy": left[0] - came[0], "causes": causes, "merged": line.get("merged"), "gil_cpu": line.get("gil_cpu", 0),
-               "disturbed": steal() != self.steal, "tid": threading.get_native_id(), "pid": os.getpid()}
+               "disturbed": stolen or steal() != self.steal, "tid": threading.get_native_id(), "pid": os.getpid()}
         self.out.write(json.dumps(row) + "\n")
 
     def part(self, cause, ns):
@@ -149,6 +162,7 @@ class Truth:
         switched, a = switches(), self.clocks()
         yield
         b, switched = self.clocks(), switches() - switched
+        self.open["switched"] -= switched
         self.part(cause, b[0] - a[0] - (b[1] - a[1]) - (b[2] - a[2]))
         if cause == "gil" or switched > 1:
             self.open["gil_cpu"] = self.open.get("gil_cpu", 0) + 2 * switched * self.cost

@@ -653,3 +653,32 @@ def test_audit_events_and_tasks_of_python_code(python, awaitscope, report, tmp_p
     placed = rows(tmp_path / "t.db", "SELECT sensor FROM coverage WHERE what = 'hook:audit'") == [("placed",)]
     assert placed or python.path != DEBIAN  # whose build has USDT
     assert asked == ([("sqlite3.connect", ":memory:", 3), ("subprocess.Popen", "true", 3)] if placed else [])
+
+
+LOCKED = """
+import asyncio, sqlite3, sys, threading, time
+
+async def main():
+    print("ready", flush=True)
+    await asyncio.sleep(0.5)
+    ours, theirs = (sqlite3.connect("app.sqlite", isolation_level=None, check_same_thread=False) for _ in "ab")
+    ours.execute("CREATE TABLE IF NOT EXISTS t(x)")
+    for _ in range(5):
+        theirs.execute("BEGIN EXCLUSIVE")
+        threading.Timer(0.05, theirs.execute, ["COMMIT"]).start()
+        await asyncio.sleep(0)
+        ours.execute("INSERT INTO t VALUES (1)")
+        time.sleep(0.01)
+        await asyncio.sleep(0.02)
+
+asyncio.run(main())
+"""
+
+
+def test_waits_too_short_for_calls_are_of_the_class_of_their_place(awaitscope, tmp_path):
+    """sqlite sleeps again and again, 25 ms at most, until the lock is free: no call of 500 ms, and yet no sleep."""
+    with running(LOCKED, tmp_path, python.path) as child:
+        assert awaitscope("attach", "-o", "t.db", "--min-block", "500ms", str(child.pid)).status == 0
+    assert not rows(tmp_path / "t.db", "SELECT * FROM blocking_call")
+    (database, sleep), = rows(tmp_path / "t.db", "SELECT sum(blocked_database_ns), sum(blocked_sleep_ns) FROM iteration")
+    assert 150e6 < database and 50e6 <= sleep < 100e6, (database, sleep)
