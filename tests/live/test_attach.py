@@ -655,7 +655,7 @@ def test_audit_events_and_tasks_of_python_code(python, awaitscope, report, tmp_p
     assert asked == ([("sqlite3.connect", ":memory:", 3), ("subprocess.Popen", "true", 3)] if placed else [])
 
 
-LOCKED = """
+RETRIES = """
 import asyncio, sqlite3, sys, threading, time
 
 async def main():
@@ -677,7 +677,7 @@ asyncio.run(main())
 
 def test_waits_too_short_for_calls_are_of_the_class_of_their_place(awaitscope, tmp_path):
     """sqlite sleeps again and again, 25 ms at most, until the lock is free: no call of 500 ms, and yet no sleep."""
-    with running(LOCKED, tmp_path, python.path) as child:
+    with running(RETRIES, tmp_path) as child:
         assert awaitscope("attach", "-o", "t.db", "--min-block", "500ms", str(child.pid)).status == 0
     assert not rows(tmp_path / "t.db", "SELECT * FROM blocking_call")
     (database, sleep), = rows(tmp_path / "t.db", "SELECT sum(blocked_database_ns), sum(blocked_sleep_ns) FROM iteration")
