@@ -17,7 +17,6 @@ pytestmark = pytest.mark.skipif(WHY_NOT is not None, reason=str(WHY_NOT))
 
 TARGET = Path(__file__).with_name("targets") / "attached.py"
 BLOCKS = {"naps": ("time.sleep(SECONDS)", "sleep"), "reads": ("os.read(end, 1)", "file"), "locks": ("lock.acquire()", "lock")}
-LATE_NS = 6e6  # half of what each call waits
 LAYOUTS = {"shipped": "the shipped list", "published": "offsets that the interpreter publishes", "dwarf": "debug information"}
 POINTS = {"symbols": "symbols", "recovered": "relocations and unwind tables"}
 UNAVAILABLE = "its files have no debug information|it publishes no debug offsets|neither its file nor a debug file has symbols"
@@ -74,8 +73,8 @@ def check_own(counted, tmp_path):
         seen = rows(tmp_path / "t.db", f"SELECT duration_ns + cpu_ns, call, class FROM blocking_call WHERE function = '{function}' ORDER BY begin_ns")
         assert {one[1:] for one in seen} == {(call, kind)}, seen
         # where the program got its CPU too late, what the call was to wait for was there already
-        seen, own = ([ns for ns in all if ns > LATE_NS] for all in ([one[0] for one in seen], counted["blocked"][function]))
-        assert seen and len(seen) == len(own), (function, seen, own)
+        seen, own = (sorted(all, reverse=True) for all in ([one[0] for one in seen], counted["blocked"][function]))
+        assert 3 <= len(seen) <= len(own), (function, seen, own)
         # the program's own times have what comes around the call, as waiting for a CPU
         apart = [told - ns for ns, told in zip(seen, own)]
         assert min(apart) > 0 and min(apart) < 1e6, (function, seen, own)
