@@ -44,6 +44,7 @@ static void feed_free(struct feed *feed)
 	map_free(&f->names);
 	map_free(&f->sites);
 	map_free(&f->told);
+	map_free(&f->outermost);
 	waits_clear(&f->waits);
 	bpf_native_clear(&f->native);
 	target_free(f->options.target);

@@ -52,6 +52,7 @@ struct bpf_feed {
 	struct map names;          /* hash of a text -> id */
 	struct map sites;          /* of short waits -> id of the stack told last */
 	struct map told;           /* tid -> its thread record was written */
+	struct map outermost;      /* tid -> code of its outermost frame, in its loop's turn */
 	struct bpf_native native;
 	struct bpf_waits waits;
 	uint32_t name_ids;

@@ -152,6 +152,22 @@ static uint32_t after_run(
 	return turn < count ? turn + 1 : 0;
 }
 
+/* ---- what a stack begins with --------------------------------------------------------------- */
+
+/* Of a stack in a turn of the thread's loop; without memory for it nothing is ever "left". */
+static void outermost_note(
+	struct bpf_feed *f, uint32_t tid, const struct kernel_frame *frame, uint32_t count)
+{
+	map_put(&f->outermost, tid, (void *)(uintptr_t)frame[count - 1].code);
+}
+
+/* Whether the stack, read while its thread may run, goes down to where that thread's do. */
+static bool is_whole(
+	const struct bpf_feed *f, uint32_t tid, const struct kernel_frame *frame, uint32_t count)
+{
+	return count && map_get(&f->outermost, tid) == (void *)(uintptr_t)frame[count - 1].code;
+}
+
 /* ---- threads that poll ------------------------------------------------------------------- */
 
 void loops_poll(struct bpf_feed *f, const struct ev_kernel_poll *r)
@@ -163,6 +179,8 @@ void loops_poll(struct bpf_feed *f, const struct ev_kernel_poll *r)
 	if (r->loop) {
 		turn = turn_in(f, frame, count);
 		after = after_run(f, frame, count, turn);
+		if (turn < count && !r->cut)
+			outermost_note(f, r->head.tid, frame, count);
 		loops_thread(f, r->head.tid, r->thread_id, r->head.time_ns);
 		started(f, &r->head, r->loop, turn == count,
 			bpf_python_stack(
@@ -208,7 +226,7 @@ bool loops_turning(struct bpf_feed *f, const struct loop_slot *slot)
 	uint64_t thread;
 	bool seen = false;
 
-	/* uvloop has no such frame; a stack that cannot be read says nothing */
+	/* uvloop has no such frame; a stack that cannot be read, or not whole, says nothing */
 	if (!slot->loop || !slot->by_stack ||
 		target_thread_find(f->options.target, slot->thread_id, &thread) ||
 		target_stack_read(f->options.target, thread, &stack) || stack.cut)
@@ -217,7 +235,10 @@ bool loops_turning(struct bpf_feed *f, const struct loop_slot *slot)
 		frame[i] = (struct kernel_frame){stack.frame[i].code, stack.frame[i].position};
 		seen |= bpf_sensor_is_run_once(f->sensor, frame[i].code);
 	}
-	return seen || loops_learn(f, frame, stack.count);
+	if (seen)
+		outermost_note(f, slot->tid, frame, stack.count);
+	return seen || !is_whole(f, slot->tid, frame, stack.count) ||
+	       loops_learn(f, frame, stack.count);
 }
 
 /* ---- threads at the beginning ------------------------------------------------------------ */
@@ -351,6 +372,8 @@ static void thread_judge(struct bpf_feed *f, const struct bpf_thread *thread, ui
 		return;
 	loops_thread(f, head.tid, thread->thread_id, now_ns);
 	after = after_run(f, frame, stack.count, turn);
+	if (asyncio && !stack.cut)
+		outermost_note(f, head.tid, frame, stack.count);
 	if (outside_stack(&f->python.outside, stack.frame + after, stack.count - after, stack.cut,
 		    head.tid, now_ns, now_ns, &outer))
 		outer = 0;

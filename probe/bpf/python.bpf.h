@@ -265,9 +265,13 @@ static long walk_one(__u32 i, struct walk *w)
 	__u64 frame = to->frame, code, instr;
 
 	barrier_var(size); /* what is compared is what is used, for the verifier */
-	if (!frame || size > FRAME_BYTES ||
-		bpf_probe_read_user(to->raw, size, (void *)(frame + frame_begin(target))))
+	if (!frame)
 		return 1;
+	if (size > FRAME_BYTES ||
+		bpf_probe_read_user(to->raw, size, (void *)(frame + frame_begin(target)))) {
+		to->cut++; /* its page is not there: what lies further out is not known */
+		return 1;
+	}
 	to->frame = frame_word(target, to, target->layout.frame_previous);
 	if (!frame_is_python(target, to))
 		return 0;

@@ -8,7 +8,7 @@
 #include "probe/target/state.h"
 
 #define FOLLOWED_MAX 1024u /* frames, also of those only counted; a torn list may be a ring */
-#define READINGS_MAX 4u    /* until two agree in all but a few inner frames */
+#define READINGS_MAX 6u    /* until two agree in all but a few inner frames */
 #define INNER_FRAMES 4u
 #define MOVE_LOOKS 8u /* at the innermost instruction, about 1 us apart, before it stands */
 
@@ -68,9 +68,25 @@ int target_frame_read(struct target *t, uint64_t frame, struct target_frame *ret
 	return 1;
 }
 
+/* Code of generators and coroutines: CO_GENERATOR, CO_COROUTINE, CO_ASYNC_GENERATOR of
+ * Include/cpython/code.h. */
+#define SUSPENDABLE (0x20 | 0x80 | 0x200)
+
+/*
+ * Whether a list of frames that ends with this code's is torn: a generator's frame lets go of its
+ * caller's where it yields, so one that has done so meanwhile looks like a thread's outermost.
+ */
+static bool is_torn(struct target *t, uint64_t code)
+{
+	int32_t flags;
+
+	return snapshot_read(&t->snapshot, code + t->layout.code_flags, &flags, sizeof(flags)) ||
+	       flags & SUSPENDABLE;
+}
+
 static int walk(struct target *t, uint64_t thread, struct target_stack *ret)
 {
-	struct target_frame frame;
+	struct target_frame frame = {0};
 	uint64_t at;
 	int rc;
 
@@ -88,7 +104,7 @@ static int walk(struct target *t, uint64_t thread, struct target_stack *ret)
 			ret->cut += (uint32_t)python;
 		rc = target_pointer_read(t, at + t->layout.frame_previous, &at);
 	}
-	return rc;
+	return !rc && !at && frame.code && is_torn(t, frame.code) ? -EAGAIN : rc;
 }
 
 /* ---- two readings ------------------------------------------------------------------------ */

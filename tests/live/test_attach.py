@@ -408,6 +408,33 @@ def test_cells_of_a_kernel(report, tmp_path):
     assert leaked["created_at"]["line"] == 1 and leaked["awaiting"]["what"] == "asyncio.sleep"
 
 
+GENERATES = """\
+import asyncio, os, time
+
+def compute(handle):
+    end = time.thread_time() + 0.1
+    while time.thread_time() < end:
+        sum(i * i for i in range(20000))
+
+async def main():
+    print("ready", flush=True)
+""" + GOES + """    for i in range(6):
+        asyncio.create_task(asyncio.sleep(0)).add_done_callback(compute)
+        await asyncio.sleep(0.01)
+
+asyncio.run(main())
+"""
+
+
+@pytest.mark.parametrize("python", PYTHONS, ids=lambda one: one.name)
+def test_a_turn_is_told_though_its_stack_is_torn_when_it_is_looked_at(python, awaitscope, tmp_path):
+    """A generator that has yielded meanwhile has no caller: its frame alone looks like a thread that is in no loop."""
+    with running(GENERATES, tmp_path, python.path) as child:
+        with watched(child, tmp_path):
+            child.wait(30)
+    assert rows(tmp_path / "t.db", "SELECT count(*) FROM iteration WHERE busy_ns >= 100000000") == [(6,)]
+
+
 BETWEEN = """\
 import asyncio, time
 
