@@ -156,7 +156,11 @@ static inline void part_absent(
 	p->arrived = account->arrived;
 }
 
-/* The scheduler's account does not fit either: it splits what it can, the rest is not known. */
+/*
+ * Since when it is on a CPU is not known, or the scheduler's account does not fit either: it splits
+ * what it can. The rest is not known, but where it was told that it went and the scheduler knows of
+ * its return: then it waited, but for what it ran since the last tick.
+ */
 static inline void part_give_up(
 	struct partition *p, __u64 now_ns, const struct part_account *account)
 {
@@ -170,9 +174,13 @@ static inline void part_give_up(
 	ns = ns < left ? ns : left;
 	part_add(p, part_on_cpu(p), ns);
 	left -= ns;
-	part_add(p, PART_UNKNOWN, left);
-	if (left > p->discrepancy_ns)
-		p->discrepancy_ns = left;
+	if (p->out_ns && account->arrived != p->arrived) {
+		part_add(p, part_off_cpu(p), left);
+	} else {
+		part_add(p, PART_UNKNOWN, left);
+		if (left > p->discrepancy_ns)
+			p->discrepancy_ns = left;
+	}
 	if (now_ns > p->last_ns)
 		p->last_ns = now_ns;
 	p->at_out = *account;

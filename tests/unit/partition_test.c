@@ -125,6 +125,28 @@ TEST(partition_heals_a_lost_switch_in)
 	assert_int_equal(sum(&t.part), t.now - 5 * MS);
 }
 
+/* GIVEN a thread's very first switch in was never told THEN when it came is not known, but what it
+ * waited for is */
+TEST(partition_knows_a_wait_whose_end_was_the_first_it_missed)
+{
+	struct thread t;
+
+	begin(&t);
+	run(&t, 1 * MS);
+	part_enter(&t.part, t.now, PART_SLEEP, &t.account);
+	part_out(&t.part, t.now, 0, &t.account);
+	t.now += 80 * MS;
+	arrive(&t, 2 * MS);
+	run(&t, 1000);
+	part_exit(&t.part, t.now, &t.account);
+	assert_int_equal(t.part.sum_ns[PART_SLEEP], 78 * MS);
+	assert_int_equal(t.part.sum_ns[PART_RUNQ], 2 * MS);
+	assert_int_equal(t.part.sum_ns[PART_KERNEL], 1000);
+	assert_int_equal(t.part.sum_ns[PART_UNKNOWN], 0);
+	assert_int_equal(t.part.discrepancy_ns, 0);
+	assert_int_equal(sum(&t.part), t.now - 5 * MS);
+}
+
 /* GIVEN it came and went and came, and only the first of these was told THEN the scheduler knows
  * what it ran in between */
 TEST(partition_heals_three_lost_switches)
@@ -283,6 +305,7 @@ int main(void)
 		RUN(partition_gives_each_wait_to_its_class),
 		RUN(partition_calls_being_preempted_the_run_queue),
 		RUN(partition_heals_a_lost_switch_in),
+		RUN(partition_knows_a_wait_whose_end_was_the_first_it_missed),
 		RUN(partition_heals_three_lost_switches),
 		RUN(partition_heals_an_absence_that_nobody_told),
 		RUN(partition_believes_the_scheduler_at_the_edges),
