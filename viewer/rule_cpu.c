@@ -97,6 +97,16 @@ static const char *step_name(struct judge *judge, const char *coro)
 	return string_keep(&judge->report->strings, text);
 }
 
+static void finding_computed(struct finding *f, const struct stall *s, uint64_t cpu_ns)
+{
+	f->count++;
+	f->costed = true;
+	f->cost_ns += cpu_ns;
+	if (cpu_ns > f->longest_ns)
+		f->longest_ns = cpu_ns;
+	finding_delayed(f, s);
+}
+
 /* Columns: row_place, begin, duration, coro, user, thread, runs a cell. */
 static int step_take(
 	struct judge *judge, const struct rule *rule, struct cpu_check *check, sqlite3_stmt *rows)
@@ -136,12 +146,7 @@ static int step_take(
 	f->subject = by_design || sqlite3_column_int(rows, 11)
 			     ? "the cell's own code"
 			     : step_name(judge, column_text(rows, 8));
-	f->count++;
-	f->costed = true;
-	f->cost_ns += cpu_ns;
-	if (cpu_ns > f->longest_ns)
-		f->longest_ns = cpu_ns;
-	finding_delayed(f, s);
+	finding_computed(f, s, cpu_ns);
 	return f->subject ? 0 : -ENOMEM;
 }
 
@@ -225,12 +230,7 @@ static int callback_take(struct judge *judge, const struct rule *rule, struct cp
 		f->advice = "Move it to another process (ProcessPoolExecutor), or let it do a part "
 			    "and give the rest to call_soon().";
 	}
-	f->count++;
-	f->costed = true;
-	f->cost_ns += cpu_ns;
-	if (cpu_ns > f->longest_ns)
-		f->longest_ns = cpu_ns;
-	finding_delayed(f, s);
+	finding_computed(f, s, cpu_ns);
 	return 0;
 }
 
