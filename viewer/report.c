@@ -342,6 +342,7 @@ int report_read(struct trace *trace, const struct report_options *options, struc
 		delays_read,
 		blocking_weigh,
 		leaks_read,
+		open_turn_read,
 		findings_read,
 		findings_suppress,
 		verdict_write,

@@ -209,6 +209,12 @@ struct frame {
 	bool user, generator;
 };
 
+struct open_turn { /* had not ended in what was read */
+	int loop, cell;
+	struct place place; /* where its thread was last */
+	uint64_t ns;        /* up to then; 0: there is none of the length of a stall */
+};
+
 struct lost {
 	const char *what;
 	uint64_t count;
@@ -238,6 +244,7 @@ struct report {
 	LIST(struct hot_line) hot;       /* by CPU time, the longest first */
 	LIST(struct finding) findings;   /* what to mend first, first */
 	LIST(struct finding) suppressed; /* in the same order: somebody has decided about them */
+	struct open_turn open;           /* of a trace that is not complete */
 	LIST(struct lost) lost;
 	LIST(const char *) notes;
 	LIST(const char *)
@@ -294,6 +301,7 @@ int holders_read(struct report *report);   /* who had the GIL in them */
 int delays_read(struct report *report);    /* who waited during stalls */
 int blocking_weigh(struct report *report); /* what sites did to stalls */
 int leaks_read(struct report *report);
+int open_turn_read(struct report *report);
 int findings_read(struct report *report); /* needs all of the above */
 int findings_suppress(struct report *report);
 int verdict_write(struct report *report);

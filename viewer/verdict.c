@@ -382,6 +382,20 @@ static void found_print(
 	fprintf(out, "%s: %s %s", f->rule->name, f->message, f->advice);
 }
 
+/* What a hang is in, while it lasts. */
+static void open_print(FILE *out, const struct report *report)
+{
+	const struct open_turn *open = &report->open;
+	const struct culprit c = {.cell = open->cell, .loop = open->loop, .place = open->place};
+
+	subject_print(out, report, &c);
+	fprintf(out,
+		" had held the loop for %s when the trace was last written, and held it still:",
+		duration(open->ns));
+	where_print(out, report, &c);
+	fputs(".", out);
+}
+
 static bool any_iteration(const struct report *report)
 {
 	for (size_t i = 0; i < report->loops.n; i++)
@@ -404,6 +418,8 @@ static int sentence(FILE *out, const struct report *report)
 		fputs("No event loop ran, so there was nothing to watch (", out);
 		count_print(report->processes.n, "Python process", out);
 		fputs(" seen).", out);
+	} else if (report->open.ns > worst.held_ns) {
+		open_print(out, report);
 	} else if (worst.ns) {
 		stalled_print(out, report, &worst);
 	} else if (found && strcmp(found->rule->id, "AS201")) {

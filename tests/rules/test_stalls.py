@@ -377,3 +377,17 @@ def test_a_stall_of_library_code_alone_is_no_advice_to_the_user(tmp_path):
     assert t.report()["verdict"].startswith("No stall of 100 ms or more by your code, but 1 task leaked")
     t.block(1500, 110, cell=cell)
     assert "time.sleep(0.2)" in t.report()["verdict"]
+
+
+def test_a_turn_that_had_not_ended_is_told_of_a_trace_without_an_end(tmp_path):
+    t = Trace(tmp_path / "t.db")
+    computing(t, 500, 200)
+    sample(t, 1000, 1, 12)
+    t.add("sample", process=1, thread=1, time_ns=4500 * MS, begin_ns=1000 * MS, duration_ns=MS, kind="python", state="S", file=APP,
+          line=13, function="score")
+    assert "held the loop for 200 ms" in t.report()["verdict"]  # of one that is whole it is told as an iteration
+    t.sql.execute("UPDATE meta SET value = 0 WHERE key = 'complete'")
+    assert t.report()["verdict"] == ("app.py had held the loop for 3.50 s when the trace was last written, and held it still: "
+                                     f"in score, {APP}:13.")
+    t.iteration(1000, 3600)
+    assert "held it still" not in t.report()["verdict"]
