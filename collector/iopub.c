@@ -14,6 +14,8 @@
 
 #define FRAMES_MAX 64u /* of a message: topic, delimiter, signature, four parts, buffers */
 #define QUEUE_MESSAGES 10000
+#define HANDSHAKE_MS 50 /* it takes about 2 on a quiet machine */
+#define MONITOR "inproc://handshake"
 #define MESSAGE_BYTES_MAX                                                                          \
 	(256ll << 20) /* a longer one closes the connection, which is made anew                    \
 		       */
@@ -50,8 +52,27 @@ static void iopub_freep(struct iopub **i)
 	iopub_close(*i);
 }
 
+/* Connects, and waits a moment for it, so that the next cell to begin is told. */
+static int connect_to(struct iopub *i, const char *endpoint)
+{
+	void *monitor = zmq_socket(i->context, ZMQ_PAIR);
+	zmq_pollitem_t item = {.socket = monitor, .events = ZMQ_POLLIN};
+	bool monitored = monitor &&
+			 !zmq_socket_monitor(i->socket, MONITOR, ZMQ_EVENT_HANDSHAKE_SUCCEEDED) &&
+			 !zmq_connect(monitor, MONITOR);
+	int rc = zmq_connect(i->socket, endpoint) ? -errno : 0;
+
+	if (!rc && monitored)
+		zmq_poll(&item, 1, HANDSHAKE_MS);
+	zmq_socket_monitor(i->socket, NULL, 0);
+	if (monitor)
+		zmq_close(monitor);
+	return rc;
+}
+
 static int socket_open(struct iopub *i, const char *endpoint)
 {
+	int rc;
 	const int none = 0, queue = QUEUE_MESSAGES;
 	const int64_t most = MESSAGE_BYTES_MAX;
 	size_t size = sizeof(i->fd);
@@ -61,11 +82,10 @@ static int socket_open(struct iopub *i, const char *endpoint)
 	if (!i->socket || zmq_setsockopt(i->socket, ZMQ_LINGER, &none, sizeof(none)) ||
 		zmq_setsockopt(i->socket, ZMQ_RCVHWM, &queue, sizeof(queue)) ||
 		zmq_setsockopt(i->socket, ZMQ_MAXMSGSIZE, &most, sizeof(most)) ||
-		zmq_setsockopt(i->socket, ZMQ_SUBSCRIBE, "", 0) ||
-		zmq_connect(i->socket, endpoint) ||
-		zmq_getsockopt(i->socket, ZMQ_FD, &i->fd, &size))
+		zmq_setsockopt(i->socket, ZMQ_SUBSCRIBE, "", 0))
 		return -errno;
-	return 0;
+	rc = connect_to(i, endpoint);
+	return !rc && zmq_getsockopt(i->socket, ZMQ_FD, &i->fd, &size) ? -errno : rc;
 }
 
 int iopub_open(uint32_t pid, uint32_t tid, struct iopub **ret, const char **ret_why)

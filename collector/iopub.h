@@ -13,9 +13,9 @@
 struct iopub;
 
 /*
- * Connects without waiting: a cell that begins within some milliseconds may be missed. tid: the
- * kernel's main thread. -ENOENT: it is no kernel. *ret_why: a clause that tells why not. The caller
- * owns *ret: iopub_close().
+ * Waits for the connection, 50 ms at most: where that does not do, a cell that begins within some
+ * milliseconds may be missed. tid: the kernel's main thread. -ENOENT: it is no kernel. *ret_why: a
+ * clause that tells why not. The caller owns *ret: iopub_close().
  */
 int iopub_open(uint32_t pid, uint32_t tid, struct iopub **ret, const char **ret_why);
 void iopub_close(struct iopub *iopub); /* accepts NULL */
