@@ -15,6 +15,20 @@ static PyObject *part_get(PyObject *task, const char *name)
 	return value;
 }
 
+/* By asyncio's own function, not by what a program's class has in its place. */
+static PyObject *name_get(PyObject *task)
+{
+	PyObject *type = module_attr("_asyncio", "Task"), *get, *name;
+
+	Py_IncRef(type);
+	get = type ? PyObject_GetAttrString(type, "get_name") : NULL;
+	name = get ? PyObject_CallFunctionObjArgs(get, task, NULL) : NULL;
+	PyErr_Clear(); /* a task of Python code is none of that type */
+	Py_DecRef(get);
+	Py_DecRef(type);
+	return name ? name : part_get(task, "_name");
+}
+
 static void chain_write(PyObject *task, PyObject *waiter, PyObject *coro)
 {
 	struct innermost innermost;
@@ -35,10 +49,9 @@ static void task_write(PyObject *task)
 {
 	PyObject *coro = part_get(task, "_coro"), *loop = part_get(task, "_loop");
 	PyObject *waiter = part_get(task, "_fut_waiter");
-	PyObject *name = PyObject_CallMethod(task, "get_name", NULL);
+	PyObject *name = name_get(task);
 	struct task_birth birth = {.flags = TASK_LATE, .coro = coro};
 
-	PyErr_Clear();
 	birth.time_ns = clock_now_ns();
 	birth.code = coro ? code_of_coroutine(coro) : 0;
 	task_birth_write(&birth, task, loop, name);

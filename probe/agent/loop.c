@@ -452,7 +452,7 @@ void loop_late(void)
 		loop_seen_anew(running);
 	Py_DecRef(running);
 	thread = thread_here();
-	if (thread && agent_thread.ring)
+	if (thread && thread->depth && agent_thread.ring)
 		iteration_begin(thread, loop_innermost(thread), clock_now_ns());
 }
 
