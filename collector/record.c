@@ -9,20 +9,12 @@
 #include <errno.h>
 #include <string.h>
 
-/* clang-format off: expansions of a list */
+/* Expansions of a list: clang-format would take them apart. */
+/* clang-format off */
 #define EVENT(name, id, doc) enum { TAILS_##name = 0
-#define FIELD(type, name, doc)
 #define TEXT(name, doc) + 1
-#define BYTES(name, doc) + 1
-#define PAIRS(name, doc) + 1
 #define END(name) };
 #include "probe/event.def"
-#undef EVENT
-#undef FIELD
-#undef TEXT
-#undef BYTES
-#undef PAIRS
-#undef END
 
 /* One function a kind: FIELD does not know its struct, but a typedef in the function does. */
 #define EVENT(name_, id, doc_)                         \
@@ -48,12 +40,6 @@
 		return &the_kind;                                          \
 	}
 #include "probe/event.def"
-#undef EVENT
-#undef FIELD
-#undef TEXT
-#undef BYTES
-#undef PAIRS
-#undef END
 /* clang-format on */
 
 const struct kind *record_kind(unsigned int id)
@@ -62,18 +48,7 @@ const struct kind *record_kind(unsigned int id)
 #define EVENT(name, id_, doc)                                                                      \
 	case id_:                                                                                  \
 		return kind_##name();
-#define FIELD(type, name, doc)
-#define TEXT(name, doc)
-#define BYTES(name, doc)
-#define PAIRS(name, doc)
-#define END(name)
 #include "probe/event.def"
-#undef EVENT
-#undef FIELD
-#undef TEXT
-#undef BYTES
-#undef PAIRS
-#undef END
 	default:
 		return NULL;
 	}

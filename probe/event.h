@@ -27,53 +27,31 @@ _Static_assert(sizeof(struct ev_head) == 16, "ev_head has padding");
 
 enum ev_kind {
 #define EVENT(name, id, doc) EV_##name = id,
-#define FIELD(type, name, doc)
-#define TEXT(name, doc)
-#define BYTES(name, doc)
-#define PAIRS(name, doc)
-#define END(name)
 #include "probe/event.def"
-#undef EVENT
-#undef FIELD
-#undef TEXT
-#undef BYTES
-#undef PAIRS
-#undef END
-	EV_KINDS, /* one more than the last id */
 };
+
+union ev_ids { /* a member as long as its id and one, so the union is as long as the last */
+#define EVENT(name, id, doc) char name[id + 1];
+#include "probe/event.def"
+};
+#define EV_KINDS sizeof(union ev_ids)
 
 #define EVENT(name, id, doc)                                                                       \
 	struct ev_##name {                                                                         \
 		struct ev_head head;
 #define FIELD(type, name, doc) ev_##type name;
 #define TEXT(name, doc) ev_u32 name##_len;
-#define BYTES(name, doc) ev_u32 name##_len;
-#define PAIRS(name, doc) ev_u32 name##_len;
 #define END(name)                                                                                  \
 	}                                                                                          \
 	;
 #include "probe/event.def"
-#undef EVENT
-#undef FIELD
-#undef TEXT
-#undef BYTES
-#undef PAIRS
-#undef END
 
 /* Packed by their order alone; the struct may end in 4 bytes of padding, which writers zero. */
 #define EVENT(name, id, doc) _Static_assert(sizeof(struct ev_##name) == ((sizeof(struct ev_head)
 #define FIELD(type, name, doc) +sizeof(ev_##type)
 #define TEXT(name, doc) +sizeof(ev_u32)
-#define BYTES(name, doc) +sizeof(ev_u32)
-#define PAIRS(name, doc) +sizeof(ev_u32)
 #define END(name) + 7) & ~(size_t)7), "ev_" #name " has padding inside");
 #include "probe/event.def"
-#undef EVENT
-#undef FIELD
-#undef TEXT
-#undef BYTES
-#undef PAIRS
-#undef END
 
 /*
  * Tails begin right after sizeof(struct ev_<kind>), one after the other, unpadded; the record is

@@ -30,7 +30,8 @@ struct call_kind {
 
 #define CALL_NUMBERS 512u /* a power of two above every system call's number */
 
-/* clang-format off: expansions of a list */
+/* Expansions of a list: clang-format would take them apart. */
+/* clang-format off */
 #define PART_of_sleep PART_SLEEP
 #define PART_of_network PART_NETWORK
 #define PART_of_file PART_FILE

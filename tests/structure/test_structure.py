@@ -24,10 +24,10 @@ HEADERS = [p for p in SOURCES if p.suffix == ".h" and not p.name.endswith(".bpf.
 MAY_INCLUDE = {
     "probe/base/": ["probe/base/"],
     "probe/preload/": ["probe/preload/", "probe/ring.h", "probe/python.h"],
-    "probe/agent/": ["probe/agent/", "probe/target/", "probe/event.", "probe/ring.h", "probe/python.h", "probe/announce.h",
+    "probe/agent/": ["probe/agent/", "probe/target/", "probe/event.", "probe/kernel_event.def", "probe/ring.h", "probe/python.h", "probe/announce.h",
                      "probe/calls.def", "probe/audit.def"],
     "probe/inside/": ["probe/inside/", "probe/control.h", "probe/ring.h", "probe/python.h"],
-    "probe/bpf/": ["probe/bpf/", "probe/event.", "probe/announce.h", "probe/ring.h", "probe/sampling.h", "probe/calls.def", "probe/syscalls.def", "probe/audit.def", "probe/target/constants.h", "probe/target/layout.",
+    "probe/bpf/": ["probe/bpf/", "probe/event.", "probe/kernel_event.def", "probe/announce.h", "probe/ring.h", "probe/sampling.h", "probe/calls.def", "probe/syscalls.def", "probe/audit.def", "probe/target/constants.h", "probe/target/layout.",
                    "probe/target/points.h"],
     "probe/": ["probe/"],
     "collector/": ["collector/", "probe/"],
