@@ -16,7 +16,7 @@ run='gcc g++ libc6-dev cmake ninja-build pkgconf libsqlite3-dev libjansson-dev l
 	python3-ipykernel python3-nbclient'
 
 # The second compiler with its sanitizers, the unit test library, the runners of live tests, and what their notebooks and commands use.
-test='libclang-rt-dev binutils libcmocka-dev sqlite3 git
+test='libclang-rt-dev binutils libcmocka-dev sqlite3 git patch
 	python3-pytest python3-aiohttp python3-uvloop python3-nest-asyncio python3-greenlet python3-requests musl-tools
 	jupyter-core jupyter-client jupyter-nbconvert debootstrap'
 package='dpkg-dev file'

@@ -18,8 +18,6 @@
 #include "probe/agent/slot.h"
 #include "probe/agent/symver.h"
 
-#define FLAG_FASTCALL 0x80 /* PyMethodDef.flags, not in the limited API of 3.8 */
-
 #define OBJECTS_MAX 4096u /* loaded objects looked at; more are not seen, and that is said */
 #define REPORTS_MAX 96u   /* kinds of outcome in one scan; more are not said */
 #define NAMES_BYTES 400u  /* of the objects in one report; then "..." */
@@ -388,7 +386,7 @@ static void fork_exec_place(void)
 	static const char name[] = "_posixsubprocess.fork_exec";
 	struct method_def *def = function_find("_posixsubprocess", "fork_exec");
 
-	if (!def || (def->flags != METH_VARARGS && def->flags != FLAG_FASTCALL)) {
+	if (!def || (def->flags != METH_VARARGS && def->flags != CALL_FASTCALL)) {
 		hook_report(name, def ? "it is called in another way" : "not found");
 		return;
 	}

@@ -5,7 +5,6 @@
  */
 #include "probe/agent/loop.h"
 
-#include <dlfcn.h>
 #include <errno.h>
 #include <pthread.h>
 #include <signal.h>
@@ -24,18 +23,11 @@
 #define THREADS_MAX (RING_SLOTS - 1)
 #define TYPE_BYTES 256
 
-/* PyMethodDef.flags, Include/methodobject.h */
-#define FLAG_FASTCALL_KEYWORDS 0x82
-#define FLAG_ONE_ARGUMENT 0x08
-#define FLAG_CALL_MASK 0xff
-
 static struct loop_thread threads[THREADS_MAX];
 static uint32_t threads_pid; /* process they belong to */
 static pthread_key_t key;
 static bool key_made;
 
-typedef PyObject *poll_t(PyObject *, PyObject *const *, Py_ssize_t, PyObject *);
-static poll_t *poll_original;
 static PyCFunction set_running_original;
 static PyObject *get_hooks;                  /* sys.get_asyncgen_hooks */
 static PyObject *self_name, *thread_id_name; /* "__self__", "_thread_id" */
@@ -71,6 +63,8 @@ static struct loop_thread *thread_take(void)
 {
 	struct loop_thread *thread;
 
+	if (!key_made) /* then 0 is somebody else's key */
+		return NULL;
 	if (threads_pid != agent.pid)
 		threads_forget();
 	thread = pthread_getspecific(key);
@@ -142,8 +136,8 @@ static void run_lost(void)
 static void run_push(PyObject *loop, bool hooked)
 {
 	struct loop_thread *thread = thread_take();
-	struct loop_run *run;
 	char type[TYPE_BYTES];
+	struct loop_run run;
 
 	if (!thread)
 		run_lost();
@@ -154,18 +148,18 @@ static void run_push(PyObject *loop, bool hooked)
 	ring_acquire();
 	announce_thread(true);
 	got_rescan(); /* uvloop's own object may have come a moment ago */
-	run = &thread->runs[thread->depth];
-	memset(run, 0, sizeof(*run));
-	run->loop = loop;
-	run->id = loop_id_take(loop);
-	run->flags = loop_describe(loop, type, sizeof(type));
-	if (run->flags & LOOP_UVLOOP)
+	run = (struct loop_run){
+		.loop = loop,
+		.id = loop_id_take(loop), /* and a collection may begin, in which loops run */
+		.flags = loop_describe(loop, type, sizeof(type)),
+		.stack = stack_here(),
+		.hooked = hooked,
+	};
+	if (run.flags & LOOP_UVLOOP)
 		base_loop_missed();
-	run->hooked = hooked;
-	run->stack = stack_here();
 	selector_forget(thread);
-	start_announce(run, type, run->stack);
-	thread->depth++;
+	start_announce(&run, type, run.stack);
+	thread->runs[thread->depth++] = run;
 	thread->blocked = agent.quiet ? 0 : signals_blocked();
 	agent_thread.loop = thread;
 }
@@ -208,8 +202,7 @@ static void reentry_seen(struct loop_thread *thread, struct loop_run *run)
 			(struct reentry){run->loop, frame, stack_here(), false};
 }
 
-/* The loop polls while a step is open: now it is certain that it runs again. */
-static SELDOM void reentries_tell(struct loop_thread *thread)
+void loop_reentries_tell(struct loop_thread *thread)
 {
 	const struct loop_run *run = loop_innermost(thread);
 	PyObject *loop = loop_alive(run->loop, run->id);
@@ -464,107 +457,12 @@ void loop_rest(void)
 		run_pop(thread);
 }
 
-/* ---- the selector ------------------------------------------------------------------------ */
-
-/* EpollSelector.select() called by a _run_once(): asyncio's own, or nest_asyncio's. */
-static bool called_by_run_once(void)
-{
-	return frames_are("select", "_run_once");
-}
-
-/* Is this select.epoll the one the innermost loop waits in? Asked once per object and run. */
-static SELDOM bool selector_found(struct loop_thread *thread, PyObject *epoll)
-{
-	struct loop_run *run = loop_innermost(thread);
-	PyObject *loop;
-	bool polls;
-
-	if (thread->stranger == epoll || run->flags & (LOOP_UVLOOP | LOOP_COARSE))
-		return false;
-	loop = loop_alive(run->loop, run->id);
-	Py_IncRef(loop);
-	polls = loop && loop_polls(loop, epoll);
-	Py_DecRef(loop);
-	if (polls || (!thread->selector && called_by_run_once())) {
-		thread->selector = epoll;
-		thread->polled = false;
-		thread->no_got = false;
-		return true;
-	}
-	thread->stranger = epoll;
-	return false;
-}
-
-static inline bool selector_is(struct loop_thread *thread, PyObject *epoll)
-{
-	return __builtin_expect(thread->selector == epoll, 1) || selector_found(thread, epoll);
-}
-
-/*
- * The wrapped epoll_wait times it from inside; where that is not called (a static build), the
- * method is timed.
- */
-static PyObject *selector_poll(struct loop_thread *thread, PyObject *self, PyObject *const *args,
-	Py_ssize_t n, PyObject *names)
-{
-	bool coarse = thread->no_got;
-	PyObject *result;
-
-	agent_thread.call = 0; /* a wrapped call that was left by a jump ends here at the latest */
-	if (thread->reentered && agent_thread.task)
-		reentries_tell(thread);
-	if (coarse)
-		selector_enter(thread, clock_now_ns());
-	thread->armed = !coarse;
-	result = poll_original(self, args, n, names);
-	thread->armed = false;
-	if (result && !thread->polled)
-		thread->no_got = true;
-	if (coarse)
-		selector_leave(thread, clock_now_ns(), result ? (int)PyList_Size(result) : -EINTR);
-	return result;
-}
-
-static PyObject *hook_poll(PyObject *self, PyObject *const *args, Py_ssize_t n, PyObject *names)
-{
-	struct loop_thread *thread = loop_thread_active();
-	bool armed;
-	PyObject *result;
-
-	if (!thread || !agent_ours())
-		return poll_original(self, args, n, names);
-	if (selector_is(thread, self))
-		return selector_poll(thread, self, args, n, names);
-	armed = thread->armed; /* a signal handler's poll() inside the selector's */
-	thread->armed = false;
-	result = poll_original(self, args, n, names);
-	thread->armed = armed;
-	return result;
-}
-
 /* ---- installation ------------------------------------------------------------------------ */
 
 static int refuse(const char *name, const char *reason)
 {
 	hook_report(name, reason);
 	return -EPROTO;
-}
-
-static int poll_open(void)
-{
-	static const char name[] = "select.epoll.poll";
-	PyObject *type = module_attr("select", "epoll");
-	struct method_def *def;
-
-	Py_IncRef(type);
-	def = type && PyType_Check(type) ? method_find((PyTypeObject *)type, "poll") : NULL;
-	Py_DecRef(type);
-	if (!def)
-		return refuse(name, "not found");
-	if ((def->flags & FLAG_CALL_MASK) != FLAG_FASTCALL_KEYWORDS)
-		return refuse(name, "it is called in another way");
-	poll_original = (poll_t *)def->function;
-	return method_place(def, (void *)hook_poll, name);
 }
 
 static int set_running_open(void)
@@ -574,7 +472,7 @@ static int set_running_open(void)
 
 	if (!def)
 		return refuse(name, "not found");
-	if ((def->flags & FLAG_CALL_MASK) != FLAG_ONE_ARGUMENT)
+	if (def->flags != METH_O)
 		return refuse(name, "it is called in another way");
 	set_running_original = (PyCFunction)def->function;
 	return method_place(def, (void *)hook_set_running, name);
@@ -595,5 +493,5 @@ int loop_open(void)
 	if (!get_hooks || !self_name || !thread_id_name)
 		return refuse("sys.get_asyncgen_hooks", "not found");
 	rc = set_running_open();
-	return poll_open() ? -EPROTO : rc;
+	return selector_open() ? -EPROTO : rc;
 }

@@ -1,6 +1,7 @@
 /*
  * What a thread keeps that runs event loops, and how the wrapped selector calls of call.c report to
- * it. The struct belongs to loop.c; call.c adds to the three totals.
+ * it. The struct belongs to loop.c; call.c adds to the three totals, selector.c says which
+ * selector.
  */
 #ifndef PROBE_AGENT_LOOP_H
 #define PROBE_AGENT_LOOP_H
@@ -98,6 +99,11 @@ static inline uint64_t loop_cpu_ns(struct loop_thread *thread, uint64_t now_ns)
  * may have interrupted the interpreter between two states of them. any
  */
 bool loop_frames_stand(const struct loop_thread *thread);
+
+/* selector.c: the hook on select.epoll.poll. GIL */
+int selector_open(void);
+/* The loop polls while a step is open: now it is certain that it runs again. GIL */
+SELDOM void loop_reentries_tell(struct loop_thread *thread);
 
 /* The selector of the innermost loop is entered, or has returned. any */
 void selector_enter(struct loop_thread *thread, uint64_t now_ns);

@@ -80,6 +80,24 @@ def test_no_room_for_another_ring(tmp_path):
     assert (ended.status, ended.out, ended.err) == (0, "190\nring\n", "")
 
 
+LAST_KEY = """
+import ssl  # OpenSSL takes keys of its own
+import ctypes
+libc, key = ctypes.CDLL(None), ctypes.c_uint()
+while libc.pthread_key_create(ctypes.byref(key), None) == 0:
+    last = key.value
+libc.pthread_key_delete(last)
+"""
+
+
+def test_no_key_for_loops(tmp_path):
+    """The rings take the program's last thread-specific key, so that none is left for loops: they are refused, tasks are told."""
+    trace, _ = same([DEBIAN, "-c", LAST_KEY + LOOP], tmp_path)
+    assert rows(trace, "SELECT detail FROM coverage WHERE what = 'hook:loops'") == [("no thread-specific key is left",)]
+    assert rows(trace, "SELECT count(*) FROM loop") == [(0,)]  # they would be kept under another's key
+    assert tasks_in(trace, "worker", "main") == 21
+
+
 FLOOD = """
 import asyncio
 async def nothing():

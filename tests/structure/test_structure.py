@@ -3,6 +3,7 @@
 AWAITSCOPE_BUILD names the build folder (default: build-test); ctest sets it."""
 import os
 import re
+import shutil
 import sqlite3
 import subprocess
 import sysconfig
@@ -159,6 +160,15 @@ def test_tree_names_no_place_outside():
         path = TOP / file
         if path.is_file():
             assert f"{TOP}/".encode() not in path.read_bytes(), file
+
+
+def test_mutants_still_apply():
+    """As scripts/mutants.sh applies them, which takes too long to run each time."""
+    if not shutil.which("patch"):
+        pytest.skip("patch is not installed (scripts/deps.sh test)")
+    stale = [patch.name for patch in sorted((TOP / "tests/mutants").glob("*.patch"))
+             if subprocess.run(["patch", "-d", TOP, "-p1", "-s", "-F3", "--dry-run"], stdin=patch.open(), capture_output=True).returncode]
+    assert not stale, f"what they take out has moved: {', '.join(stale)}"
 
 
 def test_trace_page_tells_the_schema():
