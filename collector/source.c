@@ -224,6 +224,33 @@ static const char *with_head(const char *line_begin, const char *begin)
 	return begin;
 }
 
+/* Of "for line in pipe: ..." and the like what is before the colon: the statement's own part. */
+static const char *head_end(const char *begin, const char *end)
+{
+	static const char *const words[] = {"for ", "async for ", "with ", "async with "};
+	size_t depth = 0;
+	char quote = 0;
+	bool compound = false;
+
+	for (size_t i = 0; i < sizeof(words) / sizeof(*words); i++)
+		compound |= !strncmp(begin, words[i], strlen(words[i]));
+	for (const char *p = begin; compound && p < end; p++) {
+		if (quote && *p == '\\')
+			p++;
+		else if (quote && *p == quote)
+			quote = 0;
+		else if (!quote && (*p == '"' || *p == '\''))
+			quote = *p;
+		else if (!quote && strchr("([{", *p))
+			depth++;
+		else if (!quote && strchr(")]}", *p) && depth)
+			depth--;
+		else if (!quote && !depth && *p == ':')
+			return p;
+	}
+	return end;
+}
+
 bool source_excerpt(const char *text, const struct position *at, char *buf, size_t size)
 {
 	const char *begin, *end;
@@ -236,6 +263,8 @@ bool source_excerpt(const char *text, const struct position *at, char *buf, size
 		begin = with_head(line_at(text, at->line), begin);
 	while (begin < end && is_blank(*begin))
 		begin++;
+	if (at->col >= 0)
+		end = head_end(begin, end);
 	for (const char *p = begin; p < end; p++) {
 		bool blank = is_blank(*p);
 

@@ -4,6 +4,11 @@
 #include <stdbool.h>
 #include <string.h>
 
+#include "probe/base/cleanup.h"
+#include "viewer/names.h"
+#include "viewer/rule.h"
+#include "viewer/source_text.h"
+
 #define ARGUMENTS_MAX 40 /* longer ones are not repeated */
 #define CALL_MAX 80      /* nor longer calls of what a call returned */
 
@@ -99,4 +104,51 @@ void advice_print(FILE *out, enum cause cause, const char *call)
 		}
 		text++;
 	}
+}
+
+static const struct cell *cell_with(const struct report *report, int cell, const char *file)
+{
+	int of = cell_of_file(report, file, cell);
+
+	return of == NONE ? NULL : &report->cells.at[of];
+}
+
+/* A module that is imported runs its own code once; a cell's own code can await. */
+static bool is_module_body(const struct report *report, int cell, const struct place *place)
+{
+	return !strcmp(place->function, "<module>") && !cell_with(report, cell, place->file);
+}
+
+static bool is_plain_function(const struct report *report, int cell, const struct place *place)
+{
+	const struct cell *own = cell_with(report, cell, place->file);
+	cleanup(freep) char *text = own ? NULL : source_read(place->file);
+	const char *source = own ? own->source : text;
+
+	return source && source_in_plain_function(source, place->line, name_last(place->function));
+}
+
+/* Python itself calls __eq__ and the like, and awaits nothing. */
+static void plain_print(FILE *out, const char *function)
+{
+	bool special = !strncmp(name_last(function), "__", 2);
+
+	fprintf(out,
+		" That needs a coroutine, which %s %s call it in a thread, by await "
+		"asyncio.to_thread().",
+		function, special ? "can't be:" : "is not: make it one, or");
+}
+
+void advice_at_print(FILE *out, const struct report *report, int cell, const struct place *place,
+	enum cause cause, const char *call)
+{
+	bool placed = place->file && place->function && place->line > 0;
+
+	if (placed && is_module_body(report, cell, place)) {
+		fputs(" Import it before the loop runs, at the top of the module.", out);
+		return;
+	}
+	advice_print(out, cause, call);
+	if (placed && is_plain_function(report, cell, place))
+		plain_print(out, place->function);
 }

@@ -4,10 +4,14 @@
 
 #include <stdio.h>
 
-#include "viewer/causes.h"
+#include "viewer/report.h"
 
 /* One sentence with a blank before it; call is as reports name it, with its arguments where they
  * are known, NULL where the cause is no call. */
 void advice_print(FILE *out, enum cause cause, const char *call);
+/* The same of a call at a place of user code, met in `cell`, with what to do where that can't
+ * await. */
+void advice_at_print(FILE *out, const struct report *report, int cell, const struct place *place,
+	enum cause cause, const char *call);
 
 #endif

@@ -116,6 +116,7 @@ static int call_take(struct report *report, struct site_table *table, sqlite3_st
 		site->syscall = keep_column(report, rows, 7);
 		site->target = keep_column(report, rows, 9);
 		site->stack = sqlite3_column_int64(rows, 10);
+		site->in_step = sqlite3_column_int(rows, 20) != 0;
 		site->ended_thread =
 			sqlite3_column_int(rows, 18) ? keep_column(report, rows, 14) : NULL;
 		if (!site->syscall || !site->target || keep_place(report, rows, 15, &site->ended))

@@ -147,6 +147,7 @@ struct site { /* equal process, loop, cell, place, call and class */
 	uint64_t delay_ns;
 	int last_stall;
 	size_t order;   /* scratch: before it was sorted */
+	bool in_step;   /* of a task, the longest; else a callback's, or of no loop */
 	bool machinery; /* Jupyter's own: no cell, and no user code in its stack */
 };
 

@@ -84,6 +84,15 @@ static bool is_machinery(const struct frame *f)
 		       !strncmp(inside, "ipykernel/", strlen("ipykernel/")));
 }
 
+/* Showing a value, printing, and flushing that: also for a library that user code called. */
+static bool shows(const struct judge *judge, int user)
+{
+	for (int i = 0; i < user; i++)
+		if (is_machinery(&judge->frames.at[i]))
+			return true;
+	return false;
+}
+
 /*
  * asyncio's own doing, for a call that is the right one, or the birth of a thread, which lasts
  * until the machine lets that run.
@@ -130,7 +139,8 @@ static int site_judge(struct judge *judge, const struct site *site, struct weigh
 
 	if (rc)
 		return rc;
-	w->callback = judge->callback && !is_machinery_loop(judge->report, site->loop);
+	w->callback =
+		judge->callback && !site->in_step && !is_machinery_loop(judge->report, site->loop);
 	if (site->machinery && !w->callback)
 		return 0;
 	if (w->callback) {
@@ -142,8 +152,8 @@ static int site_judge(struct judge *judge, const struct site *site, struct weigh
 		return 0; /* library code alone */
 	if (!site->stack && !file_is_user(judge->report, site->place.file))
 		return 0;
-	if (user > 0 && is_machinery(&judge->frames.at[user - 1]))
-		return 0; /* showing a value, printing */
+	if (shows(judge, user))
+		return 0;
 	if (user > 0 && is_inherent(judge, user))
 		return 0;
 	w->import = is_import(judge, site->call);
@@ -278,7 +288,8 @@ static const char *advice_keep(struct judge *judge, const struct finding *f)
 	const char *kept;
 
 	if (out) {
-		advice_print(out, cause_of_class(f->detail), f->subject);
+		advice_at_print(out, judge->report, f->cell, &f->place, cause_of_class(f->detail),
+			f->subject);
 		judge->failed |= fclose(out) != 0;
 	}
 	kept = text ? string_keep(&judge->report->strings, text + (*text == ' ')) : NULL;
@@ -340,14 +351,17 @@ static void finding_end(struct judge *judge, struct finding *f)
 {
 	const struct site *ended = ended_site(judge, f);
 	cleanup(freep) char *who = ended_text(judge->report, f, ended);
-	char often[64] = "", delayed[96];
+	char often[96], delayed[96];
 	const char *why = "";
 
 	if (f->severity == SEVERITY_error && f->cost_ns < judge->report->stall_ns)
 		f->severity = SEVERITY_warning;
-	if (f->count > 1)
-		snprintf(often, sizeof(often), " in %llu calls, the longest %s",
-			(unsigned long long)f->count, time_text(f->longest_ns));
+	if (f->count > 1) /* of the waits in it: one requests.get has several */
+		snprintf(often, sizeof(often), "%llu times, %s in all, the longest %s",
+			(unsigned long long)f->count, time_text(f->cost_ns),
+			time_text(f->longest_ns));
+	else
+		snprintf(often, sizeof(often), "for %s", time_text(f->cost_ns));
 	delayed_text(f, delayed, sizeof(delayed));
 	if (f->severity == SEVERITY_note && f->cell != NONE &&
 		judge->report->cells.at[f->cell].synchronous)
@@ -355,8 +369,8 @@ static void finding_end(struct judge *judge, struct finding *f)
 	else if (!f->place.file)
 		why = ", called by the loop itself: somebody gave it to call_soon(), call_later() "
 		      "or the like";
-	finding_say(judge, f, "%s held the event loop for %s%s%s%s%s", f->subject,
-		time_text(f->cost_ns), often, delayed, why, who ? who : "");
+	finding_say(judge, f, "%s held the event loop %s%s%s%s", f->subject, often, delayed, why,
+		who ? who : "");
 	if (!f->advice)
 		f->advice = advice_keep(judge, f);
 	finding_evidence(judge, f,

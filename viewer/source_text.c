@@ -105,3 +105,32 @@ bool source_awaits_in_loop(const char *source, int line)
 	}
 	return false;
 }
+
+/* Does this line begin the definition of that function? */
+static bool defines(const struct text_line *l, const char *keyword, const char *name)
+{
+	size_t k = strlen(keyword), n = strlen(name);
+	const char *at = l->at + k;
+
+	if (!begins(l, keyword))
+		return false;
+	for (; isblank((unsigned char)*at); at++)
+		;
+	return !strncmp(at, name, n) && !isalnum((unsigned char)at[n]) && at[n] != '_';
+}
+
+bool source_in_plain_function(const char *source, int line, const char *name)
+{
+	struct text_line l = line_of(source, line);
+	size_t indent = l.indent + 1;
+
+	for (int i = line; i > 0; i--) {
+		l = line_of(source, i);
+		if (!l.n || *l.at == '#' || l.indent >= indent)
+			continue;
+		indent = l.indent;
+		if (begins(&l, "def") || begins(&l, "async def"))
+			return defines(&l, "def", name);
+	}
+	return false;
+}

@@ -11,5 +11,10 @@ char *source_read(const char *path);
  * where the line holds no await: the text is another one by now.
  */
 bool source_awaits_in_loop(const char *source, int line);
+/*
+ * Is this line in a plain function of this name, which can't await? False also where the text
+ * around it is of another one by now.
+ */
+bool source_in_plain_function(const char *source, int line, const char *name);
 
 #endif

@@ -113,13 +113,17 @@ static int site_blame(culprit_list *list, const struct site *site)
 	return 0;
 }
 
+/* Of the code that the loop was in; who had the GIL or the CPUs is another matter. */
+static bool is_placed(const struct culprit *c)
+{
+	return c->call || c->cause == CAUSE_cpu || c->cause == CAUSE_unknown;
+}
+
 /* Library code that no user code called: IPython shows an error, say. Nothing can be done about it.
  */
 static bool is_foreign(const struct report *report, const struct culprit *c)
 {
-	bool placed = c->call || c->cause == CAUSE_cpu || c->cause == CAUSE_unknown;
-
-	return placed && c->place.file && !file_is_user(report, c->place.file);
+	return is_placed(c) && c->place.file && !file_is_user(report, c->place.file);
 }
 
 /* *ret_foreign: the worst of what is not of the user's. */
@@ -144,6 +148,8 @@ static int culprit_worst(
 			*to = list.at[i];
 	}
 	free(list.at);
+	if (!is_placed(ret) && ret_foreign->ns > ret->ns)
+		*ret = (struct culprit){0}; /* it only made that longer */
 	return rc;
 }
 
@@ -237,8 +243,23 @@ static void cause_print(FILE *out, const struct report *report, const struct cul
 	}
 }
 
+/* What a rule found of that call; NULL: none did. */
+static const struct finding *finding_of(const struct report *report, const struct culprit *c)
+{
+	for (size_t i = 0; i < report->findings.n; i++) {
+		const struct finding *f = &report->findings.at[i];
+
+		if (!strcmp(f->subject, c->call) && f->cell == c->cell &&
+			f->place.file == c->place.file && f->place.line == c->place.line)
+			return f;
+	}
+	return NULL;
+}
+
 static void stalled_print(FILE *out, const struct report *report, const struct culprit *c)
 {
+	const struct finding *advised;
+
 	subject_print(out, report, c);
 	if (c->stalls > 1) {
 		fputs(" held the loop ", out);
@@ -262,7 +283,11 @@ static void stalled_print(FILE *out, const struct report *report, const struct c
 		return;
 	}
 	fputc('.', out);
-	advice_print(out, c->cause, c->call);
+	advised = c->call ? finding_of(report, c) : NULL;
+	if (advised)
+		fprintf(out, " %s", advised->advice);
+	else
+		advice_print(out, c->cause, c->call);
 }
 
 static void no_stall_print(FILE *out, const struct report *report, bool foreign)

@@ -99,6 +99,26 @@ def test_showing_a_value_is_the_kernels_own(tmp_path):
     assert not t.findings("AS107")
 
 
+def test_flushing_what_was_printed_is_the_kernels_own_below_a_library_too(tmp_path):
+    t = Trace(tmp_path / "t.db", kernel=True)
+    cell = t.cell(900, 2000)
+    t.block(1000, 200, "subprocess", call="multiprocessing.process.BaseProcess.start", cell=cell,
+            frames=[("/usr/lib/python3.11/threading.py", 320, "Condition.wait"),
+                    ("/usr/lib/python3/dist-packages/ipykernel/iostream.py", 488, "OutStream.flush"),
+                    ("/usr/lib/python3.11/multiprocessing/util.py", 435, "_flush_std_streams"),
+                    (cell_file("await main()"), 3, "talk")])
+    assert not t.findings("AS105")
+
+
+def test_several_waits_of_one_call_are_no_calls(tmp_path):
+    t = Trace(tmp_path / "t.db")
+    t.iteration(1000, 200, blocked_network=180)
+    for n in range(2):
+        t.call(1000 + 100 * n, 90, "requests.get", "network", frames=[(LIB, 5, "recv"), (APP, 3, "fetch")])
+    message = t.findings("AS102")[0]["message"]
+    assert "requests.get held the event loop 2 times, 180 ms in all, the longest 90.0 ms" in message
+
+
 def test_one_line_in_two_cells_is_two_findings(tmp_path):
     t = Trace(tmp_path / "t.db", kernel=True)
     for n in range(2):
@@ -213,3 +233,57 @@ def test_what_the_loop_calls_itself_has_no_place_and_is_one_severity_lower(tmp_p
         found, = [f for f in report["findings"] if f["rule"] == rule]
         assert found["severity"] == {"error": "warning", "warning": "note"}[severity]
         assert found["file"] is None and found["cell"] is None and "called by the loop itself" in found["message"]
+
+
+def test_what_a_tasks_step_waits_for_outside_of_all_code_is_no_callback(tmp_path):
+    t = Trace(tmp_path / "t.db")
+    t.block(1000, 20, "lock", call="sem_wait", frames=[], task=t.task(user=0))
+    assert not t.report()["findings"]
+
+
+CANT_AWAIT = "That needs a coroutine, which {} call it in a thread, by await asyncio.to_thread()."
+HELPERS = """import time
+class Row:
+    @property
+    def price(self):
+        # looked up
+
+        time.sleep(0.2)
+    def __eq__(self, other):
+        return time.sleep(0.2)
+    async def load(self):
+        def inner():
+            time.sleep(0.2)
+        time.sleep(0.2)
+        return [time.sleep(0.2) for _ in "a"]
+"""
+
+
+@pytest.mark.parametrize("line, function, more", [
+    (7, "Row.price", CANT_AWAIT.format("Row.price is not: make it one, or")),
+    (9, "Row.__eq__", CANT_AWAIT.format("Row.__eq__ can't be:")),
+    (12, "Row.load.<locals>.inner", CANT_AWAIT.format("Row.load.<locals>.inner is not: make it one, or")),
+    (13, "Row.load", ""),
+    (14, "Row.load.<locals>.<listcomp>", ""),
+    (12, "another", ""),  # the text is of another one by now
+    (1, "<module>", ""),  # a cell's own code can await
+])
+def test_a_plain_function_cannot_await(tmp_path, line, function, more):
+    advice = ("Use await asyncio.sleep(0.2). " + more).rstrip()
+    t = Trace(tmp_path / "t.db", kernel=True)
+    cell = t.cell(900, 2000, HELPERS)
+    t.block(1000, 200, cell=cell, frames=[(cell_file(HELPERS), line, function)])
+    report = t.report()
+    assert report["findings"][0]["advice"] == advice and report["verdict"].endswith(advice)
+    if function != "<module>":
+        (tmp_path / "row.py").write_text(HELPERS)
+        t = Trace(tmp_path / "program.db")
+        t.block(1000, 200, frames=[(str(tmp_path / "row.py"), line, function)])
+        assert t.findings("AS101")[0]["advice"] == advice
+
+
+def test_a_module_that_is_imported_while_the_loop_runs_cannot_await_either(tmp_path):
+    t = Trace(tmp_path / "t.db")
+    t.block(1000, 200, frames=[("/home/u/settings.py", 2, "<module>"), ("<frozen importlib._bootstrap>", 241, "_load"), (APP, 3, "main")])
+    found, = t.findings("AS101")
+    assert found["advice"] == "Import it before the loop runs, at the top of the module." and found["severity"] == "error"

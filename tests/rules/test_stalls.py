@@ -379,6 +379,18 @@ def test_a_stall_of_library_code_alone_is_no_advice_to_the_user(tmp_path):
     assert "time.sleep(0.2)" in t.report()["verdict"]
 
 
+def test_what_only_made_a_librarys_stall_longer_is_not_the_verdict(tmp_path):
+    t = Trace(tmp_path / "t.db", kernel=True)
+    cell = t.cell(900, 2000)
+    t.iteration(1000, 260, cell, place=(LIB, 5, "join"), runq=30, blocked_lock=230)
+    t.call(1000, 230, "lib.join", "lock", cell=cell, frames=[(LIB, 5, "Client.join")])
+    t.sql.execute("UPDATE blocking_call SET file = ?, line = 5, function = 'Client.join'", [LIB])
+    assert t.report()["verdict"] == ("In [1] held the loop for 260 ms: 230 ms of it lib.join in Client.join, "
+                                     "lib/client.py:5, which no code of yours called.")
+    t.iteration(1500, 400, cell, runq=400)
+    assert "without a CPU" in t.report()["verdict"]
+
+
 def test_a_turn_that_had_not_ended_is_told_of_a_trace_without_an_end(tmp_path):
     t = Trace(tmp_path / "t.db")
     computing(t, 500, 200)

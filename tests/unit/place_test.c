@@ -127,6 +127,23 @@ TEST(source_says_with)
 	assert_string_equal(buf, "with guard");
 }
 
+TEST(source_says_the_head_of_a_statement)
+{
+	const char *text = "for line in open(':'[0:]):\n    out(line)\nwith a(): b()\n";
+	struct position loop = {1, 2, 0, 13}, with = {3, 3, 0, 13}, body = {3, 3, 10, 13};
+	struct position line = {3, 3, -1, -1};
+	char buf[64];
+
+	assert_true(source_excerpt(text, &loop, buf, sizeof(buf)));
+	assert_string_equal(buf, "for line in open(':'[0:])");
+	assert_true(source_excerpt(text, &with, buf, sizeof(buf)));
+	assert_string_equal(buf, "with a()");
+	assert_true(source_excerpt(text, &body, buf, sizeof(buf)));
+	assert_string_equal(buf, "b()");
+	assert_true(source_excerpt(text, &line, buf, sizeof(buf)));
+	assert_string_equal(buf, "with a(): b()"); /* which part is not known */
+}
+
 TEST(source_is_cut_at_a_whole_character)
 {
 	const char *text = "f('ääääääääääääääääääääääääääää')";
@@ -171,6 +188,7 @@ int main(void)
 		RUN(place_names_calls_as_users_know_them),
 		RUN(source_takes_the_columns),
 		RUN(source_says_with),
+		RUN(source_says_the_head_of_a_statement),
 		RUN(source_is_cut_at_a_whole_character),
 		RUN(source_has_no_place_beyond_its_end),
 		RUN(source_opens_only_regular_files),
