@@ -310,13 +310,32 @@ int model_tick(struct model *model, uint64_t now_ns)
 	return model_commit(model, now_ns);
 }
 
-static void dispatch(struct model *model, struct process *p, const struct ev_head *r)
-{
-	switch (r->kind) {
 #define RECORD(kind, fn)                                                                           \
 	case EV_##kind:                                                                            \
 		fn(model, p, (const struct ev_##kind *)r);                                         \
 		break;
+
+/* What other records refer to, and what is told of the process as such. */
+static void dispatch_known(struct model *model, struct process *p, const struct ev_head *r)
+{
+	switch (r->kind) {
+		RECORD(opcodes, body_opcodes)
+		RECORD(body, body_record)
+		RECORD(code, stack_code)
+		RECORD(stack, stack_record)
+		RECORD(name, process_name)
+		RECORD(thread, process_thread)
+		RECORD(hook, process_hook)
+		RECORD(lost, process_lost)
+	default:
+		break; /* a kind of a newer sensor: not ours to judge */
+	}
+}
+
+/* What happened. */
+static void dispatch(struct model *model, struct process *p, const struct ev_head *r)
+{
+	switch (r->kind) {
 		RECORD(step, task_step)
 		RECORD(iteration, iteration_record)
 		RECORD(unfinished, unfinished_record)
@@ -360,19 +379,11 @@ static void dispatch(struct model *model, struct process *p, const struct ev_hea
 		RECORD(sample, sample_record)
 		RECORD(gil_holder, gil_holder_record)
 		RECORD(block_ended, block_ended_record)
-		RECORD(opcodes, body_opcodes)
-		RECORD(body, body_record)
-		RECORD(code, stack_code)
-		RECORD(stack, stack_record)
-		RECORD(name, process_name)
-		RECORD(thread, process_thread)
-		RECORD(hook, process_hook)
-		RECORD(lost, process_lost)
-#undef RECORD
 	default:
-		break; /* a kind of a newer sensor: not ours to judge */
+		dispatch_known(model, p, r);
 	}
 }
+#undef RECORD
 
 int model_record(void *ctx, uint32_t pid, const struct ev_head *record)
 {

@@ -2,6 +2,7 @@
 #include "collector/options.h"
 
 #include <getopt.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -11,26 +12,7 @@
 #define NS_PER_MS 1000000ull
 #define NS_PER_S 1000000000ull
 
-enum option_id {
-	OPT_KEEP = 256,
-	OPT_TIMEOUT,
-	OPT_ALLOW_ERRORS,
-	OPT_KERNEL,
-	OPT_OUTPUT,
-	OPT_CELLS,
-	OPT_SENSOR,
-	OPT_MIN_STEP,
-	OPT_MAX_SIZE,
-	OPT_FORCE,
-	OPT_STALL,
-	OPT_MIN_BLOCK,
-	OPT_TAPE,
-	OPT_NO_COLOR,
-	OPT_DURATION,
-	OPT_NO_JUPYTER,
-	OPT_FOLLOW,
-	OPT_NOTEBOOK
-};
+#define LONG_FIRST 256 /* ids of getopt above every letter: this and the row */
 
 #define RUN OPTIONS_RUN
 #define ATTACH OPTIONS_ATTACH
@@ -39,53 +21,19 @@ enum option_id {
 #define BOTH (OPTIONS_RUN | OPTIONS_ATTACH)
 #define ALL (OPTIONS_RUN | OPTIONS_ATTACH | OPTIONS_LIVE)
 
-static const struct {
+struct row;
+typedef int (*take_fn)(
+	const struct row *row, const char *value, struct run_options *o, struct options_said *said);
+
+struct row {
 	unsigned int commands; /* enum options_command, or several */
+	char letter;           /* 0: none */
 	const char *name;
-	int id;            /* the letter, or an option_id */
 	const char *value; /* NULL: takes none */
+	take_fn take;
+	size_t off; /* of the member of struct run_options, where take() sets one */
 	const char *doc;
-} options[] = {
-	{BOTH, "trace", 'o', "TRACE",
-		"write the trace there (default: awaitscope-<name>-<pid>.db in the current "
-		"folder)"},
-	{LIVE, "trace", 'o', "TRACE", "keep the recording there (default: it is temporary)"},
-	{ALL, "force", OPT_FORCE, NULL, "write over an existing trace or notebook"},
-	{RUN, "timeout", OPT_TIMEOUT, "S",
-		"notebook: end a cell that runs longer, in seconds or with a unit (90, 2m); status "
-		"124"},
-	{RUN, "allow-errors", OPT_ALLOW_ERRORS, NULL, "notebook: go on after a cell that fails"},
-	{RUN, "kernel", OPT_KERNEL, "NAME",
-		"notebook: the kernel to use (default: the one the notebook names)"},
-	{RUN, "output", OPT_OUTPUT, "NB", "notebook: save the executed notebook there"},
-	{RUN, "cells", OPT_CELLS, NULL, "the file is a script with cells that begin with '# %%'"},
-	{WATCH, "duration", OPT_DURATION, "DURATION",
-		"end after so long (90s, 10m); else with Ctrl-C or the process's end"},
-	{WATCH, "follow", OPT_FOLLOW, NULL,
-		"when it ends, wait for its next start and go on in the same trace"},
-	{WATCH, "notebook", OPT_NOTEBOOK, "NB",
-		"the kernel's notebook: cells are found in it by their code where the kernel does "
-		"not tell them"},
-	{WATCH, "no-jupyter", OPT_NO_JUPYTER, NULL,
-		"do not ask a kernel for its cells on its iopub channel"},
-	{ALL, "stall", OPT_STALL, "DURATION",
-		"an iteration of at least this is a stall (default: 100ms)"},
-	{ALL, "min-block", OPT_MIN_BLOCK, "DURATION",
-		"shorter blocking calls are only summed (default: 1ms)"},
-	{ALL, "min-step", OPT_MIN_STEP, "DURATION",
-		"shorter steps are only summed; 0 keeps all (default: 100us)"},
-	{ALL, "max-size", OPT_MAX_SIZE, "SIZE",
-		"of the trace; sums more when reached (default: 512M)"},
-	{BOTH, "sensor", OPT_SENSOR, "auto|agent|bpf", "how to look (default: auto)"},
-	{ALL, "keep", OPT_KEEP, "DURATION",
-		"a flight recorder: keep only the last so long (10m), and what still goes on"},
-	{BOTH, "tape", OPT_TAPE, "FILE", "also write every event as a line of text"},
-	{ALL, "quiet", 'q', NULL, "no progress and no verdict"},
-	{BOTH, "verbose", 'v', NULL, "say more"},
-	{ALL, "no-color", OPT_NO_COLOR, NULL, "no colour on a terminal"},
-	{ALL, "help", 'h', NULL, "this text"},
 };
-#define OPTIONS (sizeof(options) / sizeof(*options))
 
 static int wrong(const char *option, const char *value, const char *expected)
 {
@@ -93,7 +41,7 @@ static int wrong(const char *option, const char *value, const char *expected)
 	return STATUS_USAGE;
 }
 
-static int set_duration(const char *option, const char *value, uint64_t bare_ns, uint64_t *ret_ns)
+static int duration_take(const char *option, const char *value, uint64_t bare_ns, uint64_t *ret_ns)
 {
 	if (!strcmp(value, "0")) { /* needs no unit */
 		*ret_ns = 0;
@@ -107,88 +55,140 @@ static int set_duration(const char *option, const char *value, uint64_t bare_ns,
 		       : 0;
 }
 
-static int set_keep(const char *value, uint64_t *ret_ns)
-{
-	int status = set_duration("keep", value, NS_PER_S, ret_ns);
+/* ---- what an option does with its value: 0, or an exit status and it is said why */
 
-	return status || *ret_ns >= NS_PER_S ? status : wrong("keep", value, "keep at least 1s");
+static void *member(const struct row *row, struct run_options *o)
+{
+	return (char *)o + row->off;
 }
 
-static int set_sensor(struct run_options *o, const char *value)
+#define TAKE_FN(name)                                                                              \
+	static int name(const struct row *row, const char *value, struct run_options *o,           \
+		struct options_said *said)
+
+TAKE_FN(take_flag)
 {
-	o->sensor = value;
-	if (!strcmp(value, "auto") || !strcmp(value, "agent") || !strcmp(value, "bpf"))
-		return 0;
-	return wrong("sensor", value, "one of auto, agent, bpf");
+	*(bool *)member(row, o) = true;
+	return 0;
 }
 
-static int set(struct run_options *o, struct options_said *c, int id, const char *value)
+TAKE_FN(take_text)
 {
-	switch (id) {
-	case 'o':
-		o->trace = value;
-		return *value ? 0 : wrong("trace", "''", "a file name is needed");
-	case 'q':
-		c->level = LOG_QUIET;
-		return 0;
-	case 'v':
-		c->level = LOG_VERBOSE;
-		return 0;
-	case 'h':
-		c->help = true;
-		return 0;
-	case OPT_NO_COLOR:
-		c->color = false;
-		return 0;
-	case OPT_FORCE:
-		o->force = true;
-		return 0;
-	case OPT_CELLS:
-		o->cells = true;
-		return 0;
-	case OPT_ALLOW_ERRORS:
-		o->allow_errors = true;
-		return 0;
-	case OPT_KERNEL:
-		o->kernel = value;
-		return 0;
-	case OPT_OUTPUT:
-		o->output = value;
-		return 0;
-	case OPT_TAPE:
-		o->tape = value;
-		return 0;
-	case OPT_SENSOR:
-		return set_sensor(o, value);
-	case OPT_TIMEOUT:
-		return set_duration("timeout", value, NS_PER_S, &o->timeout_ns);
-	case OPT_NO_JUPYTER:
-		o->no_jupyter = true;
-		return 0;
-	case OPT_NOTEBOOK:
-		o->notebook = value;
-		return 0;
-	case OPT_FOLLOW:
-		o->follow = true;
-		return 0;
-	case OPT_DURATION:
-		return set_duration("duration", value, NS_PER_S, &o->duration_ns);
-	case OPT_STALL:
-		return set_duration("stall", value, 0, &o->stall_ns);
-	case OPT_MIN_BLOCK:
-		return set_duration("min-block", value, 0, &o->min_block_ns);
-	case OPT_MIN_STEP:
-		return set_duration("min-step", value, 0, &o->min_step_ns);
-	case OPT_MAX_SIZE:
-		return size_parse(value, &o->max_bytes)
-			       ? wrong("max-size", value, "not a size such as 512M or 2G")
-			       : 0;
-	case OPT_KEEP:
-		return set_keep(value, &o->keep_ns);
-	default:
-		return STATUS_USAGE;
-	}
+	*(const char **)member(row, o) = value;
+	return 0;
 }
+
+TAKE_FN(take_trace)
+{
+	return *value ? take_text(row, value, o, said)
+		      : wrong(row->name, "''", "a file name is needed");
+}
+
+TAKE_FN(take_duration)
+{
+	return duration_take(row->name, value, 0, member(row, o));
+}
+
+/* A bare number is seconds. */
+TAKE_FN(take_seconds)
+{
+	return duration_take(row->name, value, NS_PER_S, member(row, o));
+}
+
+TAKE_FN(take_keep)
+{
+	int status = take_seconds(row, value, o, said);
+
+	return status || o->keep_ns >= NS_PER_S ? status
+						: wrong(row->name, value, "keep at least 1s");
+}
+
+TAKE_FN(take_size)
+{
+	return size_parse(value, member(row, o))
+		       ? wrong(row->name, value, "not a size such as 512M or 2G")
+		       : 0;
+}
+
+TAKE_FN(take_sensor)
+{
+	if (strcmp(value, "auto") && strcmp(value, "agent") && strcmp(value, "bpf"))
+		return wrong(row->name, value, "one of auto, agent, bpf");
+	return take_text(row, value, o, said);
+}
+
+TAKE_FN(take_quiet)
+{
+	said->level = LOG_QUIET;
+	return 0;
+}
+
+TAKE_FN(take_verbose)
+{
+	said->level = LOG_VERBOSE;
+	return 0;
+}
+
+TAKE_FN(take_no_color)
+{
+	said->color = false;
+	return 0;
+}
+
+TAKE_FN(take_help)
+{
+	said->help = true;
+	return 0;
+}
+
+#define AT(member) offsetof(struct run_options, member)
+
+static const struct row options[] = {
+	{BOTH, 'o', "trace", "TRACE", take_trace, AT(trace),
+		"write the trace there (default: awaitscope-<name>-<pid>.db in the current "
+		"folder)"},
+	{LIVE, 'o', "trace", "TRACE", take_trace, AT(trace),
+		"keep the recording there (default: it is temporary)"},
+	{ALL, 0, "force", NULL, take_flag, AT(force), "write over an existing trace or notebook"},
+	{RUN, 0, "timeout", "S", take_seconds, AT(timeout_ns),
+		"notebook: end a cell that runs longer, in seconds or with a unit (90, 2m); status "
+		"124"},
+	{RUN, 0, "allow-errors", NULL, take_flag, AT(allow_errors),
+		"notebook: go on after a cell that fails"},
+	{RUN, 0, "kernel", "NAME", take_text, AT(kernel),
+		"notebook: the kernel to use (default: the one the notebook names)"},
+	{RUN, 0, "output", "NB", take_text, AT(output),
+		"notebook: save the executed notebook there"},
+	{RUN, 0, "cells", NULL, take_flag, AT(cells),
+		"the file is a script with cells that begin with '# %%'"},
+	{WATCH, 0, "duration", "DURATION", take_seconds, AT(duration_ns),
+		"end after so long (90s, 10m); else with Ctrl-C or the process's end"},
+	{WATCH, 0, "follow", NULL, take_flag, AT(follow),
+		"when it ends, wait for its next start and go on in the same trace"},
+	{WATCH, 0, "notebook", "NB", take_text, AT(notebook),
+		"the kernel's notebook: cells are found in it by their code where the kernel does "
+		"not tell them"},
+	{WATCH, 0, "no-jupyter", NULL, take_flag, AT(no_jupyter),
+		"do not ask a kernel for its cells on its iopub channel"},
+	{ALL, 0, "stall", "DURATION", take_duration, AT(stall_ns),
+		"an iteration of at least this is a stall (default: 100ms)"},
+	{ALL, 0, "min-block", "DURATION", take_duration, AT(min_block_ns),
+		"shorter blocking calls are only summed (default: 1ms)"},
+	{ALL, 0, "min-step", "DURATION", take_duration, AT(min_step_ns),
+		"shorter steps are only summed; 0 keeps all (default: 100us)"},
+	{ALL, 0, "max-size", "SIZE", take_size, AT(max_bytes),
+		"of the trace; sums more when reached (default: 512M)"},
+	{BOTH, 0, "sensor", "auto|agent|bpf", take_sensor, AT(sensor),
+		"how to look (default: auto)"},
+	{ALL, 0, "keep", "DURATION", take_keep, AT(keep_ns),
+		"a flight recorder: keep only the last so long (10m), and what still goes on"},
+	{BOTH, 0, "tape", "FILE", take_text, AT(tape), "also write every event as a line of text"},
+	{ALL, 'q', "quiet", NULL, take_quiet, 0, "no progress and no verdict"},
+	{BOTH, 'v', "verbose", NULL, take_verbose, 0, "say more"},
+	{ALL, 0, "no-color", NULL, take_no_color, 0, "no colour on a terminal"},
+	{ALL, 'h', "help", NULL, take_help, 0, "this text"},
+};
+#define OPTIONS (sizeof(options) / sizeof(*options))
 
 /* getopt's ':' and '?', in our words. arg: where it stopped. */
 static int refuse_option(const char *command, int id, const char *arg)
@@ -199,6 +199,17 @@ static int refuse_option(const char *command, int id, const char *arg)
 		log_error("%s is no option of %s, or a part of several; awaitscope %s --help "
 			  "lists them",
 			arg, command, command);
+	return STATUS_USAGE;
+}
+
+/* id: getopt's, a letter or LONG_FIRST and the row. */
+static int option_take(enum options_command command, int id, const char *value,
+	struct run_options *o, struct options_said *said)
+{
+	for (size_t i = 0; i < OPTIONS; i++)
+		if (options[i].commands & command &&
+			(id == options[i].letter || id == LONG_FIRST + (int)i))
+			return options[i].take(&options[i], value, o, said);
 	return STATUS_USAGE;
 }
 
@@ -214,15 +225,15 @@ int options_parse(enum options_command command, int argc, char **argv, struct ru
 		if (!(options[i].commands & command))
 			continue;
 		longs[n++] = (struct option){
-			options[i].name, options[i].value != NULL, NULL, options[i].id};
-		if (options[i].id < 256)
-			sprintf(shorts + strlen(shorts), "%c%s", options[i].id,
+			options[i].name, options[i].value != NULL, NULL, LONG_FIRST + (int)i};
+		if (options[i].letter)
+			sprintf(shorts + strlen(shorts), "%c%s", options[i].letter,
 				options[i].value ? ":" : "");
 	}
 	opterr = 0;
 	while (!status && (id = getopt_long(argc, argv, shorts, longs, NULL)) != -1)
 		status = id == ':' || id == '?' ? refuse_option(argv[0], id, argv[optind - 1])
-						: set(o, said, id, optarg);
+						: option_take(command, id, optarg, o, said);
 	log_setup(said->level, said->color);
 	return status;
 }
@@ -235,8 +246,8 @@ void options_list(enum options_command command)
 
 		if (!(options[i].commands & command))
 			continue;
-		if (options[i].id < 256)
-			snprintf(left, sizeof(left), "-%c, --%s%s%s", options[i].id,
+		if (options[i].letter)
+			snprintf(left, sizeof(left), "-%c, --%s%s%s", options[i].letter,
 				options[i].name, *value ? "=" : "", value);
 		else
 			snprintf(left, sizeof(left), "    --%s%s%s", options[i].name,

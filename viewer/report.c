@@ -75,6 +75,35 @@ INDEX(process, processes)
 INDEX(loop, loops)
 INDEX(cell, cells)
 
+struct meta {
+	const char *key; /* of the trace's table meta, and the member's name */
+	size_t off;
+};
+#define META(member) #member, offsetof(struct report, member)
+static const struct meta meta_numbers[] = {{META(duration_ns)}, {META(kept_from_ns)},
+	{META(stall_ns)}, {META(min_block_ns)}, {META(committed_ns)}, {META(min_step_ns)}};
+static const struct meta meta_texts[] = {{META(started_at)}, {META(mode)}, {META(notebook)}};
+
+static int meta_take(struct report *report, const char *key, sqlite3_stmt *rows)
+{
+	const char *text;
+
+	for (size_t i = 0; i < sizeof(meta_numbers) / sizeof(*meta_numbers); i++)
+		if (!strcmp(key, meta_numbers[i].key))
+			*(uint64_t *)((char *)report + meta_numbers[i].off) = column_ns(rows, 1);
+	for (size_t i = 0; i < sizeof(meta_texts) / sizeof(*meta_texts); i++) {
+		if (strcmp(key, meta_texts[i].key))
+			continue;
+		text = keep_column(report, rows, 1);
+		if (!text)
+			return -ENOMEM;
+		*(const char **)((char *)report + meta_texts[i].off) = text;
+	}
+	if (!strcmp(key, "complete"))
+		report->complete = sqlite3_column_int(rows, 1) == 1;
+	return 0;
+}
+
 static int meta_read(struct report *report)
 {
 	cleanup(rows_freep) sqlite3_stmt *rows = NULL;
@@ -83,41 +112,8 @@ static int meta_read(struct report *report)
 	report->started_at = report->mode = report->notebook = "";
 	report->stall_ns = STALL_DEFAULT_NS;
 	report->min_block_ns = MIN_BLOCK_DEFAULT_NS;
-	while (!rc && (rc = trace_next(report->trace, rows)) == 1) {
-		static const struct {
-			const char *key;
-			size_t off;
-		} numbers[] =
-			{
-				{"duration_ns", offsetof(struct report, duration_ns)},
-				{"kept_from_ns", offsetof(struct report, kept_from_ns)},
-				{"stall_ns", offsetof(struct report, stall_ns)},
-				{"min_block_ns", offsetof(struct report, min_block_ns)},
-				{"committed_ns", offsetof(struct report, committed_ns)},
-				{"min_step_ns", offsetof(struct report, min_step_ns)},
-			},
-		  texts[] = {
-			  {"started_at", offsetof(struct report, started_at)},
-			  {"mode", offsetof(struct report, mode)},
-			  {"notebook", offsetof(struct report, notebook)},
-		  };
-		const char *key = column_text(rows, 0);
-
-		rc = 0;
-		for (size_t i = 0; i < sizeof(numbers) / sizeof(*numbers); i++)
-			if (!strcmp(key, numbers[i].key))
-				*(uint64_t *)((char *)report + numbers[i].off) = column_ns(rows, 1);
-		for (size_t i = 0; i < sizeof(texts) / sizeof(*texts); i++)
-			if (!strcmp(key, texts[i].key)) {
-				const char *text = keep_column(report, rows, 1);
-
-				if (!text)
-					return -ENOMEM;
-				*(const char **)((char *)report + texts[i].off) = text;
-			}
-		if (!strcmp(key, "complete"))
-			report->complete = sqlite3_column_int(rows, 1) == 1;
-	}
+	while (!rc && (rc = trace_next(report->trace, rows)) == 1)
+		rc = meta_take(report, column_text(rows, 0), rows);
 	return rc;
 }
 
