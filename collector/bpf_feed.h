@@ -92,9 +92,6 @@ int tasks_list(struct bpf_feed *f, uint64_t now_ns, bool end);
 /* What one waits for, as a record in a queue. -ENOBUFS: no room. */
 int tasks_chain(struct bpf_feed *f, const struct target_task *task, const struct ev_head *head,
 	struct record_queue *to);
-/* What ties it to other tasks, as further records. */
-void tasks_bonds(struct bpf_feed *f, const struct target_task *task, const struct ev_head *head,
-	struct record_queue *to);
 
 /* ---- bpf_finish.c: at the end, what goes on just now, as if it ended */
 void finish(struct bpf_feed *f, uint64_t now_ns);

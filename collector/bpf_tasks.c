@@ -10,7 +10,6 @@
 
 #include "collector/bpf_feed.h"
 #include "collector/procfs.h"
-#include "probe/target/bonds.h"
 #include "probe/target/task.h"
 
 struct listing {
@@ -67,72 +66,6 @@ int tasks_chain(struct bpf_feed *f, const struct target_task *task, const struct
 	ev->stack = stack;
 	ev->type = type;
 	return 0;
-}
-
-static void lock_put(struct bpf_feed *f, const struct target_task *task,
-	const struct target_lock *held, const struct ev_head *head, struct record_queue *to)
-{
-	struct target_frame frame[TARGET_CHAIN_MAX];
-	uint32_t stack = 0, n = task->frames - held->frame;
-	struct ev_task_lock *ev;
-
-	memcpy(frame, task->frame + held->frame, n * sizeof(*frame));
-	frame[0].position = held->position;
-	if (held->position && outside_stack(&f->python.outside, frame, n, task->cut, head->tid,
-				      head->time_ns, bpf_python_era(head), &stack))
-		stack = 0;
-	ev = RECORD_NEW(to, task_lock, 0, head->tid, head->time_ns);
-	if (!ev)
-		return;
-	ev->task = task->task;
-	ev->lock = held->lock;
-	ev->stack = stack;
-	ev->holds = 1;
-}
-
-static void group_put(struct bpf_feed *f, const struct target_task *task,
-	const struct target_bonds *bonds, const struct ev_head *head, struct record_queue *to)
-{
-	size_t size = bonds->member_count * sizeof(bonds->member[0]);
-	struct ev_group *ev = RECORD_NEW(to, group, size, head->tid, head->time_ns);
-
-	if (!ev)
-		return;
-	ev->task = task->task;
-	ev->members_len = (uint32_t)size;
-	record_tail_put(ev + 1, bonds->member, size);
-}
-
-static void timeout_put(const struct target_task *task, uint64_t due_ns, const struct ev_head *head,
-	struct record_queue *to)
-{
-	struct ev_timeout *ev = RECORD_NEW(to, timeout, 0, head->tid, head->time_ns);
-
-	if (!ev)
-		return;
-	ev->task = task->task;
-	ev->due_ns = due_ns == BONDS_DUE_UNKNOWN ? INT64_MAX : due_ns;
-}
-
-void tasks_bonds(struct bpf_feed *f, const struct target_task *task, const struct ev_head *head,
-	struct record_queue *to)
-{
-	struct target_bonds bonds;
-	struct ev_task_lock *waits;
-
-	if (target_bonds_read(f->options.target, task, &bonds))
-		return;
-	for (uint32_t i = 0; i < bonds.held_count; i++)
-		lock_put(f, task, &bonds.held[i], head, to);
-	if (bonds.member_count)
-		group_put(f, task, &bonds, head, to);
-	if (bonds.due_ns)
-		timeout_put(task, bonds.due_ns, head, to);
-	waits = bonds.lock ? RECORD_NEW(to, task_lock, 0, head->tid, head->time_ns) : NULL;
-	if (!waits)
-		return;
-	waits->task = task->task;
-	waits->lock = bonds.lock;
 }
 
 static int list_one(void *ctx, const struct target_task *task)

@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <time.h>
 
+#include "collector/bonds.h"
 #include "collector/bpf_feed.h"
 #include "probe/target/task.h"
 
@@ -122,7 +123,8 @@ static int look_take(void *ctx, const struct target_task *task)
 		return 0;
 	l->wait->looked = !tasks_chain(l->f, task, &l->head, &l->f->waits.found);
 	if (l->wait->looked)
-		tasks_bonds(l->f, task, &l->head, &l->f->waits.found);
+		bonds_tell(&l->f->python.outside, task, &l->head, bpf_python_era(&l->head),
+			&l->f->waits.found);
 	return 0;
 }
 

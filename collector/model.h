@@ -42,6 +42,18 @@ int model_tick(struct model *model, uint64_t now_ns);
 int model_tell(struct model *model);
 /* This process has ended (wait status); its pending tasks stay pending. */
 int model_process_end(struct model *model, uint32_t pid, uint64_t time_ns, int wait_status);
+/* A task that an agent told of and that waits: for a lock, for other tasks. Addresses. */
+struct model_locked {
+	uint32_t pid;
+	uint64_t task, future;
+};
+/* 1: done with it until its next step, 0: not yet; < 0: stop, which model_locked() returns. */
+typedef int (*model_locked_fn)(void *ctx, const struct model_locked *at);
+/*
+ * Tasks that may be part of a circle with an asyncio.Lock in it, of which fn is not done: where one
+ * waits for such a lock since before that time, CLOCK_MONOTONIC. 0, or what fn returned.
+ */
+int model_locked(struct model *model, uint64_t before_ns, model_locked_fn fn, void *ctx);
 /* A fact for meta, or a coverage note of the whole trace (what = "note"). */
 int model_meta(struct model *model, const char *key, const char *value);
 int model_coverage(struct model *model, const char *what, const char *sensor, const char *detail);

@@ -5,6 +5,7 @@
 #include "collector/model_state.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 #include "probe/base/cleanup.h"
 
@@ -60,15 +61,96 @@ void lock_record(struct model *model, struct process *p, const struct ev_task_lo
 		others->doubted = true;
 }
 
+/* An asyncio.Lock's or, where code objects do not know their class (to 3.10), a semaphore's. */
+static bool is_acquire(const struct frame *f)
+{
+	const char *dot = strrchr(f->function, '.');
+
+	return !strcmp(f->module, "asyncio.locks") &&
+	       (dot ? !strcmp(f->function, "Lock.acquire") : !strcmp(f->function, "acquire"));
+}
+
+/* Its children may wait for a lock of its own. */
+static bool is_group_end(const struct frame *f)
+{
+	return !strcmp(f->module, "asyncio.taskgroups") && strstr(f->function, "aexit");
+}
+
+void lock_wait(struct model *model, struct task *t)
+{
+	struct stack *s = t->await_stack;
+	struct process *p = t->process;
+
+	if (s && !s->locks_known) {
+		s->locks_known = true;
+		s->locks = s->count && is_acquire(s->at[0].frame);
+		s->groups = s->count && is_group_end(s->at[0].frame);
+	}
+	if (!s || !s->locks || t->locked_link)
+		return;
+	t->locked_next = p->locked;
+	t->locked_link = &p->locked;
+	if (t->locked_next)
+		t->locked_next->locked_link = &t->locked_next;
+	p->locked = t;
+}
+
 void lock_forget(struct task *t)
 {
 	struct map *holders = &t->process->holders;
 
 	t->lock = 0;
+	t->looked = false;
+	if (t->locked_link) {
+		*t->locked_link = t->locked_next;
+		if (t->locked_next)
+			t->locked_next->locked_link = t->locked_link;
+		t->locked_link = NULL;
+	}
 	for (unsigned int i = 0; t->held && i < HELD_MAX && t->held[i].lock; i++)
 		if (map_get(holders, t->held[i].lock) == t)
 			map_remove(holders, t->held[i].lock);
 	free(TAKE(t->held));
+}
+
+static bool is_due(const struct process *p, uint64_t before_ns)
+{
+	for (const struct task *t = p->locked; t; t = t->locked_next)
+		if (t->last_ns <= before_ns)
+			return true;
+	return false;
+}
+
+/* Those that may hold a lock while a circle is closed over them. */
+static int look(const struct process *p, model_locked_fn fn, void *ctx)
+{
+	for (struct task *t = p->task; t; t = t->next) {
+		struct model_locked at = {p->pid, t->address, t->waits_on};
+		int rc;
+
+		if (!t->waits || t->looked || t->ended ||
+			!(t->locked_link || t->await_task || t->group ||
+				(t->await_stack && t->await_stack->groups)))
+			continue;
+		if (t->await_task)
+			at.future = t->await_task->address;
+		rc = fn(ctx, &at);
+		if (rc < 0)
+			return rc;
+		t->looked = rc;
+	}
+	return 0;
+}
+
+int model_locked(struct model *model, uint64_t before_ns, model_locked_fn fn, void *ctx)
+{
+	uint64_t before = model_time(model, before_ns);
+	int rc = 0;
+
+	for (const struct process *p = model->process; p && !rc; p = p->next)
+		if (!p->ended && !p->outside && is_due(p, before))
+			rc = look(p, fn, ctx);
+	return rc;
 }
 
 const struct task *lock_holder(const struct task *t, struct stack **ret_taken)

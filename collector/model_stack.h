@@ -46,6 +46,8 @@ struct stack { /* as one process announced it; resolved at its first use */
 	bool resolved;
 	const struct frame *user; /* innermost frame of user code; NULL: none */
 	bool awaited_known;
+	/* A chain of coroutines: the innermost is in Lock.acquire(); at the end of a TaskGroup. */
+	bool locks_known, locks, groups;
 	/*
 	 * Frames of C functions inside the innermost Python one. They stand behind the others,
 	 * since nothing that judges whose code it is wants them.

@@ -128,10 +128,13 @@ struct task {
 	struct wake wake;
 	uint64_t *group; /* rows of the tasks it waits for at once; NULL: none */
 	uint32_t group_count;
-	uint64_t lock; /* address of the asyncio.Lock that it waits for; 0: none is known */
+	bool group_one; /* each alone is enough to end its wait */
+	uint64_t lock;  /* address of the asyncio.Lock that it waits for; 0: none is known */
 	struct held_lock *held; /* those that it is inside of; model_lock.c. NULL: none is known */
-	bool bound_unknown;     /* some timeout will end the wait */
-	uint64_t bound_ns;      /* when the last of its timeouts is due; 0: it set none */
+	struct task *locked_next, **locked_link; /* NULL: it is not in its process's list */
+	bool looked;                             /* by model_locked(), since its last step */
+	bool bound_unknown;                      /* some timeout will end the wait */
+	uint64_t bound_ns;  /* when the last of its timeouts is due; 0: it set none */
 	uint64_t cancel_ns; /* when it was last asked to end; 0: only by a loop's shutdown, or never
 			     */
 	uint64_t wait_bound_ns; /* the same, of those it had set when it began to wait */
@@ -299,7 +302,8 @@ struct process {
 	struct map cell_by_file; /* hash of ipykernel's file name, or interned pointer -> newest
 				    cell */
 	struct thread *last_thread;
-	struct task *task; /* list of all that are in memory */
+	struct task *task;   /* list of all that are in memory */
+	struct task *locked; /* those among them that wait for an asyncio.Lock */
 	struct task *ended_first, *ended_last;
 	unsigned int ended_count;
 	struct cell **cell;
@@ -442,6 +446,8 @@ const struct task *wait_task(const struct process *p, uint64_t future);
 
 /* ---- model_lock.c: who holds which asyncio.Lock */
 void lock_record(struct model *model, struct process *p, const struct ev_task_lock *r);
+/* It waits since its last step. */
+void lock_wait(struct model *model, struct task *t);
 /* Its wait ended: it may hold others by now, or none. */
 void lock_forget(struct task *t);
 /* Who holds the lock that a task waits for; NULL: nobody, or it is not sure who. */

@@ -20,6 +20,7 @@ void wait_begin(struct model *model, struct task *t, const struct ev_step *r)
 	t->await_type = name_get(p, r->await_type);
 	if (!t->waits)
 		return;
+	lock_wait(model, t);
 	t->await_task = task_ref(task_get(p, r->waits_on));
 	if (t->await_task == t) { /* an address nobody can wait for */
 		task_unref(model, t);
@@ -164,10 +165,12 @@ void group_record(struct model *model, struct process *p, const struct ev_group 
 	size_t size;
 	const char *members = record_tail(&r->head, 0, &size);
 	uint64_t address;
+	bool others = false;
 
 	if (!t || t->ended || !t->waits || t->group || size < sizeof(address))
 		return;
 	t->group = malloc(size);
+	t->group_one = r->one;
 	for (size_t i = 0; t->group && i + sizeof(address) <= size; i += sizeof(address)) {
 		const struct task *on;
 
@@ -175,20 +178,24 @@ void group_record(struct model *model, struct process *p, const struct ev_group 
 		on = task_get(p, address);
 		if (on && !on->ended)
 			t->group[t->group_count++] = on->id;
+		else
+			others = true;
 	}
 	if (!t->group)
 		loss_add(model, p, "records without memory", 1);
+	if (r->one && others) /* anything may end that one, and with it the wait */
+		t->group_count = 0;
 }
 
-static void put_waits_for(
-	struct model *model, const struct task *t, uint64_t on, uint64_t lock, struct stack *taken)
+static void put_waits_for(struct model *model, const struct task *t, uint64_t on, bool one,
+	uint64_t lock, struct stack *taken)
 {
 	struct site at = await_site(t), held = stack_site(taken);
 
 	STORE_PUT(model->store, waits_for, NUMBER(t->id), NUMBER(on),
 		ID(stack_row(model, t->await_stack)), TEXT_OF(at.file), NUMBER_IF(at.line, at.line),
-		TEXT_OF(at.function), ID(lock), TEXT_OF(held.file), NUMBER_IF(held.line, held.line),
-		TEXT_OF(held.function));
+		TEXT_OF(at.function), NUMBER(one), ID(lock), TEXT_OF(held.file),
+		NUMBER_IF(held.line, held.line), TEXT_OF(held.function));
 }
 
 void wait_told(struct model *model, struct task *t)
@@ -199,12 +206,12 @@ void wait_told(struct model *model, struct task *t)
 	if (!t->waits || !model_room(model))
 		return;
 	if (t->await_task && (!t->await_task->ended || t->await_task->destroyed))
-		put_waits_for(model, t, task_row(t->await_task), 0, NULL);
+		put_waits_for(model, t, task_row(t->await_task), false, 0, NULL);
 	for (uint32_t i = 0; i < t->group_count; i++)
-		put_waits_for(model, t, t->group[i], 0, NULL);
+		put_waits_for(model, t, t->group[i], t->group_one, 0, NULL);
 	holder = lock_holder(t, &taken);
 	if (holder)
-		put_waits_for(model, t, holder->id, t->lock, taken);
+		put_waits_for(model, t, holder->id, false, t->lock, taken);
 }
 
 void timeout_record(struct model *model, struct process *p, const struct ev_timeout *r)

@@ -25,6 +25,12 @@
 /* rings hold young records back for a few ms: an end is told when all records before it have come
  * out. */
 #define END_SETTLES_NS 100000000ull
+/* Tasks that wait for a lock for so long are looked at, in looks of at most that, and the next look
+ * is so many times a look's length later: a 50th of a core. */
+#define LOCKED_NS 100000000ull
+#define LOCKS_LOOK_NS 2000000ull
+#define LOCKS_LAST_LOOK_NS 200000000ull
+#define LOCKS_COST_SHARE 50u
 #define UNKNOWN_STATUS (-1)
 #define NS_PER_MS 1000000ull
 #define NS_PER_S 1000000000ull
@@ -41,7 +47,8 @@ struct recorder {
 	struct feed *feed;
 	struct sampler *sampler;
 	struct machine machine;
-	uint64_t look_ns; /* when the sampler wants its next turn */
+	uint64_t look_ns;  /* when the sampler wants its next turn */
+	uint64_t locks_ns; /* when tasks that wait for locks may be looked at again */
 	struct model *model;
 	struct tape_writer tape;
 	struct watched *watched;
@@ -204,6 +211,35 @@ static void machine_tell(struct recorder *r, uint64_t now, bool end)
 		put(r, r->watched[i - 1].pid, &record.head);
 }
 
+struct locks_look {
+	struct recorder *r;
+	uint64_t until_ns;
+};
+
+/* A model_locked_fn. */
+static int locked_take(void *ctx, const struct model_locked *at)
+{
+	struct locks_look *look = ctx;
+	uint64_t now = now_ns();
+
+	if (now >= look->until_ns)
+		return -ETIME;
+	return sampler_task(look->r->sampler, at->pid, at->task, at->future, now) != -EAGAIN;
+}
+
+/* Who holds which asyncio.Lock only a task's own frames tell. */
+static void locks_look(struct recorder *r, uint64_t now, bool last)
+{
+	struct locks_look look = {r, now + (last ? LOCKS_LAST_LOOK_NS : LOCKS_LOOK_NS)};
+
+	if (!last && now < r->locks_ns)
+		return;
+	model_locked(r->model, last ? now : now - LOCKED_NS, locked_take, &look);
+	now = now_ns() - now;
+	r->locks_ns = now_ns() +
+		      (now * LOCKS_COST_SHARE > LOCKED_NS ? now * LOCKS_COST_SHARE : LOCKED_NS);
+}
+
 void recorder_look(struct recorder *r, recorder_look_fn fn, void *ctx)
 {
 	r->look = fn;
@@ -226,6 +262,7 @@ void recorder_take(struct recorder *r)
 	if (rc)
 		disk_failed(r, rc);
 	r->look_ns = sampler_look(r->sampler, r->feed, now_ns());
+	locks_look(r, now_ns(), false);
 }
 
 static void recorder_freep(struct recorder **r)
@@ -384,6 +421,7 @@ int recorder_finish(struct recorder *r)
 
 	if (!r->model)
 		return 0;
+	locks_look(r, end, true);
 	r->feed->ops->drain(r->feed, 1, take, r);
 	sampler_hand_out_all(r->sampler, UINT64_MAX, keep, r);
 	machine_tell(r, end, true);

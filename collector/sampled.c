@@ -8,9 +8,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "collector/outside.h"
+#include "collector/bonds.h"
 #include "probe/base/cleanup.h"
-#include "probe/target/target.h"
+#include "probe/target/task.h"
 
 #define NATIVE_AGE_NS 60000000u /* an older native stack says nothing of now */
 
@@ -54,10 +54,9 @@ uint32_t sampled_pid(const struct sampled *s)
 
 /* ---- records ----------------------------------------------------------------------------- */
 
-static void hook_put(struct sampled *s, const char *reason, uint64_t now_ns)
+static void hook_put(struct sampled *s, const char *name, const char *reason, uint64_t now_ns)
 {
-	static const char name[] = "stacks of busy loops";
-	size_t name_len = sizeof(name) - 1, reason_len = strlen(reason);
+	size_t name_len = strlen(name), reason_len = strlen(reason);
 	struct ev_hook *ev = RECORD_NEW(&s->queue, hook, name_len + reason_len, s->pid, now_ns);
 
 	if (!ev)
@@ -67,6 +66,12 @@ static void hook_put(struct sampled *s, const char *reason, uint64_t now_ns)
 	ev->reason_len = (uint32_t)reason_len;
 	record_tail_put(record_tail_put(ev + 1, name, name_len), reason, reason_len);
 	record_queue_keep(&s->queue);
+}
+
+static void hooks_put(struct sampled *s, const char *reason, uint64_t now_ns)
+{
+	hook_put(s, "stacks of busy loops", reason, now_ns);
+	hook_put(s, "locks that tasks hold", reason, now_ns);
 }
 
 void sampled_keep(struct sampled *s)
@@ -102,11 +107,11 @@ static int reader_open(struct sampled *s, uint64_t now_ns)
 	if (!rc || rc == -ESRCH) {
 		s->outside.target = s->target;
 		if (!rc)
-			hook_put(s, "", now_ns);
+			hooks_put(s, "", now_ns);
 		return rc;
 	}
 	s->refused = true;
-	hook_put(s, why, now_ns);
+	hooks_put(s, why, now_ns);
 	return -ENOTSUP;
 }
 
@@ -234,4 +239,35 @@ int sampled_take_holder(
 	ev->holder = process_thread_outer(s->pid, tid);
 	ev->stack = stack;
 	return 0;
+}
+
+/* ---- tasks ------------------------------------------------------------------------------- */
+
+struct wait {
+	struct sampled *sampled;
+	uint64_t future, now_ns;
+};
+
+static int wait_take(void *ctx, const struct target_task *task)
+{
+	struct wait *w = ctx;
+	struct sampled *s = w->sampled;
+	const struct ev_head head = {.time_ns = w->now_ns, .tid = s->pid};
+
+	if (task->waits_on != w->future || task->running)
+		return -EAGAIN;
+	bonds_tell(&s->outside, task, &head, w->now_ns, &s->queue);
+	record_queue_keep(&s->queue);
+	return 0;
+}
+
+int sampled_task(struct sampled *s, uint64_t task, uint64_t future, uint64_t now_ns)
+{
+	struct wait w = {s, future, now_ns};
+	int rc = reader_open(s, now_ns);
+
+	if (rc)
+		return rc;
+	target_tasks_begin(s->target);
+	return target_task_read(s->target, task, wait_take, &w);
 }

@@ -36,6 +36,12 @@ int sampled_take(struct sampled *s, const struct ring_loop *loop,
  */
 int sampled_take_holder(
 	struct sampled *s, const struct ring_loop *loop, uint64_t now_ns, uint64_t stands_for_ns);
+/*
+ * What ties a task, which waits for that future, to others: its records are kept. They hold until
+ * the task's first step after now_ns. -EAGAIN: it goes on, or waits for another by now; else as
+ * above, and -EPROTO: there is no such task.
+ */
+int sampled_task(struct sampled *s, uint64_t task, uint64_t future, uint64_t now_ns);
 void sampled_keep(struct sampled *s);
 /* The sample counts for nothing: its iteration ended meanwhile. What it announced stays. */
 void sampled_drop(struct sampled *s);

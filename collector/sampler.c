@@ -262,6 +262,16 @@ uint64_t sampler_look(struct sampler *s, const struct feed *feed, uint64_t now_n
 	return next_ns;
 }
 
+int sampler_task(struct sampler *s, uint32_t pid, uint64_t task, uint64_t future, uint64_t now_ns)
+{
+	size_t at = process_find(s, pid);
+
+	if (at == s->processes)
+		return -ESRCH;
+	s->queued = true;
+	return sampled_task(s->process[at], task, future, now_ns);
+}
+
 int sampler_hand_out(struct sampler *s, uint32_t pid, uint64_t until_ns, record_fn sink, void *ctx)
 {
 	size_t at;

@@ -26,6 +26,11 @@ void sampler_process_end(struct sampler *s, uint32_t pid);
  * called again, UINT64_MAX: no loop is busy.
  */
 uint64_t sampler_look(struct sampler *s, const struct feed *feed, uint64_t now_ns);
+/*
+ * Read what ties a task, which waits for that future, to others: into records as of now_ns. 0;
+ * -EAGAIN: not at this moment; else it cannot be read.
+ */
+int sampler_task(struct sampler *s, uint32_t pid, uint64_t task, uint64_t future, uint64_t now_ns);
 /* Hand out what was taken of one process up to that time; of all. 0, or what sink returned. */
 int sampler_hand_out(struct sampler *s, uint32_t pid, uint64_t until_ns, record_fn sink, void *ctx);
 int sampler_hand_out_all(struct sampler *s, uint64_t until_ns, record_fn sink, void *ctx);

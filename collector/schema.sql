@@ -357,6 +357,7 @@ CREATE TABLE waits_for(		-- of tasks pending when their loop shut down, or at th
 	on_task INTEGER NOT NULL REFERENCES task,	-- itself, through gather() or wait(), or by a lock
 	stack INTEGER REFERENCES stack,	-- chain of coroutines, innermost first
 	file TEXT, line INTEGER, function TEXT,	-- innermost user await
+	one INTEGER NOT NULL DEFAULT 0,	-- 1: any one of these tasks is enough to end its wait (FIRST_COMPLETED)
 	lock INTEGER,			-- address of the asyncio.Lock that it waits for and on_task holds; null: none
 	held_file TEXT, held_line INTEGER, held_function TEXT	-- the `async with` by which on_task holds it
 ) STRICT;

@@ -21,7 +21,7 @@
 #include <linux/types.h>
 
 #define RING_MAGIC 0x30474e4952435741ull /* "AWCRING0", little endian */
-#define RING_ABI 8u                      /* agent and program must agree */
+#define RING_ABI 9u                      /* agent and program must agree */
 #define RING_SLOTS 64u                   /* threads beyond that are counted in no_ring */
 #define RING_PAGE 4096u
 /* of one ring, a power of two; 4 MiB hold ~70,000 steps, 100 ms at 700,000 a second */

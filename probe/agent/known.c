@@ -3,19 +3,33 @@
 
 #include "probe/agent/frame.h"
 
-/* Its place among the fast locals, which begin with co_varnames on every version; -1: none. */
-static Py_ssize_t variable_place(PyObject *code, const char *variable)
+/* Its place among those names, *ret_count of them; -1: none. */
+static Py_ssize_t name_place(
+	PyObject *code, const char *names_of, const char *variable, Py_ssize_t *ret_count)
 {
-	PyObject *names = PyObject_GetAttrString(code, "co_varnames"), *name;
-	Py_ssize_t i, found = -1;
+	PyObject *names = PyObject_GetAttrString(code, names_of), *name;
+	Py_ssize_t i, n = names && PyTuple_Check(names) ? PyTuple_Size(names) : 0, found = -1;
 
-	for (i = 0; names && PyTuple_Check(names) && i < PyTuple_Size(names); i++) {
+	for (i = 0; i < n; i++) {
 		name = PyTuple_GetItem(names, i);
 		if (PyUnicode_CompareWithASCIIString(name, variable) == 0)
 			found = i;
 	}
 	Py_DecRef(names);
+	*ret_count = n;
 	return found;
+}
+
+/*
+ * Its place among the fast locals, which begin with co_varnames on every version; -1: none. Cells
+ * follow those to 3.10, and stand in their places since (Objects/frameobject.c).
+ */
+static Py_ssize_t variable_place(PyObject *code, const char *variable)
+{
+	Py_ssize_t variables, cells, found = name_place(code, "co_varnames", variable, &variables);
+	Py_ssize_t cell = agent.minor < 11 ? name_place(code, "co_cellvars", variable, &cells) : -1;
+
+	return cell < 0 ? found : variables + cell;
 }
 
 bool known_find(PyObject *function, const char *variable, struct known *ret)

@@ -12,7 +12,10 @@ struct known {
 	unsigned int place; /* of the variable in its frames */
 };
 
-/* `function` (NULL: none) must be a plain function with that variable (NULL: none is read). GIL */
+/*
+ * `function` (NULL: none) must be a plain function with that variable (NULL: none is read). What is
+ * read of a variable that an inner function uses is its cell. GIL
+ */
 bool known_find(PyObject *function, const char *variable, struct known *ret);
 /* The same for a function or, with `class`, a method of a module that is imported. GIL */
 bool known_find_in(const char *module, const char *class, const char *name, const char *variable,

@@ -223,8 +223,9 @@ static int blocks_read(struct reading *r, const struct target_frame *frame,
 	uint32_t count = 0;
 	int rc = exits_read(r->t, frame, exits, &count);
 
+	/* the innermost alone can be passing; it may be of the lock that one around it has */
 	for (uint32_t i = 0; !rc && i < count; i++)
-		if (!is_passing(r->t, callee, &exits[i]))
+		if (i + 1 < count || !is_passing(r->t, callee, &exits[i]))
 			rc = block_take(r, &exits[i], depth);
 	return rc;
 }
@@ -280,16 +281,34 @@ static bool has_text(struct target *t, const struct target_frame *frame, const c
 	return false;
 }
 
-/* wait(): _wait(fs, timeout, return_when, loop), where it waits for all of them. */
+/* wait(): _wait(fs, timeout, return_when, loop). */
 static int waited_read(struct reading *r)
 {
 	const struct target_frame *frame = &r->task->frame[0];
 	uint64_t futures = argument(r->t, frame, 0);
+	int rc;
 
-	if (!futures || object_kind(r->t, futures) != OBJECT_SET ||
-		!has_text(r->t, frame, "ALL_COMPLETED"))
+	if (!futures || object_kind(r->t, futures) != OBJECT_SET)
 		return 0;
-	return object_set_each(r->t, futures, member_add, r->bonds);
+	r->bonds->one = !has_text(r->t, frame, "ALL_COMPLETED") &&
+			!has_text(r->t, frame, "FIRST_EXCEPTION");
+	rc = object_set_each(r->t, futures, member_add, r->bonds);
+	if (r->bonds->one && r->bonds->member_count == BONDS_MEMBERS_MAX)
+		r->bonds->member_count = 0; /* the one may be beyond them */
+	return rc;
+}
+
+/* TaskGroup: its __aexit__(), or what that calls (3.13+), waits for all in self._tasks. */
+static int grouped_read(struct reading *r, uint64_t self)
+{
+	char type[OBJECT_NAME_BYTES];
+	uint64_t tasks;
+
+	if (object_type_name(r->t, self, type) || strcmp(type, "TaskGroup") ||
+		object_attribute(r->t, self, "_tasks", &tasks) ||
+		object_kind(r->t, tasks) != OBJECT_SET)
+		return 0;
+	return object_set_each(r->t, tasks, member_add, r->bonds);
 }
 
 int target_bonds_read(struct target *t, const struct target_task *task, struct target_bonds *ret)
@@ -301,6 +320,7 @@ int target_bonds_read(struct target *t, const struct target_task *task, struct t
 
 	ret->lock = ret->due_ns = 0;
 	ret->held_count = ret->member_count = 0;
+	ret->one = false;
 	for (uint32_t i = task->frames; !rc && i-- > 0;) {
 		r.frame = i;
 		bounded_call(&r, &task->frame[i]);
@@ -314,5 +334,7 @@ int target_bonds_read(struct target *t, const struct target_task *task, struct t
 		ret->lock = self;
 	if (!strcmp(task->waits_type, "_GatheringFuture"))
 		return gathered_read(&r);
+	if (self && (frame_is(t, innermost, "__aexit__") || frame_is(t, innermost, "_aexit")))
+		return grouped_read(&r, self);
 	return frame_is(t, innermost, "_wait") ? waited_read(&r) : 0;
 }

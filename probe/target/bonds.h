@@ -23,6 +23,7 @@ struct target_bonds {
 	uint32_t held_count;
 	uint64_t member[BONDS_MEMBERS_MAX]; /* it waits for each of these */
 	uint32_t member_count;
+	bool one;        /* and goes on as soon as one of them is done */
 	uint64_t due_ns; /* a timeout ends its wait then, at the latest; 0: none was found */
 };
 

@@ -280,54 +280,6 @@ def test_what_tasks_wait_for_is_known_while_they_wait(python, tmp_path):
     assert [row[2].rpartition(".")[2] for row in told] == ["get", "acquire", "wait"], told
 
 
-DEADLOCKS = """\
-import asyncio, sys
-
-async def transfer(source, target):
-    async with source:
-        await asyncio.sleep(0.01)
-        async with target:
-            pass
-
-async def left():
-    return await tasks["right"]
-
-async def right():
-    return await asyncio.gather(asyncio.sleep(0.01), tasks["left"])
-
-async def busy(lock):
-    while True:
-        async with lock:
-            await asyncio.sleep(0.002)
-
-tasks = {}
-
-async def main():
-    print("ready", flush=True)
-    await asyncio.get_running_loop().run_in_executor(None, sys.stdin.readline)
-    first, second, third = asyncio.Lock(), asyncio.Lock(), asyncio.Lock()
-    tasks["right"] = asyncio.ensure_future(right())
-    tasks["left"] = asyncio.ensure_future(left())
-    others = [asyncio.ensure_future(one) for one in (transfer(first, second), transfer(second, first), busy(third), busy(third))]
-    await asyncio.wait([*tasks.values(), *others])
-
-asyncio.run(main())
-"""
-
-
-@pytest.mark.parametrize("python", PYTHONS, ids=lambda one: one.name)
-def test_deadlocks_are_told(python, awaitscope, report, tmp_path):
-    with running(DEADLOCKS, tmp_path, python.path) as child:
-        child.stdin.write("\n")
-        child.stdin.flush()
-        ended = awaitscope("attach", "-o", "t.db", "--duration", "0.6s", str(child.pid))
-        assert ended.status == 0, ended
-    circles = {finding["function"]: finding for finding in report("t.db")["findings"] if finding["rule"] == "AS212"}
-    assert {name: (one["severity"], one["evidence"]["tasks"], one["evidence"]["locks"]) for name, one in circles.items()} in (
-        {"transfer": ("error", 2, 2), one: ("error", 2, 0)} for one in ("left", "right"))
-    assert circles["transfer"]["line"] == 6 and circles["transfer"]["message"].count("holds a lock taken in app.py:4 and waits in app.py:6") == 2
-
-
 def test_end_of_the_program_ends_the_recording(awaitscope, tmp_path):
     with running(STEADY, tmp_path) as child:
         watch = subprocess.Popen([PROGRAM, "attach", "-o", "t.db", str(child.pid)], cwd=tmp_path, text=True, stdout=subprocess.DEVNULL,

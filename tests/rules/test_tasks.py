@@ -413,6 +413,28 @@ def test_await_cycle(tmp_path, edges, n):
     assert (found["severity"], found["evidence"]["tasks"], found["line"]) == ("error", n, 7)
 
 
+def one_of(t, waits):
+    """The same where each wait ends with the first of its tasks."""
+    tasks = chain(t, *waits)
+    t.sql.execute("UPDATE waits_for SET one = 1 WHERE task IN (SELECT task FROM waits_for GROUP BY task HAVING count(*) > 1)")
+    return tasks
+
+
+@pytest.mark.parametrize("edges, circles", [(((1, 2), 0, 0), 2), (((1, 2), 0, None), 0), (((1, 2), 0, 3, None), 0), (((1, 2), 0, 2), 2),
+                                            (((1, 2), (0, 3), 0, None), 0), ((1, 0, (0, 3), None), 1)])
+def test_the_first_of_several_ends_it(tmp_path, edges, circles):
+    t = Trace(tmp_path / "t.db")
+    one_of(t, edges)
+    assert sum(finding["count"] for finding in t.findings("AS212")) == circles
+
+
+def test_one_of_several_has_a_timeout(tmp_path):
+    t = Trace(tmp_path / "t.db")
+    *_, last = one_of(t, ((1, 2), 0, 0))
+    t.sql.execute("UPDATE task SET bound_ns = 6000 WHERE id = ?", (last,))
+    assert not t.findings("AS212")
+
+
 def test_await_cycle_of_a_cell(tmp_path):
     t = Trace(tmp_path / "t.db", kernel=True)
     cell = t.cell(0, 500)
