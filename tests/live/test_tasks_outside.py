@@ -126,11 +126,12 @@ async def main():
     event, free, own = asyncio.Event(), asyncio.Condition(), Own()
     lock = [asyncio.Lock() for i in range(10)]
     cond, waiting = asyncio.Condition(lock[8]), asyncio.Condition(lock[9])
-    lock += [asyncio.Lock() for i in range(4)]
+    lock += [asyncio.Lock() for i in range(5)]
     jobs = {"a": order(lock[0], lock[1]), "b": order(lock[1], lock[0]), "c": by_generator(lock[2], lock[3]), "d": by_generator(lock[3], lock[2]),
             "e": by_hand(lock[4], lock[5]), "f": by_hand(lock[5], lock[4]), "g": by_condition(cond, event), "h": lets_go(lock[6], waiting),
             "i": released(lock[7], event), "j": bounded(lock[10], event, 1000), "k": bounded(lock[11], event, None), "l": gathers(event),
-            "m": waits(event), "n": waits(event, return_when=asyncio.FIRST_COMPLETED), "o": waits(event, timeout=1000), "p": by_condition(own, event)}
+            "m": waits(event), "n": waits(event, return_when=asyncio.FIRST_COMPLETED), "o": waits(event, timeout=1000), "p": by_condition(own, event),
+            "q": order(lock[14], lock[14])}
     tasks = [asyncio.get_running_loop().create_task(job) for job in jobs.values()]
     for task, name in zip(tasks, jobs):
         task.set_name(name)
@@ -140,11 +141,13 @@ async def main():
 
 asyncio.run(main())
 """
-# name: (the lock it waits for, those it holds with the line that took each, how many futures it waits for, whether a timeout will end it)
+# name: (the lock it waits for, those it holds with the line that took each, how many futures it waits for (-n: for the
+# first of them), whether a timeout will end it)
 HELD = {"a": (1, [(0, 8)], 0, False), "b": (0, [(1, 8)], 0, False), "c": (3, [(2, 22)], 0, False), "d": (2, [(3, 22)], 0, False),
         "e": (5, [], 0, False), "f": (4, [], 0, False), "g": (None, [(8, 34)], 0, False), "h": (None, [(6, 38)], 0, False),
         "i": (None, [], 0, False), "j": (None, [(10, 48)], 0, True), "k": (None, [(11, 48)], 0, False), "l": (None, [], 3, False),
-        "m": (None, [], 2, False), "n": (None, [], 0, False), "o": (None, [], 2, True), "p": (None, [], 0, False)}
+        "m": (None, [], 2, False), "n": (None, [], -2, False), "o": (None, [], 2, True), "p": (None, [], 0, False),
+        "q": (14, [(14, 8)], 0, False)}
 
 
 @pytest.fixture(params=PYTHONS, ids=repr)
@@ -215,7 +218,7 @@ def test_what_ties_tasks_to_others_is_found(python, tmp_path):
             told = {task["name"]: task["bonds"] for task in peek("tasks", child.pid)[:-1]}
         finally:
             child.kill()
-    found = {name: (lock.get(told[name]["lock"]), [(lock[one], place[1]) for one, place in told[name]["held"]], len(told[name]["members"]),
+    found = {name: (lock.get(told[name]["lock"]), [(lock[one], place[1]) for one, place in told[name]["held"]], len(told[name]["members"]) * (-1 if told[name]["one"] else 1),
                     told[name]["due"] > 0) for name in HELD}
     assert found == HELD
 

@@ -168,8 +168,8 @@ static json_t *bonds_json(struct target *target, const struct target_task *task)
 	}
 	for (uint32_t i = 0; i < bonds.member_count; i++)
 		json_array_append_new(members, json_integer((json_int_t)bonds.member[i]));
-	return json_pack("{s: I, s: o, s: o, s: f}", "lock", (json_int_t)bonds.lock, "held", held,
-		"members", members, "due", (double)bonds.due_ns / 1e9);
+	return json_pack("{s: I, s: o, s: o, s: b, s: f}", "lock", (json_int_t)bonds.lock, "held",
+		held, "members", members, "one", bonds.one, "due", (double)bonds.due_ns / 1e9);
 }
 
 static int task_print(void *ctx, const struct target_task *task)
