@@ -5,8 +5,9 @@
 #include "viewer/names.h"
 #include "viewer/rule.h"
 
-#define PASSES_MAX 64u /* beyond, where one of several is enough to go on it is believed to come   \
-			*/
+#define PASSES_MAX                                                                                 \
+	64u /* beyond, where one of several is enough to go on it is believed to come              \
+	     */
 
 struct edge { /* a task and one that it waits for */
 	int64_t task, waits_for;
