@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "collector/procfs.h"
 #include "collector/program.h"
 #include "probe/base/cleanup.h"
 #include "probe/base/text.h"
@@ -19,6 +20,16 @@
 #define THREADS_MAX 256u /* of a process; loops on further ones are not told */
 #define RUNS_CHARS 40    /* of a text in the table */
 #define LOOPS_CHARS 60
+
+struct attachable {
+	uint32_t pid;
+	char user[PROCFS_USER_BYTES];
+	char *runs;      /* notebook, kernel, script or module */
+	int minor;       /* of Python 3.minor; 0: not known */
+	size_t loops;    /* threads that run one */
+	char *loop_on;   /* "main, 4712 (uvloop)": those threads */
+	const char *why; /* NULL, or a clause that tells why nothing could be read */
+};
 
 /* ---- one process ------------------------------------------------------------------------- */
 
@@ -123,23 +134,28 @@ struct list {
 
 static void list_clear(struct list *list)
 {
-	attachable_free(list->item, list->count);
+	for (size_t i = 0; i < list->count; i++)
+		part_clear(&list->item[i]);
+	free(list->item);
 }
 
-static int list_add(struct list *list, const struct attachable *item)
+/* Takes what item holds. */
+static int list_add(struct list *list, struct attachable *item)
 {
 	struct attachable *more = reallocarray(list->item, list->count + 1, sizeof(*list->item));
 
-	if (!more)
+	if (!more) {
+		part_clear(item);
 		return -ENOMEM;
+	}
 	list->item = more;
 	list->item[list->count++] = *item;
 	return 0;
 }
 
-int attachable_find(struct attachable **ret, size_t *ret_count)
+/* Sorted by pid; also where it fails the caller clears it. */
+static int list_read(struct list *list)
 {
-	cleanup(list_clear) struct list list = {0};
 	DIR *proc = opendir("/proc");
 	struct dirent *entry;
 	int rc = 0;
@@ -153,26 +169,14 @@ int attachable_find(struct attachable **ret, size_t *ret_count)
 		if (!isdigit((unsigned char)entry->d_name[0]) || pid == (uint32_t)getpid())
 			continue;
 		if (look(pid, &item))
-			rc = list_add(&list, &item);
+			rc = list_add(list, &item);
 		else
 			part_clear(&item);
 	}
 	closedir(proc);
-	if (rc)
-		return rc;
-	if (list.count)
-		qsort(list.item, list.count, sizeof(*list.item), compare_pids);
-	*ret_count = list.count;
-	*ret = TAKE(list.item);
-	list.count = 0;
-	return 0;
-}
-
-void attachable_free(struct attachable *list, size_t count)
-{
-	for (size_t i = 0; i < count; i++)
-		part_clear(&list[i]);
-	free(list);
+	if (list->count)
+		qsort(list->item, list->count, sizeof(*list->item), compare_pids);
+	return rc;
 }
 
 /* ---- for people -------------------------------------------------------------------------- */
@@ -195,19 +199,17 @@ static void row_print(FILE *out, const struct attachable *a)
 
 int attachable_print(FILE *out)
 {
-	struct attachable *list;
-	size_t count;
-	int rc = attachable_find(&list, &count);
+	cleanup(list_clear) struct list list = {0};
+	int rc = list_read(&list);
 
 	if (rc)
 		return rc;
-	if (!count)
+	if (!list.count)
 		fputs("No Python process with a running event loop was found.\n", out);
 	else
 		fprintf(out, "%7s  %-10s  %-6s  %-*s  %s\n", "PID", "USER", "PYTHON", RUNS_CHARS,
 			"RUNS", "LOOPS ON");
-	for (size_t i = 0; i < count; i++)
-		row_print(out, &list[i]);
-	attachable_free(list, count);
+	for (size_t i = 0; i < list.count; i++)
+		row_print(out, &list.item[i]);
 	return 0;
 }

@@ -415,13 +415,6 @@ static int tell(
 	return give(f, pid, record);
 }
 
-static int has(const struct feed *feed, uint32_t pid)
-{
-	const struct feed *rings = both_of(feed)->rings;
-
-	return rings->ops->has(rings, pid);
-}
-
 static unsigned int processes(const struct feed *feed)
 {
 	const struct feed *rings = both_of(feed)->rings;
@@ -449,7 +442,6 @@ int bpf_both_open(const struct bpf_both_options *o, struct feed *rings, struct f
 		.sampled_ns = sampled_ns,
 		.left = left,
 		.tell = tell,
-		.has = has,
 		.processes = processes,
 		.late = late,
 	};

@@ -275,11 +275,6 @@ static const struct native_moment *native(const struct feed *feed, const struct 
 	return m && m->tid == busy->loop.tid && m->time_ns > busy->loop.busy_since_ns ? m : NULL;
 }
 
-static int has(const struct feed *feed, uint32_t pid)
-{
-	return ((const struct bpf_feed *)feed)->options.pid == pid;
-}
-
 static unsigned int processes(const struct feed *feed)
 {
 	return 1;
@@ -403,7 +398,6 @@ int bpf_feed_open(
 		.still_busy = still_busy,
 		.waits_for_gil = waits_for_gil,
 		.native = native,
-		.has = has,
 		.processes = processes,
 		.fd = poll_fd,
 	};

@@ -54,7 +54,8 @@ void doctor_add(struct doctor *d, enum doctor_scope scope, const char *name,
 	d->no_memory |= !new->found || (mend && !new->mend);
 }
 
-bool doctor_has(const struct doctor *d, const char *name)
+/* It was answered with yes. */
+static bool has(const struct doctor *d, const char *name)
 {
 	for (size_t i = 0; i < d->count; i++)
 		if (!strcmp(d->feature[i].name, name) && d->feature[i].answer == DOCTOR_YES)
@@ -98,7 +99,7 @@ static char *verdict(const struct doctor *d, uint32_t pid)
 	for (size_t i = 0; i < d->count; i++)
 		if (d->feature[i].needed && d->feature[i].answer == DOCTOR_NO)
 			fprintf(out, "%s%s", lacks++ ? ", " : "", d->feature[i].name);
-	if (!attach_works(d) && !pid && doctor_has(d, "agent"))
+	if (!attach_works(d) && !pid && has(d, "agent"))
 		fputs(". awaitscope run records without any of that", out);
 	return fclose(out) ? NULL : text;
 }

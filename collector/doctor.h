@@ -32,7 +32,6 @@ struct doctor {
 void doctor_add(struct doctor *d, enum doctor_scope scope, const char *name,
 	enum doctor_answer answer, bool needed, const char *mend, const char *found, ...)
 	__attribute__((format(printf, 7, 8)));
-bool doctor_has(const struct doctor *d, const char *name); /* it was answered with yes */
 
 /* What this kernel and these privileges allow; tried out on ourselves, not guessed. Silent. */
 void doctor_system(struct doctor *d);

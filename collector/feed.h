@@ -40,8 +40,7 @@ struct feed_ops {
 	 * sink returned; NULL: there is no such */
 	int (*tell)(struct feed *feed, uint32_t pid, const struct ev_head *record, record_fn sink,
 		void *ctx);
-	/* whether this process was ever seen to be traced, and how many were */
-	int (*has)(const struct feed *feed, uint32_t pid);
+	/* how many processes were seen to be traced */
 	unsigned int (*processes)(const struct feed *feed);
 	/* records that came later than their order allows for; NULL: cannot be */
 	uint64_t (*late)(const struct feed *feed);

@@ -126,16 +126,6 @@ static const struct native_moment *native(const struct feed *feed, const struct 
 	return one && one->ops->native ? one->ops->native(one, loop) : NULL;
 }
 
-static int has(const struct feed *feed, uint32_t pid)
-{
-	const struct feed_series *s = (const struct feed_series *)feed;
-
-	for (size_t i = 0; i < s->count; i++)
-		if (s->member[i].pid == pid)
-			return 1;
-	return 0;
-}
-
 static unsigned int processes(const struct feed *feed)
 {
 	return (unsigned int)((const struct feed_series *)feed)->count;
@@ -155,7 +145,6 @@ int feed_series_new(struct feed_series **ret)
 		.still_busy = still_busy,
 		.waits_for_gil = waits_for_gil,
 		.native = native,
-		.has = has,
 		.processes = processes,
 		.fd = poll_fd,
 	};

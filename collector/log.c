@@ -33,11 +33,6 @@ enum log_level log_level(void)
 	return level_now;
 }
 
-bool log_color(void)
-{
-	return color_on;
-}
-
 bool log_terminal(void)
 {
 	return terminal;

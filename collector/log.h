@@ -12,7 +12,6 @@ enum log_level { LOG_QUIET, LOG_NORMAL, LOG_VERBOSE };
 /* Colour is used only where stderr is a terminal, `color` allows it and NO_COLOR is not set. */
 void log_setup(enum log_level level, bool color);
 enum log_level log_level(void);
-bool log_color(void);
 bool log_terminal(void); /* the progress line is rewritten in place */
 
 void log_error(const char *format, ...) __attribute__((format(printf, 1, 2)));  /* always */

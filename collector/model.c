@@ -74,34 +74,6 @@ static void first_facts(struct model *model, int exclusive)
 	started_at(model, clock_ns(CLOCK_REALTIME) - (clock_ns(CLOCK_MONOTONIC) - o->t0_ns));
 }
 
-static void model_freep(struct model **model)
-{
-	model_free(*model);
-}
-
-int model_open(const char *path, const struct model_options *options, struct model **ret)
-{
-	cleanup(model_freep) struct model *model = calloc(1, sizeof(*model));
-	int exclusive, rc;
-
-	if (!model)
-		return -ENOMEM;
-	model->options = *options;
-	model->fold_ns = options->min_step_ns;
-	model->pool.limit_bytes = TEXT_BYTES_MAX;
-	rc = source_cache_new(&model->sources);
-	if (!rc)
-		rc = store_open(path, &model->store, &exclusive);
-	if (rc)
-		return rc;
-	first_facts(model, exclusive);
-	rc = model_commit(model, clock_ns(CLOCK_MONOTONIC));
-	if (rc)
-		return rc;
-	*ret = TAKE(model);
-	return 0;
-}
-
 static void free_losses(struct model *model)
 {
 	for (struct loss *l = model->losses, *next; l; l = next) {
@@ -262,7 +234,7 @@ static void settle(struct model *model, struct dirty *put, bool stored)
 	fold_clear(&model->timers);
 }
 
-int model_commit(struct model *model, uint64_t now_ns)
+static int model_commit(struct model *model, uint64_t now_ns)
 {
 	bool checkpoint = now_ns - model->checkpointed_at >= CHECKPOINT_NS;
 	struct dirty *put;
@@ -296,6 +268,34 @@ int model_commit(struct model *model, uint64_t now_ns)
 		keep_forget(model, now_ns, false);
 	}
 	fold_further(model);
+	return 0;
+}
+
+static void model_freep(struct model **model)
+{
+	model_free(*model);
+}
+
+int model_open(const char *path, const struct model_options *options, struct model **ret)
+{
+	cleanup(model_freep) struct model *model = calloc(1, sizeof(*model));
+	int exclusive, rc;
+
+	if (!model)
+		return -ENOMEM;
+	model->options = *options;
+	model->fold_ns = options->min_step_ns;
+	model->pool.limit_bytes = TEXT_BYTES_MAX;
+	rc = source_cache_new(&model->sources);
+	if (!rc)
+		rc = store_open(path, &model->store, &exclusive);
+	if (rc)
+		return rc;
+	first_facts(model, exclusive);
+	rc = model_commit(model, clock_ns(CLOCK_MONOTONIC));
+	if (rc)
+		return rc;
+	*ret = TAKE(model);
 	return 0;
 }
 

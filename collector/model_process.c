@@ -145,8 +145,9 @@ void coverage_add(struct model *model, struct process *p, const char *what, cons
 	model_dirty(model, &f->dirty);
 }
 
-void coverage_set(struct model *model, struct process *p, const char *what, const char *sensor,
-	const char *detail)
+/* The same, but in the place of what was said of that before. */
+static void coverage_set(struct model *model, struct process *p, const char *what,
+	const char *sensor, const char *detail)
 {
 	struct fact *f = model->facts;
 

@@ -355,7 +355,6 @@ void model_dirty(struct model *model, struct dirty *dirty);
 uint64_t model_time(const struct model *model, uint64_t time_ns);
 /* 1: rows of facts may still be written; else it was counted as lost. */
 bool model_room(struct model *model);
-int model_commit(struct model *model, uint64_t now_ns);
 
 /* ---- model_keep.c */
 /* After a commit. now_ns: CLOCK_MONOTONIC; last: of the recording. */
@@ -388,9 +387,6 @@ void loss_add(struct model *model, struct process *p, const char *what, uint64_t
 void meta_text(struct model *model, const char *key, const char *value);
 void meta_number(struct model *model, const char *key, int64_t value);
 void coverage_add(struct model *model, struct process *p, const char *what, const char *sensor,
-	const char *detail);
-/* The same, but in the place of what was said of that before. */
-void coverage_set(struct model *model, struct process *p, const char *what, const char *sensor,
 	const char *detail);
 const char *tail_text(struct model *model, const struct ev_head *r, unsigned int n); /* interned */
 

@@ -15,7 +15,6 @@
 #define LONG_FIRST 256 /* ids of getopt above every letter: this and the row */
 
 #define RUN OPTIONS_RUN
-#define ATTACH OPTIONS_ATTACH
 #define LIVE OPTIONS_LIVE
 #define WATCH (OPTIONS_ATTACH | OPTIONS_LIVE)
 #define BOTH (OPTIONS_RUN | OPTIONS_ATTACH)

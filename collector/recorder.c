@@ -395,11 +395,6 @@ void recorder_process_end(struct recorder *r, uint32_t pid, int wait_status)
 	w->ended = true;
 }
 
-int recorder_has(const struct recorder *r, uint32_t pid)
-{
-	return r->feed->ops->has(r->feed, pid);
-}
-
 unsigned int recorder_processes(const struct recorder *r)
 {
 	return r->feed->ops->processes(r->feed);

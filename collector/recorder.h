@@ -55,8 +55,7 @@ int recorder_held(struct recorder *recorder, struct recorder_held *ret);
 
 /* The caller knows how this process ended. */
 void recorder_process_end(struct recorder *recorder, uint32_t pid, int wait_status);
-/* Whether this process was seen to be traced; how many were; how many of them still run. */
-int recorder_has(const struct recorder *recorder, uint32_t pid);
+/* How many processes were seen to be traced; how many of them still run. */
 unsigned int recorder_processes(const struct recorder *recorder);
 unsigned int recorder_running(const struct recorder *recorder);
 

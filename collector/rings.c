@@ -422,16 +422,6 @@ void rings_release(struct rings *rings, uint32_t pid)
 		rings->stream[i]->released = true;
 }
 
-int rings_has(const struct rings *rings, uint32_t pid)
-{
-	size_t end;
-
-	for (size_t i = streams_of(rings, pid, &end); i < end; i++)
-		if (!rings->stream[i]->refused)
-			return 1;
-	return 0;
-}
-
 unsigned int rings_processes(const struct rings *rings)
 {
 	unsigned int processes = 0;

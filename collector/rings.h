@@ -44,8 +44,7 @@ int rings_drain(struct rings *rings, int final, record_fn sink, void *ctx);
 int rings_drain_at(struct rings *rings, uint64_t now_ns, int final, record_fn sink, void *ctx);
 /* This process has ended: no one writes to its files any more. */
 void rings_release(struct rings *rings, uint32_t pid);
-/* Whether this process ever opened a ring file; and how many did. */
-int rings_has(const struct rings *rings, uint32_t pid);
+/* How many processes ever opened a ring file. */
 unsigned int rings_processes(const struct rings *rings);
 /* Loops that are busy now, at most max; returns how many. */
 size_t rings_busy(const struct rings *rings, struct busy_loop *buf, size_t max);

@@ -58,11 +58,6 @@ static int tell(
 	return sink(ctx, pid, record);
 }
 
-static int has(const struct feed *feed, uint32_t pid)
-{
-	return rings_has(rings_of(feed), pid);
-}
-
 static unsigned int processes(const struct feed *feed)
 {
 	return rings_processes(rings_of(feed));
@@ -84,7 +79,6 @@ int rings_feed_open(const char *dir, struct feed **ret)
 		.waits_for_gil = waits_for_gil,
 		.left = left,
 		.tell = tell,
-		.has = has,
 		.processes = processes,
 		.late = late,
 	};

@@ -4,7 +4,7 @@
 #define NS_PER_S 1000000000ull
 #define WHOLE_SLICES (WINDOW_SLICES - 2)
 
-uint64_t window_slice_ns(uint64_t keep_ns)
+static uint64_t slice_length(uint64_t keep_ns)
 {
 	uint64_t ns = keep_ns / WHOLE_SLICES + (keep_ns % WHOLE_SLICES != 0);
 
@@ -13,7 +13,7 @@ uint64_t window_slice_ns(uint64_t keep_ns)
 
 uint64_t window_from(uint64_t keep_ns, uint64_t now_ns)
 {
-	uint64_t slice_ns = window_slice_ns(keep_ns);
+	uint64_t slice_ns = slice_length(keep_ns);
 
 	return now_ns > keep_ns ? (now_ns - keep_ns) / slice_ns * slice_ns : 0;
 }
@@ -21,7 +21,7 @@ uint64_t window_from(uint64_t keep_ns, uint64_t now_ns)
 void window_add(struct window *window, uint64_t keep_ns, uint64_t end_ns, uint64_t busy_ns,
 	uint64_t select_ns)
 {
-	uint64_t number = end_ns / window_slice_ns(keep_ns);
+	uint64_t number = end_ns / slice_length(keep_ns);
 	struct window_slice *s = &window->slice[number % WINDOW_SLICES];
 
 	if (s->number != number)
@@ -35,7 +35,7 @@ void window_add(struct window *window, uint64_t keep_ns, uint64_t end_ns, uint64
 
 struct window_counts window_sum(const struct window *window, uint64_t keep_ns, uint64_t from_ns)
 {
-	uint64_t first = from_ns / window_slice_ns(keep_ns);
+	uint64_t first = from_ns / slice_length(keep_ns);
 	struct window_counts sum = {0};
 
 	for (unsigned int i = 0; i < WINDOW_SLICES; i++) {

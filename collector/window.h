@@ -24,7 +24,6 @@ struct window { /* zeroed before */
 	struct window_slice slice[WINDOW_SLICES];
 };
 
-uint64_t window_slice_ns(uint64_t keep_ns);
 /* Where the window begins: at a slice, at least keep_ns ago; 0: all still is in it. */
 uint64_t window_from(uint64_t keep_ns, uint64_t now_ns);
 void window_add(struct window *window, uint64_t keep_ns, uint64_t end_ns, uint64_t busy_ns,

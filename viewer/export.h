@@ -3,7 +3,6 @@
 #ifndef VIEWER_EXPORT_H
 #define VIEWER_EXPORT_H
 
-#include <jansson.h>
 #include <stdio.h>
 
 #include "viewer/report.h"
@@ -16,8 +15,5 @@ int export_speedscope(struct report *report, FILE *out);
 int export_folded(struct report *report, FILE *out);
 /* Prometheus' text format, for a textfile collector or a push gateway. */
 int export_prometheus(struct report *report, FILE *out);
-
-/* One JSON value on a line of its own after a comma, but for the first. Takes it. */
-int export_item(FILE *out, json_t *item, bool *first);
 
 #endif

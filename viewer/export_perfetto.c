@@ -19,7 +19,8 @@ struct writer {
 	bool first;
 };
 
-int export_item(FILE *out, json_t *item, bool *first)
+/* One JSON value on a line of its own after a comma, but for the first. Takes it. */
+static int item_print(FILE *out, json_t *item, bool *first)
 {
 	int rc;
 
@@ -41,7 +42,7 @@ static double us(uint64_t ns)
 static int slice(struct writer *w, const char *category, const char *name, long long pid,
 	long long tid, uint64_t begin_ns, uint64_t length_ns, json_t *about)
 {
-	return export_item(w->out,
+	return item_print(w->out,
 		json_pack("{s:s,s:s,s:o,s:I,s:I,s:f,s:f,s:o}", "ph", "X", "cat", category, "name",
 			json_text(*name ? name : "?"), "pid", (json_int_t)pid, "tid",
 			(json_int_t)tid, "ts", us(begin_ns), "dur", us(length_ns), "args", about),
@@ -55,7 +56,7 @@ static long long pid_of(const struct report *report, int process)
 
 static int label(struct writer *w, const char *what, long long pid, long long tid, const char *name)
 {
-	return export_item(w->out,
+	return item_print(w->out,
 		json_pack("{s:s,s:s,s:I,s:I,s:{s:o}}", "ph", "M", "name", what, "pid",
 			(json_int_t)pid, "tid", (json_int_t)tid, "args", "name", json_text(name)),
 		&w->first);
@@ -148,7 +149,7 @@ static int task_write(struct writer *w, sqlite3_stmt *rows)
 	int rc = 0;
 
 	for (int i = 0; i < 2 && !rc; i++)
-		rc = export_item(w->out,
+		rc = item_print(w->out,
 			json_pack("{s:s,s:s,s:o,s:I,s:I,s:f,s:{s:o,s:o}}", "ph", phases[i], "cat",
 				"task", "name", json_text(column_text(rows, 3)), "pid",
 				(json_int_t)sqlite3_column_int64(rows, 0), "id",

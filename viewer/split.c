@@ -85,7 +85,11 @@ void split_add(struct cpu_splits *to, const split_samples *samples, int64_t loop
 	divide(&to->cpu_user, part->ns[CAUSE_cpu_user], &shares);
 }
 
-const struct cpu_split *split_told(
+/*
+ * The one to tell beside these causes, and which of them it divides; NULL: too few samples. What it
+ * has not of that cause was not sampled, or nobody knows.
+ */
+static const struct cpu_split *told(
 	const struct cpu_splits *splits, const struct causes *causes, enum cause *ret_of)
 {
 	bool user = causes->ns[CAUSE_cpu_user] >= causes->ns[CAUSE_cpu];
@@ -103,7 +107,7 @@ static uint64_t least(uint64_t a, uint64_t b)
 json_t *split_json(const struct cpu_splits *splits, const struct causes *causes, uint64_t total_ns)
 {
 	enum cause of;
-	const struct cpu_split *split = split_told(splits, causes, &of);
+	const struct cpu_split *split = told(splits, causes, &of);
 	uint64_t us[CAUSE_COUNT], python_us, native_us;
 
 	if (!split)
@@ -121,7 +125,7 @@ char *split_words(const struct cpu_splits *splits, const struct causes *causes, 
 	char buf[SPLIT_WORDS_BYTES])
 {
 	enum cause of;
-	const struct cpu_split *split = split_told(splits, causes, &of);
+	const struct cpu_split *split = told(splits, causes, &of);
 	bool native = split && split->native_ns > split->python_ns;
 
 	*buf = '\0';

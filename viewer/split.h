@@ -40,13 +40,6 @@ int split_read(struct trace *trace, split_samples *ret);
  */
 void split_add(struct cpu_splits *to, const split_samples *samples, int64_t loop, uint64_t begin_ns,
 	uint64_t from_ns, uint64_t to_ns, const struct causes *part);
-/*
- * The one to tell beside these causes, and which of them it divides; NULL: too few samples. What it
- * has not of that cause was not sampled, or nobody knows.
- */
-const struct cpu_split *split_told(
-	const struct cpu_splits *splits, const struct causes *causes, enum cause *ret_of);
-
 /* The same as JSON, beside the causes of total_ns, whose sum is exact; null: too few samples. */
 json_t *split_json(const struct cpu_splits *splits, const struct causes *causes, uint64_t total_ns);
 

@@ -68,7 +68,8 @@ static bool is_listed(const char *p, const char *end, const struct rule *rule)
 	return false;
 }
 
-bool comment_ignores(const char *line, const struct rule *rule)
+/* Does the comment on this line of source (up to its end) name the rule, or no rule at all? */
+static bool comment_ignores(const char *line, const struct rule *rule)
 {
 	const char *end = line + strcspn(line, "\n"), *p = comment_of(line, end);
 

@@ -25,7 +25,4 @@ struct allowlist {
 	LIST(struct allowance) entries;
 };
 
-/* Does the comment on this line of source (up to its end) name the rule, or no rule at all? */
-bool comment_ignores(const char *line, const struct rule *rule);
-
 #endif

@@ -8,9 +8,8 @@
 #include "probe/bpf/python.bpf.h"
 
 #define NATIVE_BYTES                                                                               \
-	8192u /* a power of two; from there to python's own frames it is mostly less               \
-	       */
-#define NATIVE_BYTES_MIN 512u
+	8192u           /* a power of two; from there to python's own frames it is mostly less     \
+			 */
 #define NATIVE_TRIES 5u /* halvings: the stack may end before */
 /* Not again before. A wait has its record anyway, and is seldom shorter. */
 #define NATIVE_SAMPLE_AGAIN_NS 5000000u

@@ -108,7 +108,6 @@ static __always_inline void task_name_put(
  * async_generator_asend, ...; CPython 3.8 to 3.14).
  */
 #define WRAPPED_OFF 16u
-#define FRAME_SUSPENDED_BELOW 0 /* gi_frame_state, 3.11+ */
 
 struct chain_walk {
 	struct scratch *to;

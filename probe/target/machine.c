@@ -8,9 +8,7 @@
 #include <string.h>
 #include <sys/user.h>
 
-#define REX_W 8u
 #define REX_R 4u
-#define REX_X 2u
 #define REX_B 1u
 
 #define AT(name) (uint16_t) offsetof(struct user_regs_struct, name)
