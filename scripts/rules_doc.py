@@ -24,8 +24,9 @@ is made from `viewer/rules.def` by `scripts/rules_doc.py`.
 
 The severity given is that of certain evidence at full cost. Evidence that is not certain lowers it by one; AS101, AS102, AS105 to AS108
 and AS112 are warnings while a site costs less than `--stall` in all; in a synchronous cell, which holds the loop by design, AS101 to
-AS112 are notes. Only user code is judged: what is neither standard library nor installed package nor a notebook's machinery. A rule
-whose evidence a trace does not hold stands in the report as *not checked*.
+AS112 are notes. A call costs what it waited for; what it then waited for a CPU or for the GIL is told by AS111 and AS110. Only user code
+is judged: what is neither standard library nor installed package nor a notebook's machinery. A rule whose evidence a trace does not hold
+stands in the report as *not checked*.
 
 """
 

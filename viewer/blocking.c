@@ -134,7 +134,7 @@ static int call_take(struct report *report, struct site_table *table, sqlite3_st
 		uint64_t begin = column_ns(rows, 3);
 
 		*call = (struct call){site->loop, begin, begin + off_ns + column_ns(rows, 5),
-			off_ns, cause_of_class(key.class), at};
+			off_ns, off_ns, cause_of_class(key.class), at};
 	}
 	return 0;
 }
@@ -173,10 +173,10 @@ static int sites_compare(const void *a, const void *b)
 	return x->place.line - y->place.line;
 }
 
-static void site_stall(struct site *site, const struct stall *stall, int index, uint64_t off_ns)
+static void site_stall(struct site *site, const struct stall *stall, int index, uint64_t waited_ns)
 {
 	if (!stall->quiet)
-		site->stall_ns += off_ns;
+		site->stall_ns += waited_ns;
 	if (site->last_stall != index && !stall->quiet) {
 		site->in_stalls++;
 		site->held_ns += stall->busy_ns;
@@ -229,12 +229,52 @@ static int sites_sort(struct report *report)
 	return 0;
 }
 
+/*
+ * A call that is over goes on when there is a CPU: of the time in the calls of a turn that is what
+ * its causes do not tell as blocked.
+ */
+static void turn_settle(const struct turn *turn, struct call *calls, size_t n)
+{
+	uint64_t off_ns = 0, queued_ns;
+
+	for (size_t i = 0; i < n; i++)
+		off_ns += calls[i].off_ns;
+	queued_ns = off_ns > turn->blocked_ns ? off_ns - turn->blocked_ns : 0;
+	queued_ns = queued_ns < turn->queued_ns ? queued_ns : turn->queued_ns;
+	for (size_t i = 0; i < n && queued_ns; i++)
+		calls[i].waited_ns -=
+			(uint64_t)((unsigned __int128)calls[i].off_ns * queued_ns / off_ns);
+}
+
+/* Calls and turns by loop and begin: one walk. */
+static void calls_settle(struct report *report)
+{
+	size_t at = 0;
+
+	for (size_t i = 0; i < report->turns.n; i++) {
+		const struct turn *turn = &report->turns.at[i];
+		size_t from;
+
+		while (at < report->calls.n &&
+			(report->calls.at[at].loop < turn->loop ||
+				(report->calls.at[at].loop == turn->loop &&
+					report->calls.at[at].begin_ns < turn->begin_ns)))
+			at++;
+		from = at;
+		while (at < report->calls.n && report->calls.at[at].loop == turn->loop &&
+			report->calls.at[at].begin_ns < turn->begin_ns + turn->busy_ns)
+			at++;
+		turn_settle(turn, &report->calls.at[from], at - from);
+	}
+}
+
 /* Calls by loop and begin against stalls by begin: one walk a loop. */
 int blocking_weigh(struct report *report)
 {
 	size_t s = 0;
 	int loop = NONE;
 
+	calls_settle(report);
 	for (size_t i = 0; i < report->calls.n; i++) {
 		const struct call *c = &report->calls.at[i];
 
@@ -249,7 +289,7 @@ int blocking_weigh(struct report *report)
 		}
 		if (s < report->stalls.n && report->stalls.at[s].begin_ns <= c->begin_ns)
 			site_stall(&report->sites.at[c->site], &report->stalls.at[s], (int)s,
-				c->off_ns);
+				c->waited_ns);
 	}
 	if (sites_sort(report))
 		return -ENOMEM;

@@ -231,6 +231,12 @@ int step_frames(struct judge *judge, int64_t stack, int *ret_user)
 	return 0;
 }
 
+uint64_t call_ns(const struct call *call)
+{
+	return call->waited_ns +
+	       (call->cause == CAUSE_database ? call->end_ns - call->begin_ns - call->off_ns : 0);
+}
+
 const struct turn *turn_at(const struct report *report, int loop, uint64_t time_ns)
 {
 	size_t low = 0, high = report->turns.n;

@@ -154,6 +154,7 @@ struct site { /* equal process, loop, cell, place, call and class */
 struct call { /* one blocking call on a loop */
 	int loop;
 	uint64_t begin_ns, end_ns, off_ns;
+	uint64_t waited_ns; /* off_ns without what was spent in it waiting for a CPU or the GIL */
 	enum cause cause;
 	size_t site;
 };
@@ -161,6 +162,8 @@ struct call { /* one blocking call on a loop */
 struct turn { /* an iteration long enough to matter */
 	int loop;
 	uint64_t begin_ns, busy_ns;
+	uint64_t queued_ns;  /* of it waiting for a CPU or the GIL */
+	uint64_t blocked_ns; /* and off the CPU for another reason */
 };
 
 struct hot_line { /* samples of one place, and C function if there is one */

@@ -90,6 +90,8 @@ bool file_is_user(const struct report *report, const char *file);
 int step_frames(struct judge *judge, int64_t stack, int *ret_user);
 /* The last part of a qualified name: "__enter__" of Connection.__enter__. */
 const char *name_last(const char *qualified);
+/* What a call held its loop for: a database computes as well, the others only wait. */
+uint64_t call_ns(const struct call *call);
 /* A turn of this loop that holds this time; NULL: it was short, or there was none. */
 const struct turn *turn_at(const struct report *report, int loop, uint64_t time_ns);
 /* The stall that is this turn; NULL: it is none. */

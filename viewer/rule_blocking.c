@@ -186,12 +186,6 @@ static void turn_close(const struct report *report, struct weight *w)
 	w->turn_open = false;
 }
 
-/* A database call computes as well; the others hold the loop while they wait. */
-static uint64_t call_ns(const struct call *c)
-{
-	return c->cause == CAUSE_database ? c->end_ns - c->begin_ns : c->off_ns;
-}
-
 static int weights_make(struct judge *judge)
 {
 	const struct report *report = judge->report;

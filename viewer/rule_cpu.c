@@ -54,7 +54,7 @@ static uint64_t calls_held(const struct report *report, int loop, uint64_t from,
 
 		if (c->loop != loop || c->begin_ns >= to)
 			break;
-		held_ns += c->cause == CAUSE_database ? c->end_ns - c->begin_ns : c->off_ns;
+		held_ns += call_ns(c);
 	}
 	return held_ns;
 }

@@ -74,6 +74,23 @@ def test_small_calls_add_up_within_one_turn(tmp_path):
     assert found["count"] == 6 and found["cost_ms"] == 18
 
 
+def test_what_a_call_waits_for_a_cpu_after_it_is_over_is_not_its_cost(tmp_path):
+    t = Trace(tmp_path / "t.db")
+    t.iteration(1000, 400, blocked_sleep=200, runq=60, cpu_user=140)
+    t.call(1000, 260)
+    found, = t.findings("AS101")
+    assert found["cost_ms"] == 200 and "for 200 ms" in found["message"]
+    assert t.report()["verdict"].startswith("app.py held the loop for 400 ms: 200 ms of it time.sleep(0.2) in fetch")
+    assert t.report()["blocking_sites"][0]["total_ms"] == 260  # that is how long the call was off the CPU
+
+
+def test_a_short_call_on_a_busy_machine_is_no_finding(tmp_path):
+    t = Trace(tmp_path / "t.db")
+    t.iteration(1000, 21, blocked_sleep=4, runq=11, gil=5)
+    t.call(1000, 20)
+    assert not t.findings("AS101")
+
+
 def test_a_database_that_computes_holds_the_loop_too(tmp_path):
     t = Trace(tmp_path / "t.db")
     t.iteration(1000, 60)
