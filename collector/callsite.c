@@ -309,6 +309,12 @@ static bool name_from_source(
 	return text && source_excerpt(text, &at, buf, size);
 }
 
+bool callsite_request(struct model *model, const struct process *p, const struct stack *given,
+	char *buf, size_t size)
+{
+	return name_from_source(model, p, given->user, buf, size);
+}
+
 /* Importing runs through frozen frames: the module that is being run is the name. */
 static char *name_import(const struct stack *s, uint32_t frames, char *buf, size_t size)
 {
@@ -321,19 +327,11 @@ static char *name_import(const struct stack *s, uint32_t frames, char *buf, size
 	return shorten(buf, size, "import");
 }
 
-/* asyncio's Handle._run(): what is inside was called by the loop, and not by who runs that. */
-static bool runs_callback(const struct frame *f)
-{
-	const char *dot = strrchr(f->function, '.'); /* 3.11+: with its class */
-
-	return !strcmp(f->module, "asyncio.events") && !strcmp(dot ? dot + 1 : f->function, "_run");
-}
-
 /* Of n library frames those that the innermost callback consists of; n: it is none of theirs. */
 static uint32_t callback_frames(const struct stack *s, uint32_t n)
 {
 	for (uint32_t i = 0; i < n; i++)
-		if (runs_callback(s->at[i].frame))
+		if (callback_is_run(s->at[i].frame))
 			return i;
 	return n;
 }

@@ -18,5 +18,11 @@ const char *callsite_class_name(enum block_class class);
  */
 char *callsite_name(struct model *model, const struct process *p, const struct stack *s,
 	const char *syscall, char *buf, size_t size);
+/*
+ * Of work in C: the source text where user code gave it to its loop, "loop.call_soon(time.sleep,
+ * 1)". False: not known.
+ */
+bool callsite_request(struct model *model, const struct process *p, const struct stack *given,
+	char *buf, size_t size);
 
 #endif

@@ -346,6 +346,7 @@ static void dispatch(struct model *model, struct process *p, const struct ev_hea
 		RECORD(group, group_record)
 		RECORD(task_new, task_new)
 		RECORD(task_name, task_name)
+		RECORD(callback_new, callback_record)
 		RECORD(task_cancel, task_cancel)
 		RECORD(task_gone, task_gone)
 		RECORD(task_failed, task_failed)

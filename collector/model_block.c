@@ -26,11 +26,18 @@ static const char *name_of(uint32_t id, char buf[NUMBER_MAX])
 	return name ? name : buf;
 }
 
+/* Of C code that a loop was given, where that was. */
+static struct stack *place_of_call(const struct process *p, const struct call *c)
+{
+	return callback_stack(callback_get(p, c->task), c->stack);
+}
+
 static void put(struct model *model, struct process *p, struct thread *t, const struct call *c,
 	enum block_class class)
 {
 	struct task *task = task_get(p, c->task);
-	struct site site = stack_site(c->stack);
+	struct stack *place = place_of_call(p, c);
+	struct site site = stack_site(place);
 	struct ended ended = ended_take(t, c->begin_ns, c->end_ns);
 	struct site ended_site = stack_site(ended.stack);
 	char call[CALL_MAX], number[NUMBER_MAX];
@@ -40,8 +47,9 @@ static void put(struct model *model, struct process *p, struct thread *t, const 
 	if (!model_room(model))
 		return;
 	loop = c->loop ? loop_get(model, p, t, c->loop, c->end_ns) : thread_loop(t);
-	cell = cell_for_work(t, task, c->stack, c->begin_ns, c->end_ns);
-	callsite_name(model, p, c->stack, name_of(c->id, number), call, sizeof(call));
+	cell = cell_for_worker(t, c->task, c->stack, c->begin_ns, c->end_ns);
+	if (place == c->stack || !callsite_request(model, p, place, call, sizeof(call)))
+		callsite_name(model, p, c->stack, name_of(c->id, number), call, sizeof(call));
 	STORE_PUT(model->store, block, NUMBER(p->id), NUMBER(t->id), ID(loop ? loop->id : 0),
 		ID(task_row(task)), ID(cell ? cell->id : 0), NUMBER(c->begin_ns),
 		NUMBER(c->off_ns + c->runq_ns), NUMBER(c->cpu_ns), TEXT_OF(call),
@@ -81,7 +89,7 @@ static void told(struct model *model, struct process *p, struct thread *t, struc
 	refine(c, &t->waits);
 	process_calls_seen(model, p);
 	class = callsite_class(model, p, c->id, c->stack, c->fd, c->target);
-	span_block(t, class, c->begin_ns, c->end_ns, c->off_ns, stack_site(c->stack));
+	span_block(t, class, c->begin_ns, c->end_ns, c->off_ns, stack_site(place_of_call(p, c)));
 	if (p->outside)
 		span_wait(t, callsite_raw_class(c->id, c->fd), class, c->off_ns);
 	for (uint32_t i = 0; i < t->waits.count; i++)
@@ -186,7 +194,7 @@ void call_wait_record(struct model *model, struct process *p, const struct ev_ca
 		c.task = r->task;
 	}
 	class = callsite_class(model, p, r->call, c.stack, r->fd, c.target);
-	span_block(t, class, begin_ns, end_ns, r->off_ns, stack_site(c.stack));
+	span_block(t, class, begin_ns, end_ns, r->off_ns, stack_site(place_of_call(p, &c)));
 	span_wait(t, callsite_raw_class(r->call, r->fd), class, r->off_ns);
 	put(model, p, t, &c, class);
 }

@@ -23,6 +23,7 @@
 #define JOBS_MAX 500000u
 #define JOBS_LIVE_MAX (1u << 17) /* of one process, given and not done */
 #define QUEUES_MAX 50000u
+#define CALLBACKS_MAX (1u << 17) /* of one process; with more, all so far are forgotten */
 #define QUEUE_SAMPLES_MAX 1000000u
 #define INNER_RUNS_MAX 16              /* of a thread, runs of loops whose step has not ended */
 #define LOSSES_MAX 512u                /* kinds of losses; later ones are one kind */

@@ -162,12 +162,16 @@ static struct cell *cell_for_runner(const struct thread *t, const struct task *t
 }
 
 struct cell *cell_for_birth(
-	const struct thread *t, const struct task *parent, const struct stack *s, uint64_t time_ns)
+	const struct thread *t, uint64_t worker, const struct stack *s, uint64_t time_ns)
 {
+	const struct task *parent = task_get(t->process, worker);
+	const struct callback *callback = callback_get(t->process, worker);
 	struct cell *c;
 
 	if (!t->process->cells)
 		return NULL;
+	if (callback && callback->cell)
+		return callback->cell;
 	if (parent) {
 		c = cell_for_runner(t, parent);
 		return c ? c : parent->cell;
@@ -213,6 +217,16 @@ struct cell *cell_for_work(const struct thread *t, const struct task *task, cons
 	if (c)
 		return c;
 	return !task && t->cell && !t->cell->runner ? t->cell : NULL;
+}
+
+struct cell *cell_for_worker(const struct thread *t, uint64_t worker, const struct stack *s,
+	uint64_t begin_ns, uint64_t end_ns)
+{
+	const struct callback *callback = callback_get(t->process, worker);
+
+	if (callback && callback->cell)
+		return callback->cell;
+	return cell_for_work(t, task_get(t->process, worker), s, begin_ns, end_ns);
 }
 
 struct cell *cell_for_span(const struct thread *t, uint64_t begin_ns, uint64_t end_ns)

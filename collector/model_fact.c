@@ -81,7 +81,7 @@ void audit_record(struct model *model, struct process *p, const struct ev_audit 
 	}
 	model->audits++;
 	s = stack_get(model, p, r->stack);
-	cell = cell_for_work(t, task, s, time_ns, time_ns);
+	cell = cell_for_worker(t, r->task, s, time_ns, time_ns);
 	STORE_PUT(model->store, audit, NUMBER(p->id), NUMBER(t->id), ID(task_row(task)),
 		ID(cell ? cell->id : 0), NUMBER(time_ns), TEXT_OF(event ? event : "?"),
 		TEXT_OF(tail_text(model, &r->head, 0)), ID(stack_row(model, s)));
@@ -141,7 +141,7 @@ void never_awaited_record(struct model *model, struct process *p, const struct e
 		return;
 	shorten(message, sizeof(message), "coroutine '%s' was never awaited", coro);
 	anomaly_put(model, p, time_ns, was_refused(p, r->coroutine) ? "refused" : "never_awaited",
-		task, cell_for_work(t, task, s, time_ns, time_ns), coro, message, s,
+		task, cell_for_worker(t, r->task, s, time_ns, time_ns), coro, message, s,
 		site_of_dropped(s, code_get(p, r->code)));
 }
 
@@ -159,7 +159,7 @@ void asyncgen_left_record(struct model *model, struct process *p, const struct e
 	shorten(message, sizeof(message), "async generator '%s' was left to the loop's finalizer",
 		name);
 	anomaly_put(model, p, time_ns, "asyncgen_left", task,
-		cell_for_work(t, task, s, time_ns, time_ns), name, message, s,
+		cell_for_worker(t, r->task, s, time_ns, time_ns), name, message, s,
 		site_of_dropped(s, code_get(p, r->code)));
 }
 

@@ -63,7 +63,7 @@ void job_new(struct model *model, struct process *p, const struct ev_job_new *r)
 	j->id = ++model->jobs;
 	j->process = p;
 	j->task_id = task_row(task);
-	j->cell = cell_for_work(t, task, s, time_ns, time_ns);
+	j->cell = cell_for_worker(t, r->task, s, time_ns, time_ns);
 	j->workers = r->workers;
 	j->default_pool = r->default_pool == 1;
 	j->given_ns = time_ns;

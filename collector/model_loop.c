@@ -285,7 +285,7 @@ void refused_record(struct model *model, struct process *p, const struct ev_refu
 		return;
 	}
 	model->refusals++;
-	cell = cell_for_work(t, task, s, time_ns, time_ns);
+	cell = cell_for_worker(t, r->task, s, time_ns, time_ns);
 	STORE_PUT(model->store, refusal, NUMBER(p->id), NUMBER(t->id), ID(l ? l->id : 0),
 		ID(task_row(task)), ID(cell ? cell->id : 0), NUMBER(time_ns), TEXT_OF(why[r->why]),
 		ID(stack_row(model, s)), TEXT_OF(site.file), NUMBER_IF(site.line, site.line),

@@ -532,6 +532,7 @@ void process_free(struct process *p)
 	map_free(&p->tasks);
 	map_free(&p->jobs);
 	map_free(&p->queues);
+	callback_free_all(p);
 	map_free(&p->waiting);
 	map_free(&p->holders);
 	map_free(&p->cell_by_file);

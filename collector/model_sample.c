@@ -132,7 +132,7 @@ void sample_record(struct model *model, struct process *p, const struct ev_sampl
 	struct thread *t = thread_get(model, p, r->head.tid, time_ns);
 	struct stack *s = stack_get(model, p, r->stack);
 	const struct task *task = task_get(p, r->task);
-	struct site site = stack_site(s);
+	struct site site = stack_site(callback_stack(callback_get(p, r->task), s));
 	char state[2] = {r->state < 128 ? (char)r->state : 0};
 	const struct cell *cell;
 	struct samples *samples;
@@ -156,7 +156,7 @@ void sample_record(struct model *model, struct process *p, const struct ev_sampl
 		return;
 	}
 	model->samples++;
-	cell = cell_for_work(t, task, s, begin_ns, time_ns);
+	cell = cell_for_worker(t, r->task, s, begin_ns, time_ns);
 	STORE_PUT(model->store, sample, NUMBER(p->id), NUMBER(t->id), ID(task ? task->id : 0),
 		ID(cell ? cell->id : 0), NUMBER(begin_ns), NUMBER(time_ns),
 		NUMBER(model_time(model, model->t0_ns + duration_ns)), TEXT_OF(kind_name(r->kind)),

@@ -297,6 +297,7 @@ struct process {
 	struct map threads, loops, names, codes, stacks,
 		tasks, /* by the sensor's id, or the object's address */
 		jobs, queues;
+	struct map callbacks;    /* struct callback by handle, and by future with function */
 	struct map waiting;      /* address of a future -> the task that waits for it */
 	struct map holders;      /* address of an asyncio.Lock -> the waiting task that holds it */
 	struct map cell_by_file; /* hash of ipykernel's file name, or interned pointer -> newest
@@ -470,12 +471,31 @@ struct cell *cell_for_magic(const struct process *p, const struct code *code,
 	struct magic_shift *ret); /* whose code a magic compiled under another name */
 struct cell *cell_for_stack(
 	const struct process *p, const struct stack *s); /* the newest with a frame in it */
+/* Of what a task, or callback, makes or gives to a loop on this thread. worker 0: none was open. */
 struct cell *cell_for_birth(
-	const struct thread *t, const struct task *parent, const struct stack *s, uint64_t time_ns);
+	const struct thread *t, uint64_t worker, const struct stack *s, uint64_t time_ns);
 /* What task (NULL: none) did on this thread from begin to end. s NULL: not known. */
 struct cell *cell_for_work(const struct thread *t, const struct task *task, const struct stack *s,
 	uint64_t begin_ns, uint64_t end_ns);
+/* The same for the task, or callback, that a record names. */
+struct cell *cell_for_worker(const struct thread *t, uint64_t worker, const struct stack *s,
+	uint64_t begin_ns, uint64_t end_ns);
 struct cell *cell_for_span(const struct thread *t, uint64_t begin_ns, uint64_t end_ns);
+
+/* ---- model_callback.c: who gave loops their work */
+struct callback {
+	struct cell *cell;   /* whose code gave it; NULL: none's */
+	struct stack *stack; /* where; NULL: not taken */
+	uint64_t unheard;    /* of its process, when it was told */
+};
+void callback_record(struct model *model, struct process *p, const struct ev_callback_new *r);
+/* Of what a record names as a task; NULL: it is one, or this callback is not known. */
+const struct callback *callback_get(const struct process *p, uint64_t worker);
+void callback_free_all(struct process *p);
+/* asyncio's Handle._run(): what is inside was called by the loop, and not by who runs that. */
+bool callback_is_run(const struct frame *f);
+/* The stack, or where it was given what runs, if no code of the user's runs. Accepts NULL. */
+struct stack *callback_stack(const struct callback *callback, struct stack *s);
 
 /* ---- model_loop.c */
 void loop_free(void *loop, void *ctx); /* accepts NULL; ctx is not used */

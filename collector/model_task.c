@@ -262,6 +262,23 @@ static struct site site_of_birth(const struct stack *s)
 	return stack_site(s);
 }
 
+/* asyncio.run_coroutine_threadsafe() has the other thread's loop make the task: its caller does. */
+static struct stack *asked_by(const struct process *p, uint64_t worker, struct stack *s)
+{
+	const struct callback *callback = callback_get(p, worker);
+
+	for (uint32_t i = 0; callback && s && i < s->count; i++) {
+		const struct frame *f = s->at[i].frame;
+		const char *dot =
+			strrchr(f->function, '.'); /* 3.11+: with the functions around it */
+
+		if (!strcmp(f->module, "asyncio.tasks") &&
+			!strcmp(dot ? dot + 1 : f->function, "callback"))
+			return callback_stack(callback, s);
+	}
+	return s;
+}
+
 static void main_of_loop(struct model *model, struct task *t)
 {
 	if (!t->main || !t->loop || t->loop->main == t)
@@ -273,7 +290,7 @@ static void main_of_loop(struct model *model, struct task *t)
 static void born(struct model *model, struct task *t, const struct ev_task_new *r)
 {
 	struct process *p = t->process;
-	struct stack *s = stack_get(model, p, r->stack);
+	struct stack *s = asked_by(p, r->parent, stack_get(model, p, r->stack));
 	struct task *parent = task_get(p, r->parent);
 	size_t size;
 	const void *name = record_tail(&r->head, 0, &size);
@@ -297,7 +314,7 @@ static void born(struct model *model, struct task *t, const struct ev_task_new *
 		t->parent = parent->ended ? NULL : task_ref(parent);
 	}
 	if (!t->late)
-		t->cell = cell_for_birth(t->thread, parent, s, t->created_ns);
+		t->cell = cell_for_birth(t->thread, r->parent, s, t->created_ns);
 	if (t->cell) {
 		t->cell->tasks++;
 		model_dirty(model, &t->cell->dirty);

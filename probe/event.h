@@ -96,6 +96,9 @@ enum wake_how {             /* ev_wakeup.how */
 /* ev_block.result: the thread was in the call still as the recording ended, or its process */
 #define BLOCK_UNFINISHED (-0x7fffffff - 1)
 
+/* In what says which task did something: it was a callback, and the rest its handle's address. */
+#define WORK_CALLBACK 1u
+
 enum refused_why {           /* ev_refused.why */
 	REFUSED_RUNNING = 1, /* asyncio.run(), run_until_complete() under a running loop */
 	REFUSED_CLOSED = 2,  /* call_soon() and the like on a closed loop */

@@ -25,7 +25,8 @@ struct loop_thread; /* loop.c: what a thread that runs a loop keeps */
 struct thread_state {
 	struct ring *ring;        /* its own; NULL: none, ring 0 serves under the GIL */
 	struct loop_thread *loop; /* NULL: runs no loop, GOT wrappers pass straight through */
-	uint64_t task;            /* address of the task whose step is open; 0 = none */
+	uint64_t task;            /* address of the task whose step is open; or of the handle whose
+				     function runs, with WORK_CALLBACK; 0 = none */
 	uint64_t step_begin_ns;
 	uint32_t tid;     /* kernel id; 0 = not asked yet */
 	uint32_t pid;     /* of the process that set this up: differs in a vfork child */
@@ -39,6 +40,12 @@ struct thread_state {
 _Static_assert(
 	sizeof(struct thread_state) <= 64, "initial-exec TLS of a dlopened object is scarce");
 extern __thread struct thread_state agent_thread;
+
+/* The task whose step is open, if nothing runs inside it that a loop was given; 0 = none. any */
+static inline uint64_t task_here(void)
+{
+	return agent_thread.task & WORK_CALLBACK ? 0 : agent_thread.task;
+}
 
 struct agent_state {
 	bool on; /* hooks record; off: straight to the original (at exit, in a child before its

@@ -184,6 +184,14 @@ bool callback_is_timer(PyObject *handle)
 	return handle_run.code && (PyObject *)Py_TYPE(handle) == timer_type;
 }
 
+bool callback_sets(const PyObject *function)
+{
+	for (size_t i = 0; i < HELPERS; i++)
+		if (function == helpers[i])
+			return true;
+	return false;
+}
+
 uint64_t callback_future(PyObject *handle)
 {
 	PyObject *function = object_get(handle, callback_name);
@@ -249,7 +257,7 @@ static PyObject *on_call_soon_threadsafe(PyObject *self, PyObject *args, PyObjec
 		return descriptor_call(&threadsafe[0], self, args, kwargs);
 	thread_seen();
 	asker = (struct asker){
-		.by = agent_thread.task,
+		.by = task_here(),
 		.tid = thread_tid(),
 		.stack = stack_here(),
 	};

@@ -26,6 +26,8 @@ void callback_here(struct callback *ret);
 bool callback_is_timer(PyObject *handle);
 /* The future that a handle is there to set, borrowed by address; 0: it does something else. */
 uint64_t callback_future(PyObject *handle);
+/* asyncio's own helper that sets the future it is given. */
+bool callback_sets(const PyObject *function);
 /* It is there to interrupt what a task waits for: a timeout, of asyncio or a library. */
 bool callback_interrupts(PyObject *handle);
 /* In a child of fork(): other threads' wishes are gone with them. */

@@ -3,6 +3,7 @@
  * a kernel makes some before its first cell; appended to the lists themselves, because
  * EventManager.register() compiles a signature in some releases.
  */
+#include "probe/agent/handle.h"
 #include "probe/agent/task.h"
 
 #define SOURCE_MAX (256u << 10)
@@ -115,7 +116,7 @@ static PyObject *on_pre_run_cell(PyObject *self, PyObject *info)
 		source = attr_get(info, "raw_cell");
 		cell_id = attr_get(info, "cell_id");
 		thread_seen();
-		begin_write(source, cell_id, agent_thread.task);
+		begin_write(source, cell_id, task_here());
 		Py_DecRef(cell_id);
 		Py_DecRef(source);
 	}
@@ -160,6 +161,8 @@ static void callbacks_place(PyObject *lists)
 			rc = callback_insert(lists, &post_def, "post_run_cell", -1);
 	}
 	PyErr_Clear();
+	if (rc == 0)
+		handle_cells();
 	hook_report("IPython cells", rc ? "its events have no lists" : NULL);
 }
 
@@ -191,7 +194,7 @@ void cell_try(void)
 }
 
 /* The task whose step runs the cell; 0: none. */
-static uint64_t task_here(void)
+static uint64_t task_current(void)
 {
 	PyObject *current = module_attr("_asyncio", "current_task"), *task;
 
@@ -219,7 +222,7 @@ void cell_late(void)
 	inputs = attr_get(history, "input_hist_raw");
 	if (inputs && PyList_Check(inputs) && PyList_Size(inputs) == (Py_ssize_t)count + 1) {
 		agent_thread.cells = 1;
-		begin_write(PyList_GetItem(inputs, count), NULL, task_here());
+		begin_write(PyList_GetItem(inputs, count), NULL, task_current());
 	}
 	Py_DecRef(inputs);
 	Py_DecRef(history);

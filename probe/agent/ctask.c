@@ -139,6 +139,15 @@ static void step_done(PyObject *task, const struct task_step *step, PyObject *re
 		error_restore(&error);
 }
 
+bool task_is_step(PyObject *function)
+{
+	const PyTypeObject *type = Py_TYPE(function);
+
+	return type == layout.step || type == layout.wakeup ||
+	       (type == &PyCFunction_Type &&
+		       object_at(function, CFUNCTION_DEF_OFF) == layout.wakeup_def);
+}
+
 /* Because its future is done, or with an exception (NULL: neither, or the other). */
 static void step_begin(PyObject *task, PyObject *future, PyObject *exception, struct task_step *ret)
 {
@@ -201,7 +210,7 @@ static PyObject *on_wakeup_method(PyObject *task, PyObject *future)
 static PyObject *cancelled(PyObject *task, PyObject *result)
 {
 	if (result == Py_True && agent_ours())
-		task_cancel_write(task, agent_thread.task);
+		task_cancel_write(task, task_here());
 	return result;
 }
 

@@ -197,7 +197,7 @@ static void reentry_seen(struct loop_thread *thread, struct loop_run *run)
 			reentry_pop(thread, run);
 		return;
 	}
-	if (frame && agent_thread.task && thread->reentered < RUNS_MAX)
+	if (frame && task_here() && thread->reentered < RUNS_MAX)
 		thread->reentries[thread->reentered++] =
 			(struct reentry){run->loop, frame, stack_here(), false};
 }

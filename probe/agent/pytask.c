@@ -226,7 +226,7 @@ static PyObject *on_cancel(PyObject *self, PyObject *args, PyObject *kwargs)
 	PyObject *result = descriptor_call(&hooks[METHOD_CANCEL], self, args, kwargs);
 
 	if (result == Py_True && agent_ours())
-		task_cancel_write(self, agent_thread.task);
+		task_cancel_write(self, task_here());
 	return result;
 }
 

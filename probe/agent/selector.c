@@ -60,7 +60,7 @@ static PyObject *selector_poll(struct loop_thread *thread, PyObject *self, PyObj
 	PyObject *result;
 
 	agent_thread.call = 0; /* a wrapped call that was left by a jump ends here at the latest */
-	if (thread->reentered && agent_thread.task)
+	if (thread->reentered && task_here())
 		loop_reentries_tell(thread);
 	if (coarse)
 		selector_enter(thread, clock_now_ns());

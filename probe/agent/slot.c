@@ -9,7 +9,6 @@
 #define DESCR_WRAPPED_OFF 48 /* PyWrapperDescrObject.d_wrapped */
 #define DESCR_METHOD_OFF 40  /* PyMethodDescrObject.d_method */
 #define DESCR_GETSET_OFF 40  /* PyGetSetDescrObject.d_getset */
-#define CFUNCTION_DEF_OFF 16 /* PyCFunctionObject.m_ml */
 #define MAPS_BYTES 8192
 #define SUBCLASS_DEPTH_MAX 16
 
@@ -130,6 +129,44 @@ int slot_place(PyTypeObject *type, long slot, const char *wrapper, void *hook, v
 		return refuse(name, reason);
 	hook_report(name, NULL);
 	return 0;
+}
+
+static bool defines_in_python(PyObject *type, const char *method)
+{
+	PyObject *function =
+		type && PyType_Check(type) ? own_attr((PyTypeObject *)type, method) : NULL;
+	bool does = function && strcmp(object_type_name(function), "function") == 0;
+
+	Py_DecRef(function);
+	return does;
+}
+
+/* In all classes that define the method in Python the interpreter keeps the same there. */
+static bool slot_is_usual(void *value, long slot, const char *method)
+{
+	PyObject *queue = module_attr("asyncio.queues", "Queue");
+	PyObject *thread = module_attr("threading", "Thread");
+
+	return value && value != object_at(&PyBaseObject_Type, slot) &&
+	       defines_in_python(queue, method) && object_at(queue, slot) == value &&
+	       defines_in_python(thread, method) && object_at(thread, slot) == value;
+}
+
+const char *slot_place_python(
+	PyObject *type, long slot, const char *method, void *hook, void **ret_original)
+{
+	void *original;
+
+	if (!defines_in_python(type, method))
+		return "no class with a plain function of its own for this";
+	original = object_at(type, slot);
+	if (!slot_is_usual(original, slot, method))
+		return "its slot is not as in other classes";
+	if (!address_writable((char *)type + slot))
+		return "the slot is not writable";
+	*ret_original = original;
+	pointer_put(type, slot, hook);
+	return NULL;
 }
 
 static void inherit_below(

@@ -13,6 +13,7 @@
 #define SLOT_CALL 128
 #define SLOT_INIT 296
 #define SLOT_FINALIZE 392
+#define CFUNCTION_DEF_OFF 16 /* PyCFunctionObject.m_ml */
 
 /*
  * Put `hook` where type keeps its slot, and in the wrapper_descriptor `wrapper` ("__init__") of the
@@ -20,6 +21,12 @@
  */
 int slot_place(PyTypeObject *type, long slot, const char *wrapper, void *hook, void **ret_original,
 	const char *name);
+/*
+ * The same for a class that defines `method` in Python: its slot must hold what those of other such
+ * classes do. NULL, or the reason. GIL
+ */
+const char *slot_place_python(
+	PyObject *type, long slot, const char *method, void *hook, void **ret_original);
 /* The classes below type that inherited the slot's original value get the hook too. */
 void slot_inherit(PyTypeObject *type, long slot, void *original, void *hook);
 

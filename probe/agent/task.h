@@ -24,6 +24,8 @@ static inline bool task_due(void)
 
 	return (__builtin_expect(!due, 1) && agent_ours()) || task_due_look();
 }
+/* What asyncio gives its loop for a step of a task of the C module. GIL */
+bool task_is_step(PyObject *function);
 /* The coroutine of a call Task(coro, ...), borrowed; NULL: the call will fail. */
 PyObject *task_coro_arg(PyObject *args, Py_ssize_t at, PyObject *kwargs);
 void task_birth_take(PyObject *coro, uint32_t flags, struct task_birth *ret);

@@ -86,7 +86,7 @@ static void pushed(PyObject *handle)
 	if (callback_interrupts(handle) && due_of(handle, &due_ns)) {
 		e = ring_new(timeout, 0, 0);
 		if (e) {
-			e->task = agent_thread.task;
+			e->task = task_here();
 			e->due_ns = due_ns;
 			ring_end(e);
 		}
@@ -98,8 +98,8 @@ static PyObject *on_push(PyObject *module, PyObject *const *args, Py_ssize_t n)
 {
 	PyObject *result = push_original(module, args, n);
 
-	if (result && n == 2 && callback_is_timer(args[1]) && agent_thread.task &&
-		loop_thread_active() && agent_ours())
+	if (result && n == 2 && callback_is_timer(args[1]) && task_here() && loop_thread_active() &&
+		agent_ours())
 		pushed(args[1]);
 	return result;
 }

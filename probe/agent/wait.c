@@ -114,7 +114,7 @@ void wait_set(PyObject *future, uint32_t how)
 	if (!w)
 		return;
 	w->set_ns = clock_now_ns();
-	w->by = agent_thread.task;
+	w->by = task_here();
 	w->by_tid = thread_tid();
 	w->how = how;
 	w->stack = 0;

@@ -1,0 +1,15 @@
+/*
+ * The work that loops are given without a task: handles of call_soon(), call_later(), add_reader(),
+ * signals, and what futures call when they are done. While a handle's function runs it stands where
+ * the task of an open step does, in agent_thread.task, with WORK_CALLBACK in its address.
+ */
+#ifndef PROBE_AGENT_HANDLE_H
+#define PROBE_AGENT_HANDLE_H
+
+#include "probe/agent/agent.h"
+
+int handle_open(void); /* Handle, TimerHandle, Context.run. GIL */
+/* Cells run here: which one gave what work is told too. GIL */
+void handle_cells(void);
+
+#endif

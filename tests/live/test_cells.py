@@ -1,0 +1,56 @@
+"""Which cell did it: what runs long after, or in another thread, is of the cell whose code asked for it."""
+import sqlite3
+import subprocess
+import sys
+
+import pytest
+
+pytestmark = pytest.mark.skipif(subprocess.run([sys.executable, "-c", "import ipykernel, nbclient"], capture_output=True).returncode != 0,
+                                reason="ipykernel or nbclient is not installed")
+
+
+def rows(path, query):
+    with sqlite3.connect(path) as sql:
+        return sql.execute(query).fetchall()
+
+
+def blocks(path, above_ms=25):
+    """(cell, line, call) of each long call, by its length, shortest first."""
+    return rows(path, "SELECT c.idx, b.line, b.call FROM blocking_call b LEFT JOIN cell c ON c.id = b.cell"
+                      f" WHERE b.duration_ns > {above_ms}e6 AND b.class = 'sleep' ORDER BY b.duration_ns")
+
+
+CALLBACKS = [
+    """import asyncio, functools, os, signal, threading, time
+loop = asyncio.get_running_loop()
+ran = []
+def block(ms, *rest):
+    time.sleep(ms / 1000)
+    ran.append(ms)
+async def until(*all):
+    while not set(all) <= set(ran): await asyncio.sleep(0.01)
+async def waits(): await asyncio.sleep(30)
+def spawn(): ran.append(asyncio.ensure_future(waits()))
+future = loop.create_future()
+reader, writer = os.pipe()
+other = asyncio.new_event_loop()
+threading.Thread(target=other.run_forever, daemon=True).start()""",
+    "loop.call_soon(block, 30)\nloop.call_later(0.01, block, 40)\nfuture.add_done_callback(functools.partial(block, 50))",
+    "loop.add_reader(reader, lambda: (loop.remove_reader(reader), block(60)))\nloop.add_signal_handler(signal.SIGUSR1, block, 70)",
+    "os.write(writer, b'x'); os.kill(os.getpid(), signal.SIGUSR1); future.set_result(1)\nawait until(30, 40, 50, 60, 70)",
+    "threading.Thread(target=lambda: loop.call_soon_threadsafe(block, 80)).start(); loop.call_soon(spawn)\n"
+    "asyncio.run_coroutine_threadsafe(waits(), other)\nawait until(80)",
+    "loop.call_soon(time.sleep, 0.09)\nloop.call_later(0.01, time.sleep, 0.1)\nloop.call_later(0.2, block, 1)\nawait until(1)",
+]
+
+
+def test_callbacks_are_of_the_cell_that_asked_for_them(awaitscope, make_notebook, tmp_path):
+    make_notebook("nb", *CALLBACKS)
+    ended = awaitscope("run", "-o", "t.db", "--sensor", "agent", "nb.ipynb")
+    assert ended.status == 0, ended
+    told = blocks(tmp_path / "t.db")
+    assert [(cell, line) for cell, line, _ in told] == [(1, 5), (1, 5), (1, 5), (2, 5), (2, 5), (4, 5), (5, 1), (5, 2)], told
+    assert told[-1][2].startswith("loop.call_later(0.01, time.sleep, 0.1"), told
+    made = rows(tmp_path / "t.db", "SELECT c.idx, t.user FROM task t JOIN cell c ON c.id = t.cell WHERE t.coro = 'waits'")
+    refused = rows(tmp_path / "t.db", "SELECT what, detail FROM coverage WHERE what LIKE 'hook:%Handle%' AND sensor = 'refused'")
+    assert made == [(4, 1), (4, 1)] and not refused, (made, refused)
