@@ -162,7 +162,7 @@ static void callbacks_place(PyObject *lists)
 	}
 	PyErr_Clear();
 	if (rc == 0)
-		handle_cells();
+		handle_open();
 	hook_report("IPython cells", rc ? "its events have no lists" : NULL);
 }
 

@@ -8,8 +8,7 @@
 
 #include "probe/agent/agent.h"
 
-int handle_open(void); /* Handle, TimerHandle, Context.run. GIL */
-/* Cells run here: which one gave what work is told too. GIL */
-void handle_cells(void);
+/* Handle, TimerHandle, Context.run, add_done_callback; once, where cells run. GIL */
+void handle_open(void);
 
 #endif

@@ -5,7 +5,6 @@
  */
 #include "probe/agent/group.h"
 #include "probe/agent/callback.h"
-#include "probe/agent/handle.h"
 #include "probe/agent/object.h"
 #include "probe/agent/process.h"
 #include "probe/python.h"
@@ -163,7 +162,6 @@ static void hooks_place(void)
 	task_open();
 	pytask_open();
 	callback_open();
-	handle_open();
 	future_open();
 	group_open();
 	timer_open();
