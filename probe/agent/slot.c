@@ -144,11 +144,11 @@ static bool defines_in_python(PyObject *type, const char *method)
 /* In all classes that define the method in Python the interpreter keeps the same there. */
 static bool slot_is_usual(void *value, long slot, const char *method)
 {
-	PyObject *queue = module_attr("asyncio.queues", "Queue");
+	PyObject *condition = module_attr("threading", "Condition");
 	PyObject *thread = module_attr("threading", "Thread");
 
 	return value && value != object_at(&PyBaseObject_Type, slot) &&
-	       defines_in_python(queue, method) && object_at(queue, slot) == value &&
+	       defines_in_python(condition, method) && object_at(condition, slot) == value &&
 	       defines_in_python(thread, method) && object_at(thread, slot) == value;
 }
 
