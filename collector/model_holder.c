@@ -6,7 +6,7 @@
 
 #include <stdlib.h>
 
-#define EARLY_MAX 64u        /* what has no room adds to the one before */
+#define EARLY_MAX 64u        /* what has no room adds to the same thread's last, or is nobody's */
 #define HELD_NS 20000000ull  /* iterations of that age are looked at; see sampler.c */
 #define KEPT_NS 250000000ull /* what goes on is one row for so long */
 
@@ -59,6 +59,15 @@ static bool goes_on(const struct early *last, const struct early *e)
 	       last->stack == e->stack && last->duration_ns < KEPT_NS;
 }
 
+/* The newest of that thread; NULL: none. */
+static struct early *early_of(struct holders *h, const struct thread *holder)
+{
+	for (uint32_t i = h->count; i > 0; i--)
+		if (h->early[i - 1].holder == holder)
+			return &h->early[i - 1];
+	return NULL;
+}
+
 /* How long what was last added has gone on. */
 static uint64_t early_add(struct thread *t, uint64_t begin_ns, const struct early *e)
 {
@@ -74,11 +83,15 @@ static uint64_t early_add(struct thread *t, uint64_t begin_ns, const struct earl
 		h->count = 0;
 	}
 	last = h->count ? &h->early[h->count - 1] : NULL;
-	if (last && (goes_on(last, e) || h->count == EARLY_MAX)) {
+	if (!last || !goes_on(last, e))
+		last = h->count == EARLY_MAX ? early_of(h, e->holder) : NULL;
+	if (last) {
 		last->duration_ns += e->duration_ns;
 		last->time_ns = e->time_ns;
 		return last->duration_ns;
 	}
+	if (h->count == EARLY_MAX)
+		return 0;
 	h->early[h->count++] = *e;
 	return e->duration_ns;
 }

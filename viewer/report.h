@@ -117,6 +117,7 @@ struct stall {
 	struct place place;
 	struct gil_holder holder;   /* who had it the longest */
 	size_t holders_at, holders; /* all of them, in report->holders, that one first */
+	uint64_t unheld_ns;         /* of the wait for the GIL: what none of these had */
 };
 
 struct leak {

@@ -290,6 +290,8 @@ static json_t *stall_json(struct report *report, const struct output_options *op
 	member(&object, "cpu_split", split_json(&s->split, &s->causes, s->busy_ns));
 	member(&object, "gil_holder", holder_json(&s->holder));
 	member(&object, "gil_holders", holders_json(report, s));
+	member(&object, "gil_unnamed_ms",
+		json_ms(s->holders ? s->unheld_ns : s->causes.ns[CAUSE_gil]));
 	place_members(&object, &s->place);
 	member(&object, "samples", samples_json(report, s));
 	return object;

@@ -174,6 +174,27 @@ def test_gil_holder_is_named(tmp_path):
     assert "thread hog, in churn" in found["message"] and ":31" in found["message"], found
 
 
+def test_shares_of_the_gil_are_of_all_who_had_it(tmp_path):
+    """Of ten holders eight are told; samples stand for parts of the wait, what the kernel saw is so long."""
+    t = Trace(tmp_path / "t.db")
+    for begin in 1000, 2000, 3000:
+        t.iteration(begin, 250, gil=200)
+        for thread in range(10):
+            had_the_gil(t, begin, 30, 10, thread=thread + 2)
+    t.sql.execute("UPDATE gil_sample SET exact = 1 WHERE begin_ns >= ?", (2000 * MS,))
+    t.sql.execute("UPDATE gil_sample SET duration_ns = duration_ns * 4 WHERE begin_ns >= ?", (3000 * MS,))  # longer than it waited
+    stalls = t.report()["stalls"]
+    assert [(len(s["gil_holders"]), s["gil_holder"]["share_ms"], s["gil_unnamed_ms"]) for s in stalls] == [(8, 20, 40), (8, 10, 120), (8, 20, 40)]
+
+
+def test_holder_counts_where_most_of_a_stall_is_something_else(tmp_path):
+    t = Trace(tmp_path / "t.db")
+    t.iteration(1000, 4000, gil=150, runq=3800)
+    had_the_gil(t, 1000, 30, 150)
+    stall, = t.report()["stalls"]
+    assert stall["gil_holder"]["share_ms"] == 150
+
+
 def had_the_cpu(t, begin, pid, name, ms):
     t.add("cpu_taken", loop=1, begin_ns=int(begin * MS), pid=pid, name=name, duration_ns=int(ms * MS))
 
