@@ -5,6 +5,7 @@
 #include <stdio.h>
 
 #include "viewer/diff.h"
+#include "viewer/output.h"
 #include "viewer/rule.h"
 
 struct condition {
@@ -28,7 +29,7 @@ typedef LIST(struct condition) condition_list;
 struct check { /* one judgement, for all forms that tell it */
 	condition_list conditions;
 	bool allow_unchecked, passed;
-	bool quiet, verbose, no_color; /* of the text */
+	const struct output_options *text;
 	const struct allowlist *allow; /* NULL: none */
 	const struct diff *diff;       /* from the baseline; NULL: there is none */
 };

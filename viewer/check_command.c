@@ -18,11 +18,11 @@
 #define WHY_BYTES 1024
 
 struct check_command {
-	const char *trace, *junit, *sarif, *config_path, *baseline;
+	const char *junit, *sarif, *config_path, *baseline;
 	bool github;
+	struct arguments arguments;
 	struct check check;
 	struct config config;
-	struct report_options read;
 };
 
 struct judged { /* what was read, to be freed together: OLD and NEW */
@@ -80,17 +80,13 @@ static const char usage_end[] =
 	"Exit status: 0 passed, 1 failed, 2 wrong usage or no readable trace.\n";
 
 enum {
-	OPTION_config = ARGUMENTS_LONG,
+	OPTION_config = ARGUMENTS_OWN,
 	OPTION_fail_on,
 	OPTION_baseline,
 	OPTION_allow_unchecked,
 	OPTION_junit,
 	OPTION_sarif,
-	OPTION_github,
-	OPTION_stall,
-	OPTION_min_block,
-	OPTION_await_timeout,
-	OPTION_no_color
+	OPTION_github
 };
 
 static const struct option long_options[] = {
@@ -101,13 +97,6 @@ static const struct option long_options[] = {
 	{"junit", required_argument, NULL, OPTION_junit},
 	{"sarif", required_argument, NULL, OPTION_sarif},
 	{"github", no_argument, NULL, OPTION_github},
-	{"stall", required_argument, NULL, OPTION_stall},
-	{"min-block", required_argument, NULL, OPTION_min_block},
-	{"await-timeout", required_argument, NULL, OPTION_await_timeout},
-	{"quiet", no_argument, NULL, 'q'},
-	{"verbose", no_argument, NULL, 'v'},
-	{"no-color", no_argument, NULL, OPTION_no_color},
-	{"help", no_argument, NULL, 'h'},
 	{NULL, 0, NULL, 0},
 };
 
@@ -128,8 +117,10 @@ static int condition_add(struct check_command *command, const char *from, const 
 	return 0;
 }
 
-static int option_take(struct check_command *command, int option)
+static int option_take(void *own, int option)
 {
+	struct check_command *command = own;
+
 	switch (option) {
 	case OPTION_config:
 		command->config_path = optarg;
@@ -148,61 +139,33 @@ static int option_take(struct check_command *command, int option)
 	case OPTION_sarif:
 		command->sarif = optarg;
 		return 0;
-	case OPTION_github:
+	default:
 		command->github = true;
 		return 0;
-	case OPTION_stall:
-		return threshold_take(COMMAND, "--stall", optarg, &command->read.stall_ns);
-	case OPTION_min_block:
-		return threshold_take(COMMAND, "--min-block", optarg, &command->read.min_block_ns);
-	case OPTION_await_timeout:
-		return threshold_take(
-			COMMAND, "--await-timeout", optarg, &command->read.await_timeout_ns);
-	case OPTION_no_color:
-		command->check.no_color = true;
-		return 0;
-	case 'q':
-		command->check.quiet = true;
-		return 0;
-	default:
-		command->check.verbose = true;
-		return 0;
 	}
 }
 
-/* 0: go on; else the exit status + 1. */
-static int arguments_parse(int argc, char **argv, struct check_command *command)
+static void usage_print(void)
 {
-	int option, rc;
-
-	optind = 0; /* glibc: begin anew */
-	while ((option = arguments_next(COMMAND, argc, argv, "hqv", long_options)) !=
-		ARGUMENTS_END) {
-		if (option == 'h') {
-			fputs(usage, stdout);
-			measures_print(stdout);
-			fputs(usage_end, stdout);
-			return 1;
-		}
-		rc = option == ARGUMENTS_WRONG ? EXIT_WRONG : option_take(command, option);
-		if (rc)
-			return rc + 1;
-	}
-	if (optind + 1 != argc) {
-		complain(COMMAND, optind == argc
-					  ? "name a trace; see awaitscope check --help"
-					  : "one trace at a time; see awaitscope check --help");
-		return EXIT_WRONG + 1;
-	}
-	command->trace = argv[optind];
-	return 0;
+	fputs(usage, stdout);
+	measures_print(stdout);
+	fputs(usage_end, stdout);
 }
+
+static const struct arguments_spec spec = {
+	.command = COMMAND,
+	.offers = OFFER_THRESHOLDS | OFFER_AWAIT_TIMEOUT | OFFER_TEXT,
+	.option = long_options,
+	.take = option_take,
+	.help = usage_print,
+	.traces = 1,
+};
 
 /* What the command line says goes before the file; error if neither names a condition. */
 static int config_apply(struct check_command *command)
 {
 	struct config *config = &command->config;
-	struct report_options *read = &command->read;
+	struct report_options *read = &command->arguments.read;
 	bool given = command->check.conditions.n > 0;
 	char why[WHY_BYTES];
 	int rc = 0;
@@ -287,7 +250,8 @@ static bool is_same(const char *one, const char *other)
 static int outputs_check(const struct check_command *command)
 {
 	const char *const outputs[] = {command->junit, command->sarif};
-	const char *const inputs[] = {command->trace, command->config.path, command->baseline};
+	const char *const inputs[] = {
+		command->arguments.traces[0], command->config.path, command->baseline};
 
 	for (size_t i = 0; i < 2; i++) {
 		for (size_t k = 0; k < sizeof(inputs) / sizeof(*inputs); k++)
@@ -323,11 +287,11 @@ static void judged_free(struct judged *j)
 /* The trace, and what is worse in it than in the baseline, if there is one. */
 static int judged_read(struct check_command *command, struct judged *j)
 {
-	const char *const paths[2] = {command->baseline, command->trace};
+	const char *const paths[2] = {command->baseline, command->arguments.traces[0]};
 	struct condition *c;
 	char why[WHY_BYTES] = "out of memory";
 
-	j->options[1] = command->read;
+	j->options[1] = command->arguments.read;
 	if (diff_read(paths, j->options, j->traces, j->reports, why, sizeof(why))) {
 		complain(COMMAND, "%s", why);
 		return EXIT_WRONG;
@@ -371,8 +335,9 @@ static int check_run(struct check_command *command)
 int check_main(int argc, char **argv)
 {
 	struct check_command command = {0};
-	int rc = arguments_parse(argc, argv, &command);
+	int rc = arguments_parse(&spec, argc, argv, &command.arguments, &command);
 
+	command.check.text = &command.arguments.write;
 	rc = rc ? rc - 1 : check_run(&command);
 	free(command.check.conditions.at);
 	config_free(&command.config);

@@ -62,7 +62,7 @@ static void suppressed_show(
 	size_t size;
 	FILE *text;
 
-	for (size_t i = 0; i < report->suppressed.n && check->verbose; i++) {
+	for (size_t i = 0; i < report->suppressed.n && check->text->verbose; i++) {
 		const struct finding *f = &report->suppressed.at[i];
 		cleanup(freep) char *message = text_for_terminal(f->message, 0);
 		cleanup(freep) char *who = text_for_terminal(f->suppressed, 0);
@@ -70,7 +70,7 @@ static void suppressed_show(
 		fprintf(screen->out, "%s suppressed by %s: ", f->rule->id, who ? who : "?");
 		screen_wrap(screen, STYLE_plain, message ? message : "", 0, OUTCOME_INDENT);
 	}
-	for (size_t i = 0; check->allow && check->verbose && i < check->allow->entries.n; i++)
+	for (size_t i = 0; check->allow && check->text->verbose && i < check->allow->entries.n; i++)
 		if (!check->allow->entries.at[i].used)
 			fprintf(screen->out, "allow %zu of the configuration matched nothing\n",
 				i + 1);
@@ -80,7 +80,8 @@ static void suppressed_show(
 	suppressed_print(report, text);
 	fclose(text);
 	safe = text_for_terminal(line, 0);
-	fprintf(screen->out, "%s%s\n", safe ? safe : "", check->verbose ? "" : " (-v lists them)");
+	fprintf(screen->out, "%s%s\n", safe ? safe : "",
+		check->text->verbose ? "" : " (-v lists them)");
 }
 
 /* What is worse than in the baseline and no finding of this trace, then what was set aside. */
@@ -130,21 +131,21 @@ void check_text(const struct check *check, const struct report *report, FILE *ou
 {
 	struct screen screen;
 
-	screen_init(&screen, out, check->no_color);
-	for (size_t i = 0; i < report->findings.n && !check->quiet; i++) {
+	screen_init(&screen, out, check->text->no_color);
+	for (size_t i = 0; i < report->findings.n && !check->text->quiet; i++) {
 		const struct finding *f = &report->findings.at[i];
 		bool fails = finding_fails(&check->conditions, f);
 
-		if (fails || check->verbose)
+		if (fails || check->text->verbose)
 			finding_print(&screen, f, fails);
 	}
-	if (!check->quiet)
+	if (!check->text->quiet)
 		gaps_show(report, out);
-	if (check->diff && !check->quiet)
+	if (check->diff && !check->text->quiet)
 		baseline_show(check->diff, &screen);
-	for (size_t i = 0; i < check->conditions.n && !check->quiet; i++)
+	for (size_t i = 0; i < check->conditions.n && !check->text->quiet; i++)
 		condition_show(check, report, &check->conditions.at[i], &screen);
-	if (!check->quiet)
+	if (!check->text->quiet)
 		suppressed_show(check, report, &screen);
 	fprintf(out, "awaitscope check: %s\n", check->passed ? "passed" : "failed");
 }

@@ -16,9 +16,8 @@
 #define WHY_BYTES 1024
 
 struct diff_command {
-	const char *paths[2];
-	bool json, quiet, verbose, no_color;
-	struct report_options options[2];
+	struct arguments arguments;
+	bool json;
 };
 
 static const char usage[] =
@@ -43,79 +42,38 @@ static const char usage[] =
 	"\n"
 	"Exit status: 0 nothing is worse, 1 something is, 2 wrong usage or no readable trace.\n";
 
-enum {
-	OPTION_format = ARGUMENTS_LONG,
-	OPTION_all,
-	OPTION_stall,
-	OPTION_min_block,
-	OPTION_no_color
-};
+enum { OPTION_format = ARGUMENTS_OWN };
 
 static const struct option long_options[] = {
 	{"format", required_argument, NULL, OPTION_format},
-	{"all", no_argument, NULL, OPTION_all},
-	{"stall", required_argument, NULL, OPTION_stall},
-	{"min-block", required_argument, NULL, OPTION_min_block},
-	{"quiet", no_argument, NULL, 'q'},
-	{"verbose", no_argument, NULL, 'v'},
-	{"no-color", no_argument, NULL, OPTION_no_color},
-	{"help", no_argument, NULL, 'h'},
 	{NULL, 0, NULL, 0},
 };
 
-static int option_take(struct diff_command *command, int option)
+/* The only one of its own: --format. */
+static int option_take(void *own, int option)
 {
-	switch (option) {
-	case OPTION_format:
-		command->json = !strcmp(optarg, "json");
-		if (command->json || !strcmp(optarg, "text"))
-			return 0;
-		return complain(COMMAND,
-			"--format %s is none of text, json; see awaitscope diff --help", optarg);
-	case OPTION_all:
-		command->options[1].all = true;
+	struct diff_command *command = own;
+
+	command->json = !strcmp(optarg, "json");
+	if (command->json || !strcmp(optarg, "text"))
 		return 0;
-	case OPTION_stall:
-		return threshold_take(COMMAND, "--stall", optarg, &command->options[1].stall_ns);
-	case OPTION_min_block:
-		return threshold_take(
-			COMMAND, "--min-block", optarg, &command->options[1].min_block_ns);
-	case OPTION_no_color:
-		command->no_color = true;
-		return 0;
-	case 'q':
-		command->quiet = true;
-		return 0;
-	default:
-		command->verbose = true;
-		return 0;
-	}
+	return complain(
+		COMMAND, "--format %s is none of text, json; see awaitscope diff --help", optarg);
 }
 
-/* 0: go on; else the exit status + 1. */
-static int arguments_parse(int argc, char **argv, struct diff_command *command)
+static void usage_print(void)
 {
-	int option, rc;
-
-	optind = 0; /* glibc: begin anew */
-	while ((option = arguments_next(COMMAND, argc, argv, "hqv", long_options)) !=
-		ARGUMENTS_END) {
-		if (option == 'h') {
-			fputs(usage, stdout);
-			return 1;
-		}
-		rc = option == ARGUMENTS_WRONG ? EXIT_WRONG : option_take(command, option);
-		if (rc)
-			return rc + 1;
-	}
-	if (optind + 2 != argc)
-		return complain(COMMAND,
-			       "name two traces, the old one first; see awaitscope diff --help") +
-		       1;
-	command->paths[0] = argv[optind];
-	command->paths[1] = argv[optind + 1];
-	return 0;
+	fputs(usage, stdout);
 }
+
+static const struct arguments_spec spec = {
+	.command = COMMAND,
+	.offers = OFFER_THRESHOLDS | OFFER_ALL | OFFER_TEXT,
+	.option = long_options,
+	.take = option_take,
+	.help = usage_print,
+	.traces = 2,
+};
 
 static char *words(const struct diff *diff, const struct change *c, bool how)
 {
@@ -171,19 +129,19 @@ static void section_print(const struct diff *diff, enum change_kind kind, const 
 		fputc('\n', screen->out);
 }
 
-static void diff_print(const struct diff_command *command, const struct diff *diff)
+static void diff_print(const struct output_options *options, const struct diff *diff)
 {
 	cleanup(freep) char *remarks = NULL;
 	struct screen screen;
 	size_t size;
 	FILE *out = open_memstream(&remarks, &size);
 
-	screen_init(&screen, stdout, command->no_color);
-	if (!command->quiet) {
+	screen_init(&screen, stdout, options->no_color);
+	if (!options->quiet) {
 		section_print(diff, CHANGE_worse, "Worse", STYLE_red, &screen);
 		section_print(diff, CHANGE_better, "Better", STYLE_bold, &screen);
 	}
-	if (command->verbose) {
+	if (options->verbose) {
 		section_print(diff, CHANGE_aside, "Set aside", STYLE_dim, &screen);
 		section_print(diff, CHANGE_note, "Notes", STYLE_dim, &screen);
 	}
@@ -191,7 +149,7 @@ static void diff_print(const struct diff_command *command, const struct diff *di
 		diff_remarks(diff, out);
 		fclose(out);
 	}
-	for (char *line = remarks, *end; line && *line && !command->quiet; line = end + 1) {
+	for (char *line = remarks, *end; line && *line && !options->quiet; line = end + 1) {
 		end = strchr(line, '\n');
 		*end = '\0';
 		screen_wrap(&screen, STYLE_plain, line, 0, 2);
@@ -200,22 +158,23 @@ static void diff_print(const struct diff_command *command, const struct diff *di
 	fputs(".\n", stdout);
 }
 
-static int diff_run(struct diff_command *command)
+static int diff_run(const struct diff_command *command)
 {
+	struct report_options options[2] = {{0}, command->arguments.read};
 	struct trace *traces[2] = {NULL, NULL};
 	struct report *reports[2] = {NULL, NULL};
 	struct diff diff = {0};
 	char why[WHY_BYTES] = "out of memory";
 	int status = 0;
 
-	if (diff_read(command->paths, command->options, traces, reports, why, sizeof(why)))
+	if (diff_read(command->arguments.traces, options, traces, reports, why, sizeof(why)))
 		status = complain(COMMAND, "%s", why);
 	else if (diff_make(reports[0], reports[1], &diff))
 		status = complain(COMMAND, "out of memory");
 	else if (command->json && diff_json(&diff, stdout) == -ENOMEM)
 		status = complain(COMMAND, "out of memory");
 	else if (!command->json)
-		diff_print(command, &diff);
+		diff_print(&command->arguments.write, &diff);
 	if (!status && (fflush(stdout) || ferror(stdout)))
 		status = complain(COMMAND, "cannot write the outcome: %s", strerror(errno));
 	if (!status && diff.worse)
@@ -231,7 +190,7 @@ static int diff_run(struct diff_command *command)
 int diff_main(int argc, char **argv)
 {
 	struct diff_command command = {0};
-	int rc = arguments_parse(argc, argv, &command);
+	int rc = arguments_parse(&spec, argc, argv, &command.arguments, &command);
 
 	return rc ? rc - 1 : diff_run(&command);
 }

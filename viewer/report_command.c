@@ -11,7 +11,7 @@
 #include "viewer/complain.h"
 #include "viewer/finding_store.h"
 #include "viewer/output.h"
-#include "viewer/output_file.h"
+#include "viewer/reading.h"
 #include "viewer/rule.h"
 #include "viewer/screen.h"
 
@@ -33,10 +33,9 @@ static const struct format {
 };
 
 struct report_command {
-	const char *trace, *output; /* output NULL: stdout */
+	struct arguments arguments;
 	const struct format *format;
-	struct report_options read;
-	struct output_options write;
+	struct report *report; /* borrowed */
 };
 
 static const char usage[] =
@@ -63,28 +62,11 @@ static const char usage[] =
 	"\n"
 	"Exit status: 0 done, 2 wrong usage or no readable trace.\n";
 
-enum {
-	OPTION_format = ARGUMENTS_LONG,
-	OPTION_all,
-	OPTION_no_source,
-	OPTION_stall,
-	OPTION_min_block,
-	OPTION_await_timeout,
-	OPTION_no_color
-};
+enum { OPTION_format = ARGUMENTS_OWN, OPTION_no_source };
 
 static const struct option long_options[] = {
 	{"format", required_argument, NULL, OPTION_format},
-	{"all", no_argument, NULL, OPTION_all},
 	{"no-source", no_argument, NULL, OPTION_no_source},
-	{"output", required_argument, NULL, 'o'},
-	{"stall", required_argument, NULL, OPTION_stall},
-	{"min-block", required_argument, NULL, OPTION_min_block},
-	{"await-timeout", required_argument, NULL, OPTION_await_timeout},
-	{"quiet", no_argument, NULL, 'q'},
-	{"verbose", no_argument, NULL, 'v'},
-	{"no-color", no_argument, NULL, OPTION_no_color},
-	{"help", no_argument, NULL, 'h'},
 	{NULL, 0, NULL, 0},
 };
 
@@ -107,103 +89,35 @@ static int format_set(struct report_command *command, const char *name)
 	return EXIT_WRONG;
 }
 
-static int option_take(struct report_command *command, int option)
+static int option_take(void *own, int option)
 {
-	switch (option) {
-	case OPTION_format:
+	struct report_command *command = own;
+
+	if (option == OPTION_format)
 		return format_set(command, optarg);
-	case OPTION_all:
-		command->read.all = true;
-		return 0;
-	case OPTION_no_source:
-		command->write.no_source = true;
-		return 0;
-	case OPTION_stall:
-		return threshold_take(COMMAND, "--stall", optarg, &command->read.stall_ns);
-	case OPTION_min_block:
-		return threshold_take(COMMAND, "--min-block", optarg, &command->read.min_block_ns);
-	case OPTION_await_timeout:
-		return threshold_take(
-			COMMAND, "--await-timeout", optarg, &command->read.await_timeout_ns);
-	case OPTION_no_color:
-		command->write.no_color = true;
-		return 0;
-	case 'o':
-		command->output = optarg;
-		return 0;
-	case 'q':
-		command->write.quiet = true;
-		return 0;
-	default:
-		command->write.verbose = true;
-		return 0;
-	}
-}
-
-/* 0: go on; else the exit status + 1. */
-static int arguments_parse(int argc, char **argv, struct report_command *command)
-{
-	int option, rc;
-
-	optind = 0; /* glibc: begin anew */
-	while ((option = arguments_next(COMMAND, argc, argv, "ho:qv", long_options)) !=
-		ARGUMENTS_END) {
-		if (option == 'h') {
-			fputs(usage, stdout);
-			return 1;
-		}
-		rc = option == ARGUMENTS_WRONG ? EXIT_WRONG : option_take(command, option);
-		if (rc)
-			return rc + 1;
-	}
-	if (optind == argc)
-		return complain(COMMAND, "name a trace; see awaitscope report --help") + 1;
-	if (optind + 1 < argc)
-		return complain(COMMAND,
-			       "one trace at a time, not also %s; see awaitscope report --help",
-			       argv[optind + 1]) +
-		       1;
-	command->trace = argv[optind];
+	command->arguments.write.no_source = true;
 	return 0;
 }
 
-static void read_complain(struct trace *trace, const struct report_options *options, int rc)
+static void usage_print(void)
 {
-	if (rc == -ERANGE)
-		complain(COMMAND,
-			"%s was recorded with higher thresholds than asked for: --stall and "
-			"--min-block can only be raised",
-			trace_path(trace));
-	else if (rc == -ENOMEM)
-		complain(COMMAND, "%s: out of memory", trace_path(trace));
-	else
-		complain(COMMAND, "%s", trace_why(trace));
+	fputs(usage, stdout);
 }
 
-static int report_write(struct report_command *command, struct report *report)
-{
-	FILE *out = NULL;
-	int rc = output_file_open(command->output, command->trace, &out);
-	bool read_failed;
+static const struct arguments_spec spec = {
+	.command = COMMAND,
+	.offers = OFFER_THRESHOLDS | OFFER_AWAIT_TIMEOUT | OFFER_ALL | OFFER_OUTPUT | OFFER_TEXT,
+	.option = long_options,
+	.take = option_take,
+	.help = usage_print,
+	.traces = 1,
+};
 
-	if (rc == -EBUSY)
-		complain(COMMAND, "-o %s is the trace itself; name another file", command->output);
-	else if (rc)
-		complain(COMMAND, "cannot write %s: %s", command->output, strerror(-rc));
-	if (rc)
-		return EXIT_WRONG;
-	errno = 0;
-	rc = command->format->write(report, &command->write, out);
-	read_failed = rc && !ferror(out);
-	if (rc == -ENOMEM)
-		complain(COMMAND, "%s: out of memory", command->trace);
-	else if (read_failed)
-		complain(COMMAND, "%s", trace_why(report->trace));
-	rc = output_file_close(out, rc);
-	if (rc && !read_failed)
-		complain(COMMAND, "cannot write %s: %s",
-			command->output ? command->output : "the report", strerror(-rc));
-	return rc ? EXIT_WRONG : 0;
+static int form_write(void *ctx, FILE *out)
+{
+	const struct report_command *command = ctx;
+
+	return command->format->write(command->report, &command->arguments.write, out);
 }
 
 int report_main(int argc, char **argv)
@@ -211,23 +125,15 @@ int report_main(int argc, char **argv)
 	struct report_command command = {.format = &formats[0]};
 	cleanup(trace_freep) struct trace *trace = NULL;
 	cleanup(report_freep) struct report *report = NULL;
-	char why[WHY_BYTES];
-	int rc = arguments_parse(argc, argv, &command);
+	int rc = arguments_parse(&spec, argc, argv, &command.arguments, &command);
 
 	if (rc)
 		return rc - 1;
-	if (trace_open(command.trace, why, sizeof(why), &trace)) {
-		complain(COMMAND, "%s", why);
+	if (reading_open(
+		    COMMAND, command.arguments.traces[0], &command.arguments.read, &trace, &report))
 		return EXIT_WRONG;
-	}
-	if (trace_warning(trace))
-		complain(COMMAND, "%s: %s", command.trace, trace_warning(trace));
-	rc = report_read(trace, &command.read, &report);
-	if (rc) {
-		read_complain(trace, &command.read, rc);
-		return EXIT_WRONG;
-	}
-	return report_write(&command, report);
+	command.report = report;
+	return reading_write(COMMAND, command.arguments.output, trace, form_write, &command);
 }
 
 static void line_print(const char *text)
