@@ -17,6 +17,8 @@ void *record_queue_new(struct record_queue *q, unsigned int kind, size_t fixed, 
 	unsigned char *more;
 	void *record;
 
+	if (size > EV_SIZE_MAX)
+		return NULL;
 	while (want < q->end + size)
 		want *= 2;
 	if (want > RECORD_QUEUE_MAX_BYTES)

@@ -2,8 +2,8 @@
  * Where a finding is in the files that people have. A cell's code is a line of the notebook's JSON,
  * found by the cells' own text in order; in a script with cells, the text itself.
  */
+#include <dirent.h>
 #include <errno.h>
-#include <glob.h>
 #include <limits.h>
 #include <unistd.h>
 
@@ -52,29 +52,44 @@ static bool holds(const char *path, const char *source)
 	return text && notebook_line(text, source, 1) > 0;
 }
 
-/* A word of a command line: a notebook, or a folder of them. */
+static void dir_close(DIR **dir)
+{
+	if (*dir)
+		closedir(*dir);
+}
+
+/* That one of the folder's notebooks; NULL: none, or no folder. */
+static char *notebook_in(const char *folder, const char *source)
+{
+	cleanup(dir_close) DIR *dir = opendir(folder);
+	const struct dirent *entry;
+	int left = NOTEBOOKS_MOST;
+
+	while (dir && left && (entry = readdir(dir))) {
+		cleanup(freep) char *path = NULL;
+
+		if (*entry->d_name == '.' || !is_notebook(entry->d_name))
+			continue;
+		if (asprintf(&path, "%s%s%s", folder, folder[strlen(folder) - 1] == '/' ? "" : "/",
+			    entry->d_name) < 0) {
+			path = NULL;
+			return NULL;
+		}
+		if (holds(path, source))
+			return TAKE(path);
+		left--;
+	}
+	return NULL;
+}
+
+/* A word of a command line: a notebook, or a folder of them. The word is a name, not a pattern. */
 static char *notebook_at(const char *word, const char *source)
 {
-	cleanup(freep) char *pattern = NULL;
-	char *found = NULL;
-	glob_t files;
-
 	if (*word == '-' || !*word)
 		return NULL;
 	if (is_notebook(word))
 		return holds(word, source) ? strdup(word) : NULL;
-	if (asprintf(&pattern, "%s%s*%s", word, word[strlen(word) - 1] == '/' ? "" : "/",
-		    NOTEBOOK_END) < 0) {
-		pattern = NULL;
-		return NULL;
-	}
-	if (glob(pattern, GLOB_NOSORT, NULL, &files))
-		return NULL;
-	for (size_t i = 0; i < files.gl_pathc && i < NOTEBOOKS_MOST && !found; i++)
-		if (holds(files.gl_pathv[i], source))
-			found = strdup(files.gl_pathv[i]);
-	globfree(&files);
-	return found;
+	return notebook_in(word, source);
 }
 
 char *cell_notebook(const struct report *report, int cell)

@@ -236,6 +236,22 @@ def test_places_in_notebooks_of_every_form(tmp_path, form, words):
     assert form != "lines" or text.split("\n")[place["region"]["startLine"] - 1].strip().startswith('"    time.sleep')
 
 
+def test_folders_of_notebooks_are_names_not_patterns(tmp_path):
+    """The words come from the trace: nobody's file system is searched for what they might match."""
+    for word, uri in [("week[1]", "week[1]/demo.ipynb"), ("w*", None), ("*", None)]:
+        t = Trace(tmp_path / f"{len(word)}.db", kernel=True)
+        t.sql.execute("DELETE FROM meta WHERE key = 'notebook'")
+        t.sql.execute("UPDATE process SET argv = ?", (json.dumps(["pytest", "--nbmake", word]),))
+        t.block(1000, 200, cell=t.cell(900, 2000, SOURCE), frames=[(cell_file(SOURCE), 4, "fetch")])
+        t.sql.commit()
+        (tmp_path / "week[1]").mkdir(exist_ok=True)
+        (tmp_path / "week[1]/demo.ipynb").write_text(json.dumps({"cells": [{"cell_type": "code", "source": SOURCE}]}))
+        check("--sarif", "out.sarif", t.path, cwd=tmp_path)
+        result, = json.loads((tmp_path / "out.sarif").read_text())["runs"][0]["results"]
+        place = result["locations"][0].get("physicalLocation", {"artifactLocation": {"uri": None}})
+        assert place["artifactLocation"]["uri"] == (uri and uri.replace("[", "%5B").replace("]", "%5D")), word
+
+
 def test_sarif_has_what_its_schema_requires(tmp_path, stalled):
     """SARIF 2.1.0: §3.13 log, §3.14 run, §3.18 tool, §3.27 result, §3.28 location, §3.30 region, §3.35 suppression."""
     assert check("--sarif", "o.sarif", "--baseline", stalled, stalled, cwd=tmp_path).returncode == 0
