@@ -190,7 +190,8 @@ static int refuse(const struct attachment *a, int rc, const char *why)
 		log_error("process %" PRIu32 " cannot be watched: %s%s; awaitscope doctor %" PRIu32
 			  " tells more",
 			a->pid, why,
-			a->target.unserved ? "; it takes CPython 3.8 to 3.14 with the GIL" : "",
+			a->target.unserved ? "; awaitscope watches CPython 3.8 to 3.14 with the GIL"
+					   : "",
 			a->pid);
 	return STATUS_UNTRACEABLE;
 }

@@ -6,10 +6,12 @@
 #include <fcntl.h>
 #include <getopt.h>
 #include <inttypes.h>
+#include <poll.h>
 #include <signal.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 
@@ -20,6 +22,7 @@
 #include "probe/base/cleanup.h"
 
 #define SNAPSHOT_NS 2000000000ull /* without a terminal or --duration */
+#define REPLACED_MS 10            /* between two looks whether the recorder has begun */
 #define FOLDER_NAME "/awaitscope-live-XXXXXX"
 #define TRACE_NAME "/trace.db"
 
@@ -153,6 +156,24 @@ static int recorder_start(struct live_recorder *r, const struct signals *signals
 	return (int)syscall(SYS_pidfd_open, r->pid, 0);
 }
 
+/*
+ * Where a file is in the trace's place (old; < 0: none), until the recorder has put its own there:
+ * the old one is never shown. False: it refused to, or a signal came.
+ */
+static bool old_replaced(const struct live_recorder *r, int old, int recorder, int signals)
+{
+	struct pollfd fds[] = {
+		{.fd = recorder, .events = POLLIN}, {.fd = signals, .events = POLLIN}};
+	struct stat was, is;
+
+	if (old < 0 || fstat(old, &was))
+		return true;
+	while (stat(r->path, &is) || (is.st_ino == was.st_ino && is.st_dev == was.st_dev))
+		if (poll(fds, 2, REPLACED_MS) > 0)
+			return false;
+	return true;
+}
+
 static void messages_tell(const struct live_recorder *r)
 {
 	char buf[4096];
@@ -194,19 +215,21 @@ static int show_process(struct live_recorder *r, const struct options_said *said
 {
 	uint64_t watch_ns = r->options.duration_ns ? r->options.duration_ns : SNAPSHOT_NS;
 	struct signals signals = {.fd = -1}; /* none ends this process before it has cleaned up */
-	cleanup(closep) int ends = -1;
-	int rc = path_find(r), status, seen;
+	cleanup(closep) int ends = -1, old = -1;
+	int rc = path_find(r), status, seen = 0;
 
 	if (rc)
 		return nothing_to_do("cannot make a folder for the recording", rc);
 	r->options.done = done_later;
+	old = open(r->path, O_PATH | O_CLOEXEC); /* while it is open no new file has its inode */
 	rc = signals_catch(&signals);
 	ends = rc ? rc : recorder_start(r, &signals);
 	if (ends < 0) {
 		folder_remove(r);
 		return nothing_to_do("cannot start recording", ends);
 	}
-	seen = view(r->path, said->color, ends, watch_ns);
+	if (old_replaced(r, old, ends, signals.fd))
+		seen = view(r->path, said->color, ends, watch_ns);
 	status = recorder_end(r);
 	folder_remove(r);
 	if (!status && seen > 0)

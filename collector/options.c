@@ -54,6 +54,14 @@ static int duration_take(const char *option, const char *value, uint64_t bare_ns
 		       : 0;
 }
 
+/* Of which none makes no sense: it would be read as "without end". */
+static int some_take(const char *option, const char *value, uint64_t bare_ns, uint64_t *ret_ns)
+{
+	int status = duration_take(option, value, bare_ns, ret_ns);
+
+	return status || *ret_ns ? status : wrong(option, value, "it has to be more than 0");
+}
+
 /* ---- what an option does with its value: 0, or an exit status and it is said why */
 
 static void *member(const struct row *row, struct run_options *o)
@@ -88,10 +96,15 @@ TAKE_FN(take_duration)
 	return duration_take(row->name, value, 0, member(row, o));
 }
 
+TAKE_FN(take_stall)
+{
+	return some_take(row->name, value, 0, member(row, o));
+}
+
 /* A bare number is seconds. */
 TAKE_FN(take_seconds)
 {
-	return duration_take(row->name, value, NS_PER_S, member(row, o));
+	return some_take(row->name, value, NS_PER_S, member(row, o));
 }
 
 TAKE_FN(take_keep)
@@ -169,7 +182,7 @@ static const struct row options[] = {
 		"not tell them"},
 	{WATCH, 0, "no-jupyter", NULL, take_flag, AT(no_jupyter),
 		"do not ask a kernel for its cells on its iopub channel"},
-	{ALL, 0, "stall", "DURATION", take_duration, AT(stall_ns),
+	{ALL, 0, "stall", "DURATION", take_stall, AT(stall_ns),
 		"an iteration of at least this is a stall (default: 100ms)"},
 	{ALL, 0, "min-block", "DURATION", take_duration, AT(min_block_ns),
 		"shorter blocking calls are only summed (default: 1ms)"},

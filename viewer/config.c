@@ -284,7 +284,7 @@ static int file_take(struct config *config, const char *path, char *why, size_t 
 	if (!rc)
 		rc = toml_read(text, n, where, sizeof(where), &config->values);
 	if (rc == -EINVAL && text)
-		return wrong(&r, "is no TOML: %s", where);
+		return wrong(&r, "this is no TOML: %s", where);
 	if (rc)
 		return rc;
 	table = config->values;

@@ -267,13 +267,26 @@ static int watch(struct live *live)
 	return rc;
 }
 
-static int look(struct live *live, bool color)
+/* Where nothing can be drawn: what there is, of a process after a while. */
+static int tell_once(struct live *live, uint64_t watch_ns)
+{
+	int status;
+
+	if (live->recorder >= 0)
+		wait_for(live, (int)(watch_ns / NS_PER_MS));
+	status = told(live, live_snapshot(live->model));
+	if (!status && fflush(stdout))
+		status = complain(COMMAND, "cannot write: %s", strerror(errno));
+	return status;
+}
+
+static int look(struct live *live, bool color, uint64_t watch_ns)
 {
 	struct screen probe;
 	int rc = live_screen_open(color, &live->screen);
 
 	if (rc == -ENODEV)
-		return told(live, live_snapshot(live->model));
+		return tell_once(live, watch_ns);
 	if (rc)
 		return told(live, rc);
 	screen_init(&probe, stdout, true);
@@ -298,15 +311,10 @@ int live_view(const char *path, bool color, int recorder, uint64_t watch_ns)
 	status = trace_wait(&live, path);
 	if (!status && live_model_new(live.trace, &live.model))
 		status = complain(COMMAND, "out of memory");
-	if (!status && live_screen_possible()) {
-		status = look(&live, color && !(forbidden && *forbidden));
-	} else if (!status) {
-		if (recorder >= 0)
-			wait_for(&live, (int)(watch_ns / NS_PER_MS));
-		status = told(&live, live_snapshot(live.model));
-		if (!status && fflush(stdout))
-			status = complain(COMMAND, "cannot write: %s", strerror(errno));
-	}
+	if (!status && live_screen_possible())
+		status = look(&live, color && !(forbidden && *forbidden), watch_ns);
+	else if (!status)
+		status = tell_once(&live, watch_ns);
 	free(live.face.order.at);
 	live_model_free(live.model);
 	trace_free(live.trace);

@@ -9,8 +9,9 @@
 #define HEAD_LINES 8
 #define LINE_BYTES 256
 
-#define KEYS_LIST " 1-4 views  j k rows  Enter details  s sort  w window  a all  p pause  ? q"
-#define KEYS_DETAIL " j/k scroll  Esc back  q quit"
+/* A narrow terminal cuts the end off: help tells the others. */
+#define KEYS_LIST " q quit  ? help  1-4 views  j k rows  Enter details  s sort  w window  p pause"
+#define KEYS_DETAIL " q quit  Esc back  j k scroll"
 
 static const char *const help_lines[] = {
 	"awaitscope live",

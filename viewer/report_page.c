@@ -338,10 +338,11 @@ int report_page(struct report *report, const struct output_options *options,
 	title_write(&w);
 	say(&w, MARK_strong, "%s", report->verdict);
 	if (!options->quiet) {
-		say(&w, MARK_plain, "%s recorded from %s, Python %s; by awaitscope %s.",
+		say(&w, MARK_plain, "%s recorded from %s%s%s; by awaitscope %s.",
 			time_text(report->duration_ns),
 			*report->started_at ? report->started_at : "?",
-			report->processes.n ? report->processes.at[0].python : "?",
+			report->processes.n ? ", Python " : "",
+			report->processes.n ? report->processes.at[0].python : "",
 			AWAITSCOPE_VERSION);
 		rc = form->timeline ? form->timeline(out, report) : 0;
 		findings_write(&w);

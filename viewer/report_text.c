@@ -248,8 +248,8 @@ static void coverage_section(struct text_report *t)
 	for (size_t i = 0; i < shown; i++)
 		print_safe(t, STYLE_plain, 0, "- %s", report->notes.at[i]);
 	if (shown < report->notes.n)
-		print_safe(t, STYLE_plain, 0, "- and %zu more notes: -v shows them",
-			report->notes.n - shown);
+		print_safe(t, STYLE_plain, 0, "- and %zu more note%s: -v shows them",
+			report->notes.n - shown, report->notes.n - shown == 1 ? "" : "s");
 }
 
 static void trace_line(struct text_report *t)
@@ -270,8 +270,9 @@ static void trace_line(struct text_report *t)
 			duration_text(report->duration_ns - report->kept_from_ns, duration));
 	print_safe(t, STYLE_dim, 0, "%s%s, %" PRIu64 " task%s, %s%s%s%s, from %s",
 		*report->notebook ? slash ? slash + 1 : report->notebook
-		: shown           ? shown
-				  : "?",
+		: !shown          ? "?"
+		: *shown          ? shown
+				  : "no Python process",
 		cells, report->user_tasks, report->user_tasks == 1 ? "" : "s", kept,
 		duration_text(report->duration_ns, duration),
 		report->processes.n ? ", Python " : "",

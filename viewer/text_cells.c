@@ -153,7 +153,8 @@ void cells_section(struct text_report *t)
 	table_free(&table);
 	if (shown < n)
 		print_safe(t, STYLE_dim, 2,
-			"and %zu more cells, none busy for more than %s: -v shows them", n - shown,
+			"and %zu more cell%s, none busy for more than %s: -v shows them", n - shown,
+			n - shown == 1 ? "" : "s",
 			duration_text(ranked[shown].cell->busy_ns, text));
 	if (bars)
 		bars_legend(t);

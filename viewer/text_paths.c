@@ -2,6 +2,7 @@
 #include <inttypes.h>
 
 #include "probe/base/cleanup.h"
+#include "probe/base/text.h"
 #include "viewer/names.h"
 #include "viewer/path.h"
 #include "viewer/text_parts.h"
@@ -9,19 +10,21 @@
 #define SHOWN 3 /* paths without -v */
 #define LEAST_SHARE                                                                                \
 	50 /* a link of less than a part in so many of the whole path is not worth a line */
+#define TASK_MOST 40   /* characters of a task's name */
 #define TIME_COLUMNS 9 /* "  643 ms  " */
 
 static void task_print(const struct path_link *l, FILE *out)
 {
 	bool default_name = !strncmp(l->task, "Task-", 5) &&
 			    l->task[5 + strspn(l->task + 5, "0123456789")] == '\0';
+	cleanup(freep) char *name = text_for_terminal(l->task, TASK_MOST);
 
 	if (!*l->task)
 		fputs("a task that was not recorded", out);
 	else if (default_name && *l->coro)
 		fprintf(out, "a task of %s", l->coro);
 	else
-		fprintf(out, "Task '%s'", l->task);
+		fprintf(out, "Task '%s'", name ? name : "?");
 }
 
 static bool waits_for_many(const char *what)

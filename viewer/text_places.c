@@ -309,8 +309,8 @@ void sites_section(struct text_report *t)
 	t->failed |= table_print(&table, &t->screen) != 0;
 	table_free(&table);
 	if (shown < n)
-		print_safe(t, STYLE_dim, 2, "and %zu more places, %s in all: -v shows them",
-			n - shown, duration_text(rest_ns, text));
+		print_safe(t, STYLE_dim, 2, "and %zu more place%s, %s in all: -v shows them",
+			n - shown, n - shown == 1 ? "" : "s", duration_text(rest_ns, text));
 	machinery_line(t);
 	if (t->options->verbose)
 		stacks_print(t);

@@ -16,6 +16,7 @@
 #include "probe/target/layout.h"
 #include "probe/target/machine.h"
 #include "probe/target/mapped.h"
+#include "probe/target/target.h"
 #include "probe/target/task_functions.h"
 #include "probe/target/usdt.h"
 
@@ -456,8 +457,7 @@ static int find(struct finder *f, uint32_t pid, const struct mapped_files *m,
 	int rc = interpreter_open(f, pid, m);
 
 	if (rc) {
-		*ret_why =
-			rc == -ENOENT ? "no CPython of 3.7 or later was found in it" : why_of(rc);
+		*ret_why = rc == -ENOENT ? TARGET_NO_PYTHON : why_of(rc);
 		return rc == -ENOENT ? -EPROTO : rc;
 	}
 	interpreter_find(f);

@@ -175,7 +175,7 @@ int target_open_by(uint32_t pid, uint32_t hexversion, enum layout_source source,
 	for (unsigned int i = 0; i < SYMBOLS; i++) {
 		rc = symbol_find(&memory, images, count, symbol_names[i], &symbols[i], &sizes[i]);
 		if (rc)
-			return refuse(ret_why, rc, "no CPython of 3.7 or later was found in it");
+			return refuse(ret_why, rc, TARGET_NO_PYTHON);
 	}
 	minor = version_find(&memory, images, count, hexversion, objects.minor);
 	rc = open_by(&memory, minor, symbols, source, ret, ret_why);

@@ -19,6 +19,9 @@
 	256u /* of one stack, from the innermost; further ones are only counted                    \
 	      */
 
+/* Python 3.7 was the first with a _PyRuntime to find it by. */
+#define TARGET_NO_PYTHON "it runs no Python, or one older than 3.7"
+
 struct target;
 
 struct target_frame {

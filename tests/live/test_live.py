@@ -4,6 +4,7 @@ import os
 import pty
 import re
 import select
+import shutil
 import signal
 import sqlite3
 import struct
@@ -113,7 +114,7 @@ def trace(tmp_path):
 
 def test_keys_go_everywhere_and_back(trace):
     at = Terminal("live", trace, rows=40, columns=120)
-    at.wait_for("[1 Loops]", "MainThread", "1.50 s", "? q")
+    at.wait_for("[1 Loops]", "MainThread", "1.50 s", "? help")
     at.wait_for("[2 Tasks]", "poller-1 ", "Queue.get", "41 by state", keys=b"\t")
     at.wait_for("by age", keys=b"s")
     at.wait_for("Waits for Queue.get", "app.py:31  poll", "Esc back", keys=b"jjk\x1b[B\r")
@@ -134,7 +135,7 @@ def test_keys_go_everywhere_and_back(trace):
 def test_it_fits_any_size(trace):
     at = Terminal("live", trace, rows=50, columns=200)
     at.wait_for("[2 Tasks]", "poller-30", keys=b"2")
-    for rows, columns, words in ((24, 80, ["poller-1", "? q"]), (12, 40, ["[2 Tasks]"]), (3, 20, []), (1, 1, []),
+    for rows, columns, words in ((24, 80, ["poller-1", "? help"]), (12, 40, ["[2 Tasks]"]), (3, 20, []), (1, 1, []),
                                  (40, 120, ["poller-20", "Queue.get"])):
         at.resize(rows, columns)
         at.wait_for(*words)
@@ -203,9 +204,14 @@ def test_a_process_that_hangs_is_seen_while_it_does(tmp_path):
 
 
 @pytest.mark.skipif(WHY_NOT is not None, reason=str(WHY_NOT))
-def test_a_recording_is_kept_where_asked_for(tmp_path, awaitscope):
+def test_a_recording_is_kept_where_asked_for(trace, tmp_path, awaitscope):
+    shutil.copy(trace, tmp_path / "kept.db")
     with running(HANGS, tmp_path) as program:
-        done = awaitscope("live", "-o", "kept.db", program.pid)
+        refused = awaitscope("live", "-o", "kept.db", program.pid)
+        done = awaitscope("live", "--force", "-o", "kept.db", program.pid)
+    # the trace that was there is never shown as the process's
+    assert refused.status == 2 and "kept.db exists already" in refused.err and not refused.out, refused
+    assert "demo.ipynb" not in done.out, done
     assert done.status == 0, done
     assert "MainThread" in done.out and "score" in done.out, done
     assert "Trace: kept.db" in done.err and "held the loop" in done.err, done

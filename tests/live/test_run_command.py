@@ -236,6 +236,7 @@ def test_missing_agent_is_said(awaitscope, tmp_path):
     (["--sensor", "magic", "--", "true"], 2, "one of auto, agent, bpf"),
     (["--keep", "10ms", "--", "true"], 2, "at least 1s"),
     (["--stall", "soon", "--", "true"], 2, "not a duration"),
+    (["--stall", "0", "--", "true"], 2, "more than 0"),
     (["--timeout", "soon", "nb.ipynb"], 2, "not a number of seconds"),
     (["--max-size", "big", "--", "true"], 2, "not a size"),
     (["--no-such", "--", "true"], 2, "--no-such is no option"),
