@@ -18,14 +18,12 @@ struct listing {
 	bool listens; /* steps are watched from now on, not until now */
 };
 
-/* The outermost frame of its chain is its coroutine's own. */
 static uint32_t code_of(struct listing *l, const struct target_task *task)
 {
 	uint32_t code = 0;
 
-	if (!task->frames || task->cut ||
-		outside_code(&l->f->python.outside, task->frame[task->frames - 1].code, l->head.tid,
-			l->head.time_ns, l->head.time_ns, &code))
+	if (!task->code || outside_code(&l->f->python.outside, task->code, l->head.tid,
+				   l->head.time_ns, l->head.time_ns, &code))
 		return 0;
 	return code;
 }

@@ -20,7 +20,7 @@
 
 /* ---- await chains ------------------------------------------------------------------------ */
 
-/* 1: a suspended frame at *ret; 0: it has none any more; -EBUSY: it is executing. */
+/* 1: a suspended frame at *ret; 0: it has none any more; -EBUSY: it is executing, at *ret too. */
 static int frame_of(struct target *t, uint64_t generator, uint64_t *ret)
 {
 	const struct layout *lay = &t->layout;
@@ -30,10 +30,10 @@ static int frame_of(struct target *t, uint64_t generator, uint64_t *ret)
 
 	if (lay->generator_frame_state != OFF_ABSENT) { /* < 0 suspended, 0 executing, > 0 ended */
 		rc = memory_read(&t->memory, generator + lay->generator_frame_state, &state, 1);
-		if (rc || state >= 0)
-			return rc ? rc : state ? 0 : -EBUSY;
+		if (rc || state > 0)
+			return rc;
 		*ret = generator + lay->generator_frame;
-		return 1;
+		return state ? 1 : -EBUSY;
 	}
 	rc = memory_read_pointer(&t->memory, generator + lay->generator_frame, &frame);
 	if (rc || !frame)
@@ -44,10 +44,10 @@ static int frame_of(struct target *t, uint64_t generator, uint64_t *ret)
 		rc = memory_read(&t->memory, frame + lay->frame_state, &state, 1);
 	if (rc)
 		return rc;
+	*ret = frame;
 	/* gi_running is 1 while it executes; f_state is 0 */
 	if (lay->generator_running != OFF_ABSENT ? state == 1 : state == 0)
 		return -EBUSY;
-	*ret = frame;
 	return 1;
 }
 
@@ -134,9 +134,14 @@ static int chain_read(struct target *t, uint64_t coroutine, struct target_task *
 	snapshot_begin(&t->snapshot, &t->memory);
 	for (unsigned int i = 0; coroutine && i < CHAIN_FOLLOWED_MAX; i++) {
 		rc = frame_of(t, coroutine, &at);
+		/* a frame's code is the same from its beginning to its end */
+		if (rc == -EBUSY && !i && target_frame_read(t, at, &frame) == 1)
+			ret->code = frame.code;
 		if (rc <= 0)
 			break;
 		rc = target_frame_read(t, at, &frame);
+		if (rc == 1 && !i)
+			ret->code = frame.code;
 		if (rc == 1)
 			chain_add(&chain, &frame);
 		if (rc >= 0)

@@ -17,6 +17,7 @@
 
 struct target_task {
 	uint64_t task, loop, coro; /* addresses; coro 0: none, or not a native coroutine */
+	uint64_t code;             /* its coroutine's own, also while it runs; 0: not known */
 	uint64_t waits_on;         /* the future; 0: it is about to run, or running */
 	uint32_t state;            /* enum task_state of event.h */
 	bool python;               /* asyncio's pure-Python Task */
