@@ -162,6 +162,24 @@ def test_tree_names_no_place_outside():
             assert f"{TOP}/".encode() not in path.read_bytes(), file
 
 
+PAGES = "ARCHITECTURE.md", "CONTRIBUTING.md"
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_page_names_files_that_are_there(page):
+    """Whole paths, or a file's name alone; `*` as in a shell."""
+    files = [*TOP.glob("*"), *(p for folder in (*FOLDERS, "scripts", "tests", "docs") for p in (TOP / folder).rglob("*"))]
+    named = re.findall(r"`([\w*][\w./*-]*\.(?:c|h|cc|def|sql|py|sh|md))`", (TOP / page).read_text())
+    missing = [n for n in named if not any(p.match(n) for p in files)]
+    assert named and not missing
+
+
+def test_every_list_is_named():
+    """A list that several places expand is part of the architecture."""
+    text = "".join((TOP / page).read_text() for page in PAGES)
+    assert not [name(p) for p in SOURCES if p.suffix == ".def" and f"{p.name}`" not in text]
+
+
 def test_mutants_still_apply():
     """As scripts/mutants.sh applies them, which takes too long to run each time."""
     if not shutil.which("patch"):
