@@ -2,121 +2,16 @@
 import os
 import re
 import signal
-import sqlite3
 import subprocess
 import time
-from contextlib import contextmanager
-from pathlib import Path
 
 import pytest
 
+from attached import GOES, HANGS, PYTHONS, STEADY, WHY_NOT, rows, running, watched
 from conftest import PROGRAM, program_for_all
-from interpreters import DEBIAN, traced
+from interpreters import DEBIAN
 
-CACHE = PROGRAM.parent.parent / "CMakeCache.txt"
-WHY_NOT = None
-if os.geteuid():
-    WHY_NOT = "attaching needs root"
-elif not Path("/sys/kernel/btf/vmlinux").exists():
-    WHY_NOT = "this kernel has no BTF, which eBPF programs need"
-elif CACHE.exists() and b"AWAITSCOPE_BPF:BOOL=OFF" in CACHE.read_bytes():
-    WHY_NOT = "built with -DAWAITSCOPE_BPF=OFF"
-elif os.stat("/proc/self/ns/pid").st_ino != 0xEFFFFFFC:
-    WHY_NOT = "in a container with process ids of its own"
 pytestmark = pytest.mark.skipif(WHY_NOT is not None, reason=str(WHY_NOT))
-
-STEADY = """\
-import asyncio, sys, time
-
-async def blocks():
-    await asyncio.sleep(0.01)
-    time.sleep(0.05)
-
-async def fails():
-    await asyncio.sleep(0.01)
-    raise ValueError("so it is")
-
-async def turn(n):
-    quick = [asyncio.create_task(asyncio.sleep(0.02), name=f"quick-{i}") for i in range(3)]
-    never = asyncio.create_task(asyncio.sleep(60), name="never")
-    await asyncio.gather(*quick, asyncio.create_task(blocks()), asyncio.create_task(fails()), return_exceptions=True)
-    never.cancel()
-    await asyncio.gather(never, return_exceptions=True)
-    await asyncio.sleep(0.02)
-
-async def main():
-    print("ready", flush=True)
-    for n in range(10_000):
-        await turn(n)
-
-asyncio.run(main())
-"""
-
-HANGS = """\
-import asyncio, sys, time
-
-def score():
-    time.sleep(1.2)
-
-async def main():
-    print("ready", flush=True)
-    await asyncio.sleep(0.5)
-    while True:
-        score()
-        await asyncio.sleep(0.3)
-
-asyncio.run(main())
-"""
-
-
-# Debian's own, the oldest that is served, and one that publishes its layout.
-PYTHONS = [one for i, one in enumerate(traced()) if one.path == DEBIAN or
-           (one.minor in (8, 13) and one.minor not in [before.minor for before in traced()[:i]])]
-
-
-@contextmanager
-def running(source, tmp_path, python=DEBIAN):
-    """The program as a child that has said it is ready; ended at the end."""
-    script = tmp_path / "app.py"
-    script.write_text(source)
-    child = subprocess.Popen([python, str(script)], stdout=subprocess.PIPE, stdin=subprocess.PIPE, text=True, cwd=tmp_path)
-    try:
-        assert child.stdout.readline() == "ready\n"
-        yield child
-    finally:
-        child.kill()
-        child.wait()
-        child.stdout.close()
-        child.stdin.close()
-
-
-# A program waits so until it is watched.
-GOES = "    while not os.path.exists('go'):\n        await asyncio.sleep(0.01)\n"
-
-
-@contextmanager
-def watched(child, tmp_path):
-    """A program with GOES is recorded as t.db while it goes on, until it ends or this does."""
-    watch = subprocess.Popen([PROGRAM, "attach", "-o", "t.db", str(child.pid)], cwd=tmp_path, text=True, stdout=subprocess.DEVNULL,
-                             stderr=subprocess.PIPE, stdin=subprocess.DEVNULL)
-    try:
-        while "watching" not in watch.stderr.readline():
-            assert watch.poll() is None
-        (tmp_path / "go").touch()
-        yield
-        watch.send_signal(signal.SIGINT)
-        err = watch.communicate(timeout=20)[1]
-        assert watch.returncode == 0, err
-    finally:
-        watch.kill()
-
-
-def rows(trace, sql):
-    db = sqlite3.connect(f"file:{trace}?mode=ro", uri=True)
-    try:
-        return db.execute(sql).fetchall()
-    finally:
-        db.close()
 
 
 @pytest.mark.parametrize("python", PYTHONS, ids=lambda one: one.name)
@@ -185,99 +80,6 @@ def test_attach_in_the_middle_of_a_stall_and_end_there(awaitscope, report, tmp_p
     assert [(site["call"], site["class"]) for site in told["blocking_sites"]] == [("time.sleep(30)", "sleep")]
     stall, = told["stalls"]
     assert stall["causes_ms"]["blocked:sleep"] > 0.95 * stall["duration_ms"] > 600
-
-
-PENDING = """\
-import asyncio
-
-async def takes(queue):
-    await queue.get()
-
-async def rests():
-    await asyncio.sleep(1000)
-
-async def main():
-    queue = asyncio.Queue()
-    tasks = [asyncio.create_task(takes(queue), name=f"takes-{i}") for i in range(900)]
-    tasks += [asyncio.create_task(rests(), name=f"rests-{i}") for i in range(100)]
-    await asyncio.sleep(0)
-    print("ready", flush=True)
-    await asyncio.sleep(1000)
-
-asyncio.run(main())
-"""
-
-
-@pytest.mark.parametrize("python", PYTHONS, ids=lambda one: one.name)
-def test_tasks_that_were_pending_before_are_listed(python, awaitscope, tmp_path):
-    with running(PENDING, tmp_path, python.path) as child:
-        ended = awaitscope("attach", "-o", "t.db", "--duration", "0.2s", str(child.pid))
-        assert ended.status == 0, ended
-    listed = rows(tmp_path / "t.db", "SELECT coro, state, await_line, count(*), count(DISTINCT name) FROM task WHERE coro != 'main' GROUP BY 1, 2, 3")
-    assert listed == [("rests", "pending", 7, 100, 100), ("takes", "pending", 4, 900, 900)]
-    awaiting = {coro: what for coro, what in rows(tmp_path / "t.db", "SELECT DISTINCT coro, awaiting FROM task")}
-    assert awaiting["rests"] == "asyncio.sleep" and awaiting["takes"] in ("Queue.get", "asyncio.queues.get")
-
-
-BEGINS_TO_WAIT = """\
-import asyncio, sys
-
-async def takes(queue):
-    return await queue.get()
-
-async def locks(lock):
-    async with lock:
-        pass
-
-async def listens(event):
-    await event.wait()
-
-async def outer(inner):
-    await inner
-
-async def ticks():
-    while True:
-        await asyncio.sleep(0)
-        await asyncio.sleep(0.02)
-
-async def main():
-    lock = asyncio.Lock()
-    await lock.acquire()
-    print("ready", flush=True)
-    await asyncio.get_running_loop().run_in_executor(None, sys.stdin.readline)
-    tasks = [asyncio.ensure_future(outer(one)) for one in (takes(asyncio.Queue()), locks(lock), listens(asyncio.Event()))]
-    tasks.append(asyncio.ensure_future(ticks()))
-    await asyncio.wait(tasks)
-
-asyncio.run(main())
-"""
-
-
-def wait_for_rows(trace, sql, expected, seconds=10):
-    """Until the trace, which is being written, says so."""
-    end = time.monotonic() + seconds
-    while (found := rows(trace, sql)) != expected:
-        assert time.monotonic() < end, found
-        time.sleep(0.05)
-
-
-@pytest.mark.parametrize("python", PYTHONS, ids=lambda one: one.name)
-def test_what_tasks_wait_for_is_known_while_they_wait(python, tmp_path):
-    with running(BEGINS_TO_WAIT, tmp_path, python.path) as child:
-        watch = subprocess.Popen([PROGRAM, "attach", "-o", "t.db", str(child.pid)], cwd=tmp_path, text=True, stdout=subprocess.DEVNULL,
-                                 stderr=subprocess.PIPE, stdin=subprocess.DEVNULL)
-        while "watching" not in watch.stderr.readline():
-            assert watch.poll() is None
-        child.stdin.write("\n")
-        child.stdin.flush()
-        wait_for_rows(tmp_path / "t.db", "SELECT coro, await_line FROM task WHERE coro = 'outer' ORDER BY await_line",
-                      [("outer", line) for line in (4, 7, 11)])
-        child.kill()
-        err = watch.communicate(timeout=10)[1]
-        assert watch.returncode == 0, err
-    told = rows(tmp_path / "t.db", "SELECT state, await_line, awaiting FROM task WHERE coro = 'outer' ORDER BY await_line")
-    assert [row[:2] for row in told] == [("pending", 4), ("pending", 7), ("pending", 11)]
-    assert [row[2].rpartition(".")[2] for row in told] == ["get", "acquire", "wait"], told
 
 
 def test_end_of_the_program_ends_the_recording(awaitscope, tmp_path):
@@ -514,53 +316,6 @@ def test_records_thin_out_and_say_so_before_any_is_lost(report, tmp_path):
     assert slept >= loop["iterations"] // 100_000 - 1, "the long ones are there"
 
 
-LOCKED = """\
-import asyncio, os
-
-async def holds(lock):
-    async with lock:
-        await asyncio.sleep(0.25)
-
-async def wants(lock):
-    async with lock:
-        pass
-
-async def main():
-    print("ready", flush=True)
-""" + GOES + """\
-    lock, answer = asyncio.Lock(), asyncio.get_running_loop().create_future()
-    holder = asyncio.create_task(holds(lock), name="holder")
-    await asyncio.sleep(0.05)
-    wanting = asyncio.create_task(wants(lock), name="wanting")
-    asyncio.get_running_loop().call_later(0.1, answer.set_result, None)
-    await answer
-    await asyncio.gather(holder, wanting)
-    await asyncio.sleep(0.05)
-    print("done", flush=True)
-    await asyncio.sleep(60)
-
-asyncio.run(main())
-"""
-
-
-@pytest.mark.parametrize("python", PYTHONS, ids=lambda one: one.name)
-def test_who_woke_whom(python, awaitscope, report, tmp_path):
-    with running(LOCKED, tmp_path, python.path) as child, watched(child, tmp_path):
-        assert child.stdout.readline() == "done\n"
-    waits = rows(tmp_path / "t.db", "SELECT t.name, woken_how, w.name, a.begin_ns, a.begin_ns + a.duration_ns, set_ns FROM \"await\" a"
-                 " JOIN task t ON t.id = a.task LEFT JOIN task w ON w.id = woken_by WHERE a.duration_ns > 20000000 ORDER BY a.begin_ns")
-    woken = [(name, how, by) for name, how, by, *_ in waits]
-    assert ("wanting", "result", "holder") in woken, waits
-    assert ("holder", "timer", None) in woken and ("Task-1", "timer", None) in woken, waits
-    assert ("Task-1", "result", None) in woken, "by a callback, in no task"
-    for name, how, by, begin, end, set_ns in waits:
-        assert how == "task" or begin < set_ns <= end, waits
-    assert min(end - set_ns for name, how, by, begin, end, set_ns in waits if how != "task") < 20e6, waits
-    if python.minor >= 11:  # before, a code object does not know that its acquire() is a lock's
-        finding, = [one for one in report("t.db")["findings"] if one["rule"] == "AS402"]
-        assert "held by holds" in finding["message"]
-
-
 COLLECTS = """\
 import asyncio, gc
 
@@ -592,46 +347,6 @@ def test_collections_are_judged_where_the_interpreter_tells_of_them(python, awai
         assert found and min(found) > 5 and "AS109" not in unchecked  # a long one has been sampled, and has a place of its own
     elif any("gc start" in note for note in told["coverage"]["notes"]):
         assert "AS109" in unchecked and not [one for one in told["findings"] if one["rule"] == "AS109"]
-
-
-ASKS = """
-import asyncio, os, sqlite3, subprocess
-
-async def child():
-    await asyncio.sleep(0)
-
-def of_python(loop, coro, **options):
-    return asyncio.tasks._PyTask(coro, loop=loop, **options)
-
-async def main():
-    print("ready", flush=True)
-""" + GOES + """\
-    for _ in range(3):
-        subprocess.run(["true"])
-        sqlite3.connect(":memory:").close()
-        await asyncio.sleep(0.02)
-    loop = asyncio.get_running_loop()
-    loop.set_task_factory(of_python)
-    for _ in range(40):
-        await loop.create_task(child())
-    loop.set_task_factory(None)
-    print("done", flush=True)
-    await asyncio.sleep(60)
-
-asyncio.run(main())
-"""
-
-
-@pytest.mark.parametrize("python", PYTHONS, ids=lambda one: one.name)
-def test_audit_events_and_tasks_of_python_code(python, awaitscope, report, tmp_path):
-    with running(ASKS, tmp_path, python.path) as child, watched(child, tmp_path):
-        assert child.stdout.readline() == "done\n"
-    counted = [what for what, in rows(tmp_path / "t.db", "SELECT detail FROM coverage WHERE what = 'hook:tasks of Python code'")]
-    assert counted == ["40 were made in asyncio's Python code, whose steps have no probes"]
-    asked = rows(tmp_path / "t.db", "SELECT event, detail, count(*) FROM audit_event WHERE event != 'open' GROUP BY 1, 2 ORDER BY 1")
-    placed = rows(tmp_path / "t.db", "SELECT sensor FROM coverage WHERE what = 'hook:audit'") == [("placed",)]
-    assert placed or python.path != DEBIAN  # whose build has USDT
-    assert asked == ([("sqlite3.connect", ":memory:", 3), ("subprocess.Popen", "true", 3)] if placed else [])
 
 
 RETRIES = """

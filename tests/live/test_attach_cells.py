@@ -6,7 +6,7 @@ import pytest
 
 from conftest import PROGRAM, notebook
 from interpreters import DEBIAN
-from test_attach import WHY_NOT, rows, running, STEADY
+from attached import WHY_NOT, rows, running, STEADY
 
 pytestmark = pytest.mark.skipif(WHY_NOT is not None, reason=str(WHY_NOT))
 

@@ -10,7 +10,7 @@ import pytest
 
 from conftest import PROGRAM
 from interpreters import DEBIAN, traced
-from test_attach import WHY_NOT, rows
+from attached import WHY_NOT, rows
 from twins import with_library
 
 pytestmark = pytest.mark.skipif(WHY_NOT is not None, reason=str(WHY_NOT))

@@ -12,7 +12,7 @@ import pytest
 import interpreters
 from conftest import PROGRAM
 from interpreters import DEBIAN
-from test_attach import STEADY, WHY_NOT, rows, running
+from attached import STEADY, WHY_NOT, rows, running
 from test_tasks_outside import APART
 
 pytestmark = pytest.mark.skipif(WHY_NOT is not None, reason=str(WHY_NOT))

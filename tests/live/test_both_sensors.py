@@ -6,7 +6,7 @@ import pytest
 
 from conftest import PROGRAM
 from interpreters import DEBIAN
-from test_attach import WHY_NOT
+from attached import WHY_NOT
 
 pytestmark = pytest.mark.skipif(WHY_NOT is not None, reason=str(WHY_NOT))
 

@@ -1,7 +1,7 @@
 """Tasks that wait for each other for ever are told, who waits for what and where it took its lock; those that something may still end are not."""
 import pytest
 
-from test_attach import PYTHONS, WHY_NOT, running
+from attached import PYTHONS, WHY_NOT, running
 
 PROGRAM = """\
 import asyncio, os, signal, sys

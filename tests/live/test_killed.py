@@ -9,7 +9,7 @@ import time
 import pytest
 
 from conftest import PROGRAM as AWAITSCOPE
-from test_attach import WHY_NOT
+from attached import WHY_NOT
 
 SENSORS = ["agent", pytest.param("auto", marks=pytest.mark.skipif(WHY_NOT is not None, reason=str(WHY_NOT)))]
 HELD_MS = 300  # from the call's beginning to the kill, at least

@@ -15,7 +15,7 @@ import time
 import pytest
 
 from conftest import PROGRAM, TOP
-from test_attach import HANGS, WHY_NOT, running
+from attached import HANGS, WHY_NOT, running
 
 sys.path.insert(0, str(TOP / "tests/rules"))
 from trace_maker import APP, MS, Trace  # noqa: E402

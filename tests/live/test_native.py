@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from interpreters import DEBIAN, traced
-from test_attach import WHY_NOT, rows, running
+from attached import WHY_NOT, rows, running
 from twins import with_library
 
 pytestmark = pytest.mark.skipif(WHY_NOT is not None, reason=str(WHY_NOT))

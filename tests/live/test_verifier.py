@@ -11,7 +11,7 @@ import pytest
 
 from conftest import PROGRAM
 from interpreters import DEBIAN
-from test_attach import HANGS, WHY_NOT, running
+from attached import HANGS, WHY_NOT, running
 
 pytestmark = pytest.mark.skipif(WHY_NOT is not None, reason=str(WHY_NOT))
 
