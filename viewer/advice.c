@@ -145,7 +145,7 @@ void advice_at_print(FILE *out, const struct report *report, int cell, const str
 	bool placed = place->file && place->function && place->line > 0;
 
 	if (placed && is_module_body(report, cell, place)) {
-		fputs(" Import it before the loop runs, at the top of the module.", out);
+		fputs(" " ADVICE_IMPORT, out);
 		return;
 	}
 	advice_print(out, cause, call);

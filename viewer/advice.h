@@ -6,6 +6,9 @@
 
 #include "viewer/report.h"
 
+#define ADVICE_IMPORT                                                                              \
+	"Import it before the loop runs: at the top of the module, or in a cell of its own."
+
 /* One sentence with a blank before it; call is as reports name it, with its arguments where they
  * are known, NULL where the cause is no call. */
 void advice_print(FILE *out, enum cause cause, const char *call);

@@ -94,8 +94,8 @@ static bool shows(const struct judge *judge, int user)
 }
 
 /*
- * asyncio's own doing, for a call that is the right one, or the birth of a thread, which lasts
- * until the machine lets that run.
+ * asyncio's own doing, for a call that is the right one; or the birth of a thread or, by Popen(), a
+ * child, which lasts until the machine lets that run: asyncio's way to make a child is the same.
  */
 static bool is_inherent(const struct judge *judge, int user)
 {
@@ -111,6 +111,9 @@ static bool is_inherent(const struct judge *judge, int user)
 			return true;
 		if (!strcmp(inside, "threading.py") &&
 			!strcmp(name_last(f->place.function), "start"))
+			return true;
+		if (i + 1 == user && !strcmp(inside, "subprocess.py") &&
+			!strcmp(name_last(f->place.function), "__init__"))
 			return true;
 	}
 	return false;
@@ -240,10 +243,7 @@ static int site_find(struct judge *judge, const struct rule *rule, size_t index)
 		f->longest_ns = held->longest_ns;
 		f->subject = s->call;
 		f->detail = s->class;
-		f->advice = w->manager ? rule->advice
-			    : w->import
-				    ? "Import it before the loop runs, at the top of the module."
-				    : NULL;
+		f->advice = w->manager ? rule->advice : w->import ? ADVICE_IMPORT : NULL;
 	}
 	f->count += held->count;
 	f->cost_ns += held->ns;

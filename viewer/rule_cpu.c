@@ -6,6 +6,7 @@
 #include <errno.h>
 
 #include "probe/base/cleanup.h"
+#include "viewer/advice.h"
 #include "viewer/names.h"
 #include "viewer/rule.h"
 
@@ -25,6 +26,7 @@ struct step { /* of at least --stall, that computed */
 struct spot { /* a line that samples of a finding hit */
 	size_t finding;
 	struct place place;
+	bool import; /* of a module, which it asked for */
 	uint64_t samples;
 };
 
@@ -283,7 +285,7 @@ static const struct step *step_at(const struct cpu_check *check, int64_t thread,
 	return &check->steps.at[low - 1];
 }
 
-static int spot_hit(struct cpu_check *check, size_t finding, const struct place *place)
+static int spot_hit(struct cpu_check *check, size_t finding, const struct place *place, bool import)
 {
 	struct spot *spot;
 
@@ -291,7 +293,7 @@ static int spot_hit(struct cpu_check *check, size_t finding, const struct place 
 		spot = &check->spots.at[i];
 		if (spot->finding == finding && spot->place.file == place->file &&
 			spot->place.line == place->line &&
-			spot->place.function == place->function) {
+			spot->place.function == place->function && spot->import == import) {
 			spot->samples++;
 			return 0;
 		}
@@ -299,8 +301,22 @@ static int spot_hit(struct cpu_check *check, size_t finding, const struct place 
 	spot = list_add(&check->spots);
 	if (!spot)
 		return -ENOMEM;
-	*spot = (struct spot){finding, *place, 1};
+	*spot = (struct spot){finding, *place, import, 1};
 	return 0;
+}
+
+/* Frames below the user's: the import system's, which reads a module or runs its code. */
+static bool is_import(const struct judge *judge, int user)
+{
+	static const char system[] = "<frozen importlib";
+
+	for (int i = 0; i < user; i++) {
+		const char *file = judge->frames.at[i].place.file;
+
+		if (file && !strncmp(file, system, strlen(system)))
+			return true;
+	}
+	return false;
 }
 
 /* Samples come in order, and most have the stack of the one before. */
@@ -309,6 +325,7 @@ static int samples_read(struct judge *judge, struct cpu_check *check)
 	cleanup(rows_freep) sqlite3_stmt *rows = NULL;
 	struct place place = {0};
 	int64_t last = 0;
+	bool import = false;
 	int user = NONE, rc = trace_rows(judge->report->trace, QUERY_sample, &rows);
 
 	while (!rc && (rc = trace_next(judge->report->trace, rows)) == 1) {
@@ -324,9 +341,10 @@ static int samples_read(struct judge *judge, struct cpu_check *check)
 			last = stack;
 			if (!rc && user != NONE)
 				place = judge->frames.at[user].place;
+			import = !rc && is_import(judge, user);
 		}
 		if (!rc && user != NONE)
-			rc = spot_hit(check, step->finding, &place);
+			rc = spot_hit(check, step->finding, &place, import);
 	}
 	return rc;
 }
@@ -336,7 +354,7 @@ static void cpu_say(struct judge *judge, struct finding *f)
 	char often[64] = "", delayed[96];
 
 	if (f->count > 1)
-		snprintf(often, sizeof(often), " in %llu %s, the longest %s",
+		snprintf(often, sizeof(often), " in %llu %s, the longest %s,",
 			(unsigned long long)f->count,
 			strcmp(f->subject, A_CALLBACK) ? "steps" : "calls",
 			time_text(f->longest_ns));
@@ -350,7 +368,7 @@ static void finding_place(struct judge *judge, const struct cpu_check *check, si
 {
 	struct finding *f = &judge->report->findings.at[index];
 	const struct spot *best = NULL;
-	uint64_t all = 0;
+	uint64_t all = 0, imports = 0;
 
 	for (size_t i = 0; i < check->spots.n; i++) {
 		const struct spot *s = &check->spots.at[i];
@@ -358,11 +376,16 @@ static void finding_place(struct judge *judge, const struct cpu_check *check, si
 		if (s->finding != index)
 			continue;
 		all += s->samples;
+		imports += s->import ? s->samples : 0;
 		if (!best || s->samples > best->samples)
 			best = s;
 	}
 	if (all >= SAMPLES_LEAST || (best && !f->place.line && best->samples > all / 2))
 		f->place = best->place;
+	if (imports > all / 2) { /* once, and cells begin with them */
+		f->severity = SEVERITY_note;
+		f->advice = ADVICE_IMPORT;
+	}
 	cpu_say(judge, f);
 	finding_evidence(judge, f,
 		json_pack("{s:s,s:I,s:f,s:I,s:i}", "coro", utf8_keep(judge, f->subject), "steps",

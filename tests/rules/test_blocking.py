@@ -127,6 +127,15 @@ def test_flushing_what_was_printed_is_the_kernels_own_below_a_library_too(tmp_pa
     assert not t.findings("AS105")
 
 
+def test_making_a_child_is_not_waiting_for_it(tmp_path):
+    popen = [("/usr/lib/python3.11/subprocess.py", 1901, "Popen._execute_child"), ("/usr/lib/python3.11/subprocess.py", 1024, "Popen.__init__")]
+    t = Trace(tmp_path / "t.db")
+    t.block(1000, 12, "subprocess", call="subprocess.Popen", frames=[*popen, (APP, 3, "ask")])
+    assert not t.findings("AS105")
+    t.block(1500, 12, "subprocess", call="subprocess.run", frames=[*popen, ("/usr/lib/python3.11/subprocess.py", 548, "run"), (APP, 4, "ask")])
+    assert [f["line"] for f in t.findings("AS105")] == [4]
+
+
 def test_several_waits_of_one_call_are_no_calls(tmp_path):
     t = Trace(tmp_path / "t.db")
     t.iteration(1000, 200, blocked_network=180)
@@ -303,4 +312,4 @@ def test_a_module_that_is_imported_while_the_loop_runs_cannot_await_either(tmp_p
     t = Trace(tmp_path / "t.db")
     t.block(1000, 200, frames=[("/home/u/settings.py", 2, "<module>"), ("<frozen importlib._bootstrap>", 241, "_load"), (APP, 3, "main")])
     found, = t.findings("AS101")
-    assert found["advice"] == "Import it before the loop runs, at the top of the module." and found["severity"] == "error"
+    assert found["advice"] == "Import it before the loop runs: at the top of the module, or in a cell of its own." and found["severity"] == "error"

@@ -27,6 +27,19 @@ def test_cpu_bound_step_without_samples_is_its_coroutine(tmp_path):
     assert (found["line"], found["severity"], found["cost_ms"]) == (5, "error", 400)
 
 
+def test_importing_in_a_step_is_a_note(tmp_path):
+    t = Trace(tmp_path / "t.db")
+    computing(t, 1000, 400)
+    stack = t.stack((LIB, 3, "<module>"), ("<frozen importlib._bootstrap>", 241, "_load"), (APP, 8, "rank"))
+    for n in range(20):
+        t.add("sample", process=1, thread=1, time_ns=(1000 + n) * MS, begin_ns=1000 * MS, duration_ns=MS, kind="python", state="R",
+              stack=stack, file=LIB, line=3, function="<module>")
+    found, = t.findings("AS108")
+    assert (found["line"], found["severity"], found["cost_ms"]) == (8, "note", 400) and "Import it before" in found["advice"]
+    sample(t, 1100, 20, 12)
+    assert t.findings("AS108")[0]["severity"] == "error"  # as much of it is its own work
+
+
 def test_cpu_bound_step_is_at_its_hottest_line(tmp_path):
     t = Trace(tmp_path / "t.db", kernel=True)
     cell = t.cell(900, 2000)

@@ -59,7 +59,7 @@ class Trace:
         """(file, line, function) or (..., True: a generator), innermost first; returns its id."""
         parent = None
         for file, line, function, *generator in reversed(frames):
-            user = int(not file.startswith("/usr/lib/"))
+            user = int(not file.startswith(("/usr/lib/", "<frozen")))
             frame = self.add("frame", file=file, line=line, function=function, user=user, generator=int(bool(generator)))
             parent = self.add("stack", parent=parent, frame=frame)
         return parent
