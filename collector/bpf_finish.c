@@ -152,7 +152,7 @@ static void block_put(struct bpf_feed *f, const struct loop_slot *s, uint64_t no
 	if (!ev)
 		return;
 	ev->begin_ns = s->enter_ns;
-	ev->runq_ns = s->part.sum_ns[PART_RUNQ] - s->enter_runq_ns;
+	ev->runq_ns = part_queued(&s->part) - s->enter_runq_ns;
 	ev->cpu_ns = now_ns - s->enter_ns - waited_ns - ev->runq_ns;
 	ev->loop = s->loop;
 	ev->task = s->steps && s->steps <= SLOT_STEPS ? s->step[s->steps - 1].task : 0;

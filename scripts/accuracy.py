@@ -127,12 +127,15 @@ class Act:
             true["cpu_kernel"], true["cpu_user"] = true["kernel"], true["cpu"] - true["kernel"]
         self.true = {c: true.get(c, 0) / NS for c in self.causes}
         self.error = {c: row[c] / NS - self.true[c] for c in self.causes}
-        if loop == "uvloop":  # what lies outside of the act: the loop computes, or waits for the GIL or a CPU after its selector
-            beyond = max(0.0, self.busy_error)
-            for cause in ("cpu", "gil", "runq"):
-                part = min(beyond, max(0.0, self.error[cause]))
-                self.error[cause] -= part
-                beyond -= part
+        # what lies outside of the act, or of the program's clocks: the loop computes, or waits for the GIL or a CPU around its selector
+        beyond = max(0.0, self.busy_error)
+        if loop != "uvloop":
+            beyond = min(beyond, truth["edges"] / NS)
+            self.busy_error -= beyond
+        for cause in ("cpu", "gil", "runq"):
+            part = min(beyond, max(0.0, self.error[cause]))
+            self.error[cause] -= part
+            beyond -= part
         merged = truth.get("merged")
         if merged:
             self.error[merged], self.error["gil"] = self.error[merged] + self.error["gil"], 0.0

@@ -39,6 +39,8 @@ const volatile struct beside_config beside;
 struct watched {
 	struct announcement said;
 	__u64 begin_ns; /* of the open iteration, whose the sums are; 0: none */
+	__u64 ended_ns; /* it has ended then, and is told at the next look at the CPU's account; 0
+			 */
 	/* the system call in flight */
 	__u64 enter_ns, enter_off_ns, enter_runq_ns;
 	__u64 argument[3];
@@ -160,16 +162,27 @@ static __always_inline __u64 task_of(const struct watched *w)
 
 /* ---- iterations */
 
-static __always_inline void turn_put(struct watched *w, __u64 now_ns)
+/*
+ * Its CPU's account is looked at first: where the agent reads a clock of the CPU's, or the thread
+ * goes off its CPU, that says what a hypervisor took up to then.
+ */
+static __noinline int turn_put(struct watched *w)
 {
+	struct part_account account;
 	struct ev_kernel_turn *ev;
+	__u64 now_ns;
 
-	if (!w->begin_ns || now_ns - w->begin_ns < beside.min_turn_ns)
-		return;
+	if (!w)
+		return 0;
+	now_ns = w->ended_ns;
+	w->ended_ns = 0;
+	account = account_with_cpu(task_now());
+	part_settle(&w->part, &account);
+	stolen_tell(&w->part, w->said.tid, w->said.pid, now_ns);
 	taken_tell(&w->taken, w->said.tid, w->said.pid, now_ns);
 	ev = RECORD_RESERVE(kernel_turn);
 	if (!ev)
-		return;
+		goto out;
 	*ev = (struct ev_kernel_turn){.head = HEAD_OF(w->said.tid, kernel_turn, now_ns),
 		.begin_ns = w->begin_ns,
 		.user_ns = w->part.sum_ns[PART_USER],
@@ -190,13 +203,28 @@ static __always_inline void turn_put(struct watched *w, __u64 now_ns)
 		.database_ns = w->part.sum_ns[PART_DATABASE],
 		.pid = w->said.pid};
 	RECORD_SUBMIT(ev);
-}
-
-static __always_inline void turn_end(struct watched *w, __u64 now_ns)
-{
-	turn_put(w, now_ns);
+out:
 	w->begin_ns = 0;
 	w->part.discrepancy_ns = 0; /* what is found between turns is of the next one */
+	return 0;
+}
+
+/* To be told soon, if it is: by turn_put(). */
+static __always_inline void turn_end(struct watched *w, __u64 now_ns)
+{
+	if (w->begin_ns && now_ns - w->begin_ns >= beside.min_turn_ns) {
+		w->ended_ns = now_ns;
+		return;
+	}
+	w->begin_ns = 0;
+	w->part.discrepancy_ns = 0;
+}
+
+static __always_inline void turn_end_now(struct watched *w, __u64 now_ns)
+{
+	turn_end(w, now_ns);
+	if (w->ended_ns)
+		turn_put(w);
 }
 
 static __always_inline void turn_begin(struct watched *w, __u64 now_ns)
@@ -257,7 +285,7 @@ static __always_inline int runs(const struct announcement *at, bool begins)
 	if (begins)
 		return 0;
 	part_seen(&w->part, now_ns, &account);
-	turn_end(w, now_ns);
+	turn_end_now(w, now_ns);
 	return 0;
 }
 
@@ -372,7 +400,7 @@ int BPF_PROG(on_sys_enter, struct pt_regs *regs, long number)
 		futex_enter(w, class, now_ns);
 	w->enter_ns = now_ns;
 	w->enter_off_ns = part_sum(&w->part, class);
-	w->enter_runq_ns = w->part.sum_ns[PART_RUNQ];
+	w->enter_runq_ns = part_queued(&w->part);
 	return 0;
 }
 
@@ -394,7 +422,7 @@ static __noinline int wait_put(struct watched *w, __u64 now_ns, __u64 blocked_ns
 	ev = (struct ev_kernel_wait *)room->record;
 	*ev = (struct ev_kernel_wait){.head = HEAD_OF(w->said.tid, kernel_wait, now_ns),
 		.begin_ns = w->enter_ns,
-		.runq_ns = w->part.sum_ns[PART_RUNQ] - w->enter_runq_ns,
+		.runq_ns = part_queued(&w->part) - w->enter_runq_ns,
 		.result = result,
 		.task = thread ? task_of(w) : 0,
 		.pid = w->said.pid,
@@ -421,6 +449,8 @@ int BPF_PROG(on_sys_exit, struct pt_regs *regs, long result)
 
 	if (!w || w->syscall == NO_SYSCALL)
 		return 0;
+	if (rarely(w->ended_ns))
+		turn_put(w);
 	account = account_of(task);
 	now_ns = bpf_ktime_get_ns();
 	class = w->part.syscall;
@@ -500,7 +530,9 @@ int BPF_PROG(on_switch, bool preempted, struct task_struct *from, struct task_st
 	}
 	w = watched_at(out);
 	if (w) {
-		account = account_of(from);
+		if (w->ended_ns)
+			turn_put(w);
+		account = account_with_cpu(from);
 		if (preempted || !state)
 			taken_begin(&w->taken, cpu, from, to, now_ns);
 		else
@@ -509,7 +541,8 @@ int BPF_PROG(on_switch, bool preempted, struct task_struct *from, struct task_st
 	}
 	w = watched_at(in);
 	if (w) {
-		part_in(&w->part, now_ns);
+		account = account_with_cpu(to);
+		part_in(&w->part, now_ns, &account);
 		w->taken.wants = 0;
 	}
 	return 0;
@@ -583,7 +616,7 @@ int BPF_PROG(on_thread_exit, struct task_struct *task)
 		account = account_of(task);
 		now_ns = bpf_ktime_get_ns();
 		part_seen(&w->part, now_ns, &account);
-		turn_end(w, now_ns);
+		turn_end_now(w, now_ns);
 	}
 	watched_drop(task->pid);
 	return 0;

@@ -42,7 +42,7 @@ __noinline int block_put(
 	ev = (struct ev_kernel_block *)to->record;
 	*ev = (struct ev_kernel_block){.head = HEAD(kernel_block, now_ns),
 		.begin_ns = s->enter_ns,
-		.runq_ns = s->part.sum_ns[PART_RUNQ] - s->enter_runq_ns,
+		.runq_ns = part_queued(&s->part) - s->enter_runq_ns,
 		.loop = s->loop,
 		.task = s->steps ? s->step[(s->steps - 1) & (SLOT_STEPS - 1)].task : 0,
 		.result = result,

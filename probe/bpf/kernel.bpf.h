@@ -1,7 +1,8 @@
 /*
  * The few members of kernel structures that are read, found by name in the running kernel's BTF
  * (CO-RE): no offset here matters. From include/linux/{sched,sched/signal,fs,dcache,mount,net}.h,
- * net/sock.h, fs/mount.h, arch/x86/include/asm/{processor,ptrace}.h@6.1, 6.18.
+ * kernel/sched/sched.h, net/sock.h, fs/mount.h,
+ * arch/x86/include/asm/{processor,ptrace}.h@6.1, 6.18.
  */
 #ifndef PROBE_BPF_KERNEL_H
 #define PROBE_BPF_KERNEL_H
@@ -10,9 +11,19 @@
 
 #pragma clang attribute push(__attribute__((preserve_access_index)), apply_to = record)
 
+struct rq {
+	__u64 clock;              /* as of the last look at the scheduler's clock */
+	__u64 prev_steal_time_rq; /* CONFIG_PARAVIRT_TIME_ACCOUNTING */
+};
+
+struct cfs_rq {
+	struct rq *rq; /* CONFIG_FAIR_GROUP_SCHED, as cfs_rq below */
+};
+
 struct sched_entity {
 	__u64 sum_exec_runtime;
 	__u64 nr_migrations;
+	struct cfs_rq *cfs_rq;
 };
 
 struct sched_info {

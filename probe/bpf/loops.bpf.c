@@ -31,6 +31,8 @@ static __always_inline void part_tell(const struct partition *p, unsigned int to
 		.ran_ns = account->ran_ns,
 		.delayed_ns = account->delayed_ns,
 		.arrived = account->arrived,
+		.clock = account->clock,
+		.stolen_ns = account->stolen_ns,
 		.told = told,
 		.argument = argument};
 	ev->head.tid = s->tid;
@@ -96,7 +98,7 @@ static __always_inline int call_enter(struct loop_slot *s, __u32 index, struct t
 	if (rarely(number == __NR_futex && !futex_wakes(number, regs->si)))
 		futex_enter(s, index, class, now_ns);
 	s->enter_off_ns = part_sum(&s->part, class);
-	s->enter_runq_ns = s->part.sum_ns[PART_RUNQ];
+	s->enter_runq_ns = part_queued(&s->part);
 	return 0;
 }
 
@@ -144,6 +146,8 @@ int BPF_PROG(on_sys_exit, struct pt_regs *regs, long result)
 	s = slot_get(task->pid, &index);
 	if (!s || s->syscall == NO_SYSCALL)
 		return 0;
+	if (rarely(s->ended_ns))
+		turn_put(s);
 	account = account_of(task);
 	now_ns = bpf_ktime_get_ns();
 	class = s->part.syscall;
@@ -193,7 +197,9 @@ int BPF_PROG(on_switch, bool preempted, struct task_struct *from, struct task_st
 	}
 	if (from->tgid == config.tgid) {
 		s = slot_get(from->pid, &index);
-		account = account_of(from);
+		account = account_with_cpu(from);
+		if (s && s->ended_ns)
+			turn_put(s);
 		if (s)
 			part_out(&s->part, now_ns, preempted || !state, &account);
 		if (s && (preempted || !state))
@@ -201,8 +207,9 @@ int BPF_PROG(on_switch, bool preempted, struct task_struct *from, struct task_st
 	}
 	if (to->tgid == config.tgid) {
 		s = slot_get(to->pid, &index);
+		account = account_with_cpu(to);
 		if (s)
-			part_in(&s->part, now_ns);
+			part_in(&s->part, now_ns, &account);
 		if (s)
 			s->taken.wants = 0;
 	}
@@ -227,6 +234,8 @@ int BPF_PROG(on_thread_exit, struct task_struct *task)
 		now_ns = bpf_ktime_get_ns();
 		part_seen(&s->part, now_ns, &account);
 		turn_end(s, now_ns);
+		if (s->ended_ns)
+			turn_put(s);
 	}
 	slot_drop(task->pid);
 	return 0;

@@ -35,7 +35,8 @@ enum part_told {
 	PART_TOLD_COLLECT,
 	PART_TOLD_OUT,
 	PART_TOLD_IN,
-	PART_TOLD_TURN
+	PART_TOLD_TURN,
+	PART_TOLD_SETTLE
 };
 #ifndef PART_TELL
 #define PART_TELL(p, told, now_ns, argument, account)
@@ -53,10 +54,14 @@ enum part_told {
 /*
  * What the scheduler itself has accounted to the thread: se.sum_exec_runtime (exact as it is
  * switched out, else up to a tick old), sched_info.run_delay, and sched_info.last_arrival, on a
- * clock of the scheduler's own; 0: not known.
+ * clock of the scheduler's own; 0: not known. And to its CPU, where that is looked at: the moment
+ * of the last look at that clock, which at a switch is the switch's own; what a hypervisor has
+ * taken from the CPU up to then, which is no part of ran_ns (update_rq_clock_task(),
+ * kernel/sched/core.c@6.18).
  */
 struct part_account {
 	__u64 ran_ns, delayed_ns, arrived;
+	__u64 clock, stolen_ns; /* 0: not known */
 };
 
 struct partition {
@@ -68,7 +73,11 @@ struct partition {
 	__u64 off_ns;   /* what the last absence gave to off_class, in this turn */
 	__u64 doubt_ns; /* what the last switch out gave to PART_UNKNOWN, in this turn */
 	__u64 arrived;  /* the last arrival that is known of, by the scheduler's clock */
-	__u64 clock;    /* our clock less the scheduler's, at the last arrival; 0: not known */
+	__u64 clock;    /* our clock less the scheduler's; 0: not known */
+	__u64 clock_ns; /* when that was found by switches' own times; 0: by arrivals only */
+	__u64 long_ns, long_end_ns; /* the longest span on this CPU in this turn */
+	__u64 stolen_before_ns;     /* from this CPU up to the last look; 0: not known */
+	__u64 stolen_ns;            /* in this turn, charged to PART_RUNQ */
 	struct part_account at_out;
 	__u64 healed;         /* lost switches that other evidence gave back */
 	__u64 discrepancy_ns; /* largest difference from the scheduler's account, in this turn */
@@ -77,14 +86,14 @@ struct partition {
 	__u32 runnable;  /* it was, as it was switched out */
 	__u32 off_class; /* of off_ns */
 	__u32 stale;     /* at_out was taken while it ran: up to a tick old */
-	__u32 pad0;
+	__u32 long_class;
 };
 
 /*
- * The scheduler takes the time of a switch some us before it tells of it, and where a CPU idled the
- * time of the wakeup: up to 16 us were measured (Linux 6.18 in a virtual machine, 2026-11). Up to
- * here it is believed; what is beyond is a switch nobody told of, or time that somebody else took
- * from the CPU: interrupts, a hypervisor.
+ * Where the moment of a switch is not looked at, the scheduler takes it some us before it tells of
+ * it: up to 16 us were measured (Linux 6.18 in a virtual machine, 2026-11). Up to here it is
+ * believed; what is beyond is a switch nobody told of, or time that somebody else took from the
+ * CPU: interrupts, a hypervisor whose clock the scheduler does not see.
  */
 #define PART_TOLERANCE_NS 200000u
 
@@ -115,10 +124,59 @@ static inline void part_add(struct partition *p, __u32 class, __u64 ns)
 static inline void part_charge(struct partition *p, __u64 now_ns)
 {
 	__u64 ns = now_ns > p->last_ns ? now_ns - p->last_ns : 0;
+	__u32 class = part_on_cpu(p);
 
-	part_add(p, part_on_cpu(p), ns);
+	part_add(p, class, ns);
 	p->on_ns += ns;
 	p->last_ns += ns;
+	if (__builtin_expect(ns > p->long_ns, 0)) {
+		p->long_ns = ns;
+		p->long_end_ns = p->last_ns;
+		p->long_class = class;
+	}
+}
+
+/*
+ * The scheduler looks at its clock as a switch begins, and tells of it later: a few us, or up to
+ * 0.9 ms where a virtual machine's CPU was interrupted in between (2026-11). By our clock that look
+ * was the soonest that any switch was told, but for what the two clocks drift apart since:
+ * adjtimex(2) lets them by 500 ppm.
+ */
+#define PART_DRIFT_SHIFT 10
+
+static inline __u64 part_when(struct partition *p, __u64 now_ns, __u64 clock)
+{
+	__u64 ahead = now_ns - clock, most;
+
+	if (!clock)
+		return now_ns;
+	most = p->clock + ((now_ns - p->clock_ns) >> PART_DRIFT_SHIFT);
+	p->clock = p->clock_ns && (__s64)(most - ahead) < 0 ? most : ahead;
+	p->clock_ns = now_ns;
+	return clock + p->clock;
+}
+
+/*
+ * What a hypervisor took from its CPU while it had it: then it ran nothing, and waited for a CPU.
+ * So much time in one piece lies in the longest span. In several pieces it may not: what is beyond
+ * that span is told as a difference.
+ */
+static inline void part_steal(struct partition *p, const struct part_account *account)
+{
+	__u64 ns = p->stolen_before_ns ? account->stolen_ns - p->stolen_before_ns : 0;
+	__u64 most_ns = p->long_ns < p->on_ns ? p->long_ns : p->on_ns;
+
+	p->stolen_before_ns = account->stolen_ns;
+	if (__builtin_expect((__s64)ns <= 0, 1))
+		return;
+	if (ns > most_ns && ns - most_ns > p->discrepancy_ns)
+		p->discrepancy_ns = ns - most_ns;
+	p->on_ns -= ns < p->on_ns ? ns : p->on_ns;
+	ns = ns < most_ns ? ns : most_ns;
+	part_add(p, p->long_class, -ns);
+	part_add(p, PART_RUNQ, ns);
+	p->stolen_ns += ns;
+	p->long_ns -= ns;
 }
 
 /*
@@ -202,6 +260,7 @@ static inline void part_heal(struct partition *p, __u64 now_ns, const struct par
 	p->stale = 1; /* what it has run since is not known to the ns: not compared up to its next
 			 switch */
 	in_ns = in_ns < p->last_ns ? p->last_ns : in_ns > now_ns ? now_ns : in_ns;
+	p->stolen_before_ns = 0; /* it may be another CPU */
 	if (p->clock && account->arrived != p->arrived)
 		part_absent(p, in_ns, now_ns, account);
 	else
@@ -212,7 +271,8 @@ static inline void part_heal(struct partition *p, __u64 now_ns, const struct par
 PART_RARE void part_back(struct partition *p, __u64 now_ns, const struct part_account *account)
 {
 	if (p->out_ns && p->in_ns) {
-		p->clock = account->arrived ? p->in_ns - account->arrived : 0;
+		if (!p->clock_ns)
+			p->clock = account->arrived ? p->in_ns - account->arrived : 0;
 		part_absent(p, p->in_ns, now_ns, account);
 	} else if (p->out_ns) {
 		part_heal(p, now_ns, account);
@@ -221,6 +281,7 @@ PART_RARE void part_back(struct partition *p, __u64 now_ns, const struct part_ac
 		part_heal(p, now_ns, account);
 	}
 	p->out_ns = 0;
+	p->long_ns = 0;
 }
 
 /* Called first by whatever shows that the thread is on a CPU. */
@@ -247,6 +308,21 @@ static inline void part_turn(struct partition *p)
 	p->collecting = 0; /* no collection goes on across a selector */
 	p->off_ns = 0;
 	p->doubt_ns = 0;
+	p->long_ns = 0;
+	p->stolen_ns = 0;
+}
+
+/* The turn's sums are about to be told, with the CPU's account as it is by now. */
+static inline void part_settle(struct partition *p, const struct part_account *account)
+{
+	PART_TELL(p, PART_TOLD_SETTLE, p->last_ns, 0, account);
+	part_steal(p, account);
+}
+
+/* PART_RUNQ without what a hypervisor took, of which it is not known to the ns when that was. */
+static inline __u64 part_queued(const struct partition *p)
+{
+	return p->sum_ns[PART_RUNQ] - p->stolen_ns;
 }
 
 static inline void part_enter(
@@ -322,9 +398,12 @@ static inline void part_out(
 	__u64 before_ns = p->last_ns, span_ns;
 
 	PART_TELL(p, PART_TOLD_OUT, now_ns, runnable, account);
-	part_seen(p, now_ns, account);
+	part_seen(p, part_when(p, now_ns, account->clock), account);
 	span_ns = p->last_ns - before_ns;
+	part_steal(p, account);
 	span_ns = span_ns < p->on_ns ? span_ns : p->on_ns;
+	if (p->long_end_ns == p->last_ns) /* which may have lost some of it just now */
+		span_ns = span_ns < p->long_ns ? span_ns : p->long_ns;
 	p->doubt_ns = 0;
 	part_compare(p, span_ns, account);
 	p->out_ns = p->last_ns;
@@ -345,12 +424,14 @@ static inline void part_close(struct partition *p, __u64 now_ns)
 	part_charge(p, now_ns);
 }
 
-static inline void part_in(struct partition *p, __u64 now_ns)
+static inline void part_in(struct partition *p, __u64 now_ns, const struct part_account *account)
 {
-	PART_TELL(p, PART_TOLD_IN, now_ns, 0, &p->at_out);
+	PART_TELL(p, PART_TOLD_IN, now_ns, 0, account);
 	/* if its switch out was not told, part_compare() will notice */
-	if (p->out_ns && !p->in_ns)
-		p->in_ns = now_ns;
+	if (!p->out_ns || p->in_ns)
+		return;
+	p->in_ns = part_when(p, now_ns, account->clock);
+	p->stolen_before_ns = account->stolen_ns;
 }
 
 #endif

@@ -88,6 +88,8 @@ struct loop_slot {
 	struct slot_loop known[SLOT_LOOPS];
 	/* the open iteration, whose the partition's sums are; begin_ns 0: none */
 	__u64 begin_ns, select_ns;
+	__u64 ended_ns;   /* it has ended then, and is told at the next look at the CPU's account; 0
+			   */
 	__u64 turning_ns; /* written by the recorder: the one that began then, as its stack showed
 			   */
 	__s64 ready;

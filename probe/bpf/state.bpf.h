@@ -176,7 +176,22 @@ static __always_inline struct task_struct *task_now(void)
 static __always_inline struct part_account account_of(struct task_struct *task)
 {
 	return (struct part_account){task->se.sum_exec_runtime, task->sched_info.run_delay,
-		task->sched_info.last_arrival};
+		task->sched_info.last_arrival, 0, 0};
+}
+
+/* With that of its CPU, which it is on, or comes to. */
+static __always_inline struct part_account account_with_cpu(struct task_struct *task)
+{
+	struct part_account account = account_of(task);
+	struct rq *rq;
+
+	if (!bpf_core_field_exists(task->se.cfs_rq))
+		return account;
+	rq = task->se.cfs_rq->rq;
+	account.clock = rq->clock;
+	if (bpf_core_field_exists(rq->prev_steal_time_rq))
+		account.stolen_ns = rq->prev_steal_time_rq;
+	return account;
 }
 
 static __always_inline struct part_account account_now(void)
@@ -314,6 +329,28 @@ __noinline int record_put(struct scratch *s, __u32 fixed, __u32 frames, __u32 te
 		    &ring, s->record, size, wake ? BPF_RB_FORCE_WAKEUP : BPF_RB_NO_WAKEUP))
 		lose(LOSS_RING);
 	return 0;
+}
+
+/* What a hypervisor had of it: as taken_tell(), but for its part in PART_RUNQ being exact. */
+static __always_inline void stolen_tell(
+	const struct partition *p, __u32 tid, __u32 pid, __u64 now_ns)
+{
+	static const union {
+		char text[16];
+		__u64 word[2];
+	} name = {"hypervisor"};
+	struct ev_kernel_taken *ev =
+		p->stolen_ns >= STOLEN_LEAST_NS ? RECORD_RESERVE(kernel_taken) : NULL;
+
+	if (!ev)
+		return;
+	*ev = (struct ev_kernel_taken){.head = HEAD_OF(tid, kernel_taken, now_ns),
+		.ns = p->stolen_ns,
+		.name_0 = name.word[0],
+		.name_1 = name.word[1],
+		.by = TAKEN_BY_HYPERVISOR,
+		.pid = pid};
+	RECORD_SUBMIT(ev);
 }
 
 /* Who had the CPU; before the record of the iteration. pid: beside agents, else 0. */

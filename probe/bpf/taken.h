@@ -6,6 +6,8 @@
 
 #define TAKERS_MAX 8u           /* of an iteration; the least of more gives way, and is not told */
 #define TAKEN_LEAST_NS 1000000u /* less is not told */
+#define STOLEN_LEAST_NS 100000u /* less of what a hypervisor took is not */
+#define TAKEN_BY_HYPERVISOR 0   /* for a pid */
 
 struct taker {
 	__u64 ns; /* 0: none */

@@ -13,7 +13,7 @@ static __always_inline void causes_put(struct loop_slot *s, __u64 now_ns)
 
 	if (!ev)
 		return;
-	*ev = (struct ev_causes){.head = HEAD(causes, now_ns),
+	*ev = (struct ev_causes){.head = HEAD_OF(s->tid, causes, now_ns),
 		.loop = s->loop,
 		.user_ns = s->part.sum_ns[PART_USER],
 		.kernel_ns = s->part.sum_ns[PART_KERNEL],
@@ -68,22 +68,25 @@ static __always_inline void turns_put(struct loop_slot *s, __u64 end_ns)
 	s->turns = s->turns_busy_ns = s->turns_longest_ns = s->turns_select_ns = 0;
 }
 
-static __always_inline void turn_end(struct loop_slot *s, __u64 now_ns)
+/*
+ * Where it lasted, not before the thread goes off its CPU or its selector returns: only then is
+ * what a hypervisor took known up to its end.
+ */
+__noinline int turn_put(struct loop_slot *s)
 {
+	struct part_account account;
 	struct ev_iteration *ev;
-	bool summed;
+	__u64 now_ns;
 
-	if (!s->begin_ns)
-		return;
-	summed = turn_summed(s, now_ns);
-	if (rarely(s->turns) && (!summed || now_ns - s->turns_begin_ns >= TURNS_TOLD_NS))
-		turns_put(s, summed ? now_ns : s->begin_ns);
-	if (summed) {
-		turn_forget(s);
-		return;
-	}
-	if (rarely(now_ns - s->begin_ns >= config.min_step_ns)) {
-		taken_tell(&s->taken, tid_now(), 0, now_ns);
+	if (!s)
+		return 0;
+	now_ns = s->ended_ns;
+	s->ended_ns = 0;
+	if (now_ns - s->begin_ns >= config.min_step_ns) {
+		account = account_with_cpu(task_now());
+		part_settle(&s->part, &account);
+		stolen_tell(&s->part, s->tid, 0, now_ns);
+		taken_tell(&s->taken, s->tid, 0, now_ns);
 		causes_put(s, now_ns);
 	}
 	ev = RECORD_RESERVE(iteration);
@@ -101,6 +104,26 @@ static __always_inline void turn_end(struct loop_slot *s, __u64 now_ns)
 	}
 	s->part.discrepancy_ns = 0; /* what is found between turns is of the next one */
 	turn_forget(s);
+	return 0;
+}
+
+static __always_inline void turn_end(struct loop_slot *s, __u64 now_ns)
+{
+	bool summed;
+
+	if (!s->begin_ns)
+		return;
+	summed = turn_summed(s, now_ns);
+	if (rarely(s->turns) && (!summed || now_ns - s->turns_begin_ns >= TURNS_TOLD_NS))
+		turns_put(s, summed ? now_ns : s->begin_ns);
+	if (summed) {
+		turn_forget(s);
+		return;
+	}
+	s->ended_ns = now_ns;
+	s->busy_since_ns = 0;
+	if (now_ns - s->begin_ns < config.min_step_ns)
+		turn_put(s);
 }
 
 static __always_inline void turn_begin(struct loop_slot *s, __u64 now_ns, __s64 ready)

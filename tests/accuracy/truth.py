@@ -15,14 +15,18 @@ A wait in which the thread was switched out more often than once may have been o
 them apart: "merged" is that cause, to be judged together with gil. The CPU time of waits for the GIL counts as such, and cannot be told
 from the rest here: "gil_cpu" is twice what so many waits for a lock take.
 Of a program with one thread the clocks know what is none of those. Where the thread went off its CPU by itself, outside of its
-waits, it was for a page: blocked_fault. Where it did not, the hypervisor had the CPU.
-Acts during which the hypervisor took CPU time away (that, or steal in /proc/stat, which is told in ticks of 10 ms) are marked."""
+waits, it was for a page: blocked_fault. Where it did not, the hypervisor had the CPU: runq, "stolen" of it.
+Acts during which the hypervisor took CPU time away (steal in /proc/stat, which is told in ticks of 10 ms) are marked where
+the clocks do not tell it from waits.
+Between the clocks and the selector's system call there is Python code, in which a thread can be interrupted, put off its CPU or
+wait for the GIL: "edges" is how much longer than "busy" the turn can have been for that."""
 import argparse
 import asyncio
 import contextlib
 import ctypes
 import gc
 import json
+import math
 import os
 import resource
 import subprocess
@@ -58,6 +62,15 @@ def switches():
     return resource.getrusage(resource.RUSAGE_THREAD).ru_nvcsw
 
 
+def edge(timeout, called, returned, switched):
+    """What a call of the selector can have been longer than the system call in it."""
+    on_cpu_or_queued = returned[1] - called[1] + returned[2] - called[2]
+    if timeout is None or switched <= (timeout > 0):  # the system call waited, and nothing else
+        return on_cpu_or_queued
+    beyond = returned[0] - called[0] - math.ceil(timeout * 1e3) * 1_000_000
+    return beyond if beyond >= 0 else on_cpu_or_queued
+
+
 class Truth:
     """The clocks of one loop's thread, and the act that is open on it."""
 
@@ -66,7 +79,7 @@ class Truth:
         self.schedstat = os.open("/proc/thread-self/schedstat", os.O_RDONLY)
         self.text = ctypes.create_string_buffer(64)
         self.returned = self.open = self.label = None
-        self.logged = []
+        self.edge = 0
         self.cost = self.wait_cost()
         selector = getattr(loop, "_selector", None)
         if selector:
@@ -101,10 +114,13 @@ class Truth:
         return (time.thread_time_ns() - begin) // rounds
 
     def turn(self, timeout=None):
-        if self.open and "end" in self.open and "left" not in self.open:
-            self.open["left"] = self.end_clocks()
+        switched, called = switches(), self.end_clocks()
+        ends = self.open and "end" in self.open and "left" not in self.open
         events = self.select(timeout)
         self.returned = self.begin_clocks()
+        self.edge = edge(timeout, called, self.returned, switches() - switched)
+        if ends:
+            self.open["left"], self.open["after"] = called, self.edge
         return events
 
     async def ready(self, label=None):
@@ -116,7 +132,7 @@ class Truth:
     def begin(self):
         self.open = {"parts": {}, "switched": -switches(), "begin": self.begin_clocks()}
         if self.returned:
-            self.open["came"] = self.returned
+            self.open["came"], self.open["before"] = self.returned, self.edge
 
     def end(self):
         self.open["end"] = self.end_clocks()
@@ -137,14 +153,18 @@ class Truth:
         causes = dict(line["parts"])
         causes["cpu"] = left[1] - came[1] - causes.get("gc", 0)
         off = left[0] - came[0] - (left[1] - came[1]) - (left[2] - came[2]) - sum(ns for c, ns in line["parts"].items() if c not in ON_CPU)
-        stolen = False
+        stolen = 0
         if threading.active_count() > 1:
             causes["gil"] = causes.get("gil", 0) + max(0, off)
         elif off > ELSEWHERE_NS and not starved:
-            stolen = self.elsewhere(line, causes, off)
-        causes["runq"] = left[0] - came[0] - (left[1] - came[1]) if starved else left[2] - came[2]
-        row = {"label": self.label, "begin": line["begin"][0], "end": line["end"][0], "busy": left[0] - came[0], "causes": causes, "merged": line.get("merged"), "gil_cpu": line.get("gil_cpu", 0),
-               "disturbed": stolen or steal() != self.steal, "tid": threading.get_native_id(), "pid": os.getpid()}
+            stolen = off * self.elsewhere(line, causes, off)
+        causes["runq"] = left[0] - came[0] - (left[1] - came[1]) if starved else left[2] - came[2] + stolen
+        # waits hide what was stolen
+        mixed = threading.active_count() > 1 or line["switched"] > 0 or any(c not in ON_CPU for c in line["parts"])
+        row = {"label": self.label, "begin": line["begin"][0], "end": line["end"][0], "busy": left[0] - came[0], "causes": causes,
+               "edges": line.get("before", 0) + line.get("after", 0), "stolen": stolen, "merged": line.get("merged"),
+               "gil_cpu": line.get("gil_cpu", 0), "disturbed": mixed and steal() != self.steal, "tid": threading.get_native_id(),
+               "pid": os.getpid()}
         self.out.write(json.dumps(row) + "\n")
 
     def part(self, cause, ns):

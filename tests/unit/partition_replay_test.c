@@ -84,7 +84,7 @@ static void tell(struct replay *r, const struct event *e)
 		part_out(&r->part, r->now, e->argument, &r->account);
 		break;
 	case PART_TOLD_IN:
-		part_in(&r->part, r->now);
+		part_in(&r->part, r->now, &r->account);
 		break;
 	default:
 		part_turn(&r->part);

@@ -48,7 +48,7 @@ static void away(struct thread *t, uint64_t off, uint64_t runq)
 {
 	part_out(&t->part, t->now, 0, &t->account);
 	t->now += off + runq;
-	part_in(&t->part, t->now);
+	part_in(&t->part, t->now, &t->account);
 	arrive(t, runq);
 }
 
@@ -93,7 +93,7 @@ TEST(partition_calls_being_preempted_the_run_queue)
 	run(&t, 1 * MS);
 	part_out(&t.part, t.now, 1, &t.account);
 	t.now += 16 * MS;
-	part_in(&t.part, t.now);
+	part_in(&t.part, t.now, &t.account);
 	arrive(&t, 15 * MS); /* the scheduler's clock began late */
 	run(&t, 1 * MS);
 	part_enter(&t.part, t.now, PART_FILE, &t.account);
@@ -207,7 +207,7 @@ TEST(partition_believes_the_scheduler_at_the_edges)
 	part_out(&t.part, t.now, 0, &t.account);
 	t.now += 20 * MS;
 	t.account.ran_ns += 9000; /* it is back, and not told yet */
-	part_in(&t.part, t.now);
+	part_in(&t.part, t.now, &t.account);
 	arrive(&t, 0);
 	run(&t, 2 * MS);
 	part_exit(&t.part, t.now, &t.account);
@@ -233,7 +233,7 @@ TEST(partition_believes_the_run_queue)
 	part_out(&t.part, t.now, 1, &t.account);
 	assert_int_equal(t.part.sum_ns[PART_UNKNOWN], 3 * MS);
 	t.now += 7 * MS;
-	part_in(&t.part, t.now);
+	part_in(&t.part, t.now, &t.account);
 	arrive(&t, 10 * MS);
 	part_enter(&t.part, t.now, PART_FILE, &t.account);
 	assert_int_equal(t.part.sum_ns[PART_USER], 5 * MS);
@@ -290,7 +290,7 @@ TEST(partition_sums_exactly_whatever_comes)
 			part_turn(&t.part);
 			break;
 		case 4:
-			part_in(&t.part, now);
+			part_in(&t.part, now, &t.account);
 			break;
 		default:
 			part_collect(&t.part, now, (uint32_t)(rand() % 2), &t.account);
