@@ -38,7 +38,8 @@ PARTS = ("cpu_user", "cpu_kernel")  # of cpu, by the kernel's sensor
 ROWS = """
 SELECT i.begin_ns + (SELECT value FROM meta WHERE key = 't0_ns') AS begin_ns, i.busy_ns, p.pid, t.tid,
 	i.cpu_ns + i.cpu_user_ns + i.cpu_kernel_ns AS cpu, i.cpu_user_ns AS cpu_user, i.cpu_kernel_ns AS cpu_kernel, %s,
-	i.unknown_ns AS unknown
+	i.unknown_ns AS unknown,
+	(SELECT total(c.duration_ns) FROM cpu_taken c WHERE c.loop = i.loop AND c.begin_ns = i.begin_ns AND c.pid = 0) AS stolen
 FROM iteration i JOIN loop l ON l.id = i.loop JOIN thread t ON t.id = l.thread JOIN process p ON p.id = l.process
 """ % ", ".join("i.%s_ns AS %s" % (c, c) for c in CAUSES[1:])
 NS = 1e6
@@ -114,7 +115,7 @@ class Act:
 
     def __init__(self, truth, row, sensor, loop):
         self.label, self.loop, self.sensor = truth["label"], loop, sensor
-        self.true_busy = truth["busy"] / NS
+        self.true_busy, self.stolen = truth["busy"] / NS, truth["stolen"] / NS
         self.row = row
         if row is None:
             return
@@ -132,6 +133,8 @@ class Act:
         if loop != "uvloop":
             beyond = min(beyond, truth["edges"] / NS)
             self.busy_error -= beyond
+        for part in set(PARTS) & set(self.causes):
+            self.error[part] -= min(beyond, max(0.0, self.error[part]))
         for cause in ("cpu", "gil", "runq"):
             part = min(beyond, max(0.0, self.error[cause]))
             self.error[cause] -= part
@@ -140,12 +143,22 @@ class Act:
         if merged:
             self.error[merged], self.error["gil"] = self.error[merged] + self.error["gil"], 0.0
         self.error["cpu + gil"], self.true["cpu + gil"] = self.error["cpu"] + self.error["gil"], self.true["cpu"] + self.true["gil"]
+        waits = merged or self.hides_steal(truth)
+        stolen = min(row["stolen"] / NS, max(0.0, self.error["runq"]), max(0.0, -self.error.get(waits, 0)))
+        if stolen:
+            self.error["runq"] -= stolen
+            self.error[waits] += stolen
         waits = merged or "gil"
         of_waits = min(max(0.0, self.error[waits]), max(0.0, -self.error["cpu"]), truth["gil_cpu"] / NS)
         self.error[waits] -= of_waits
         self.error["cpu"] += of_waits
         self.allowed = {c: max(sensor.cause_ms, sensor.cause_share * self.true[c]) for c in self.true}
         self.worst = max(self.error, key=lambda c: abs(self.error[c]) / self.allowed[c])
+
+    def hides_steal(self, truth):
+        """The wait that the program's clocks cannot tell from what a hypervisor took; None: they can."""
+        waits = [c for c in CAUSES if c not in ("cpu", "gc", "runq") and self.true[c]]
+        return max(waits, key=self.true.get) if waits and not truth["stolen"] else None
 
     def misses(self):
         if self.row is None:
@@ -156,8 +169,8 @@ class Act:
     def tell(self):
         if self.row is None:
             return "no iteration"
-        return "busy %.3f %+.3f  %s  unknown %.3f %s" % (self.true_busy, self.busy_error, "  ".join(
-            "%s %.3f %+.3f" % (c, self.true[c], self.error[c]) for c in self.causes if self.true[c] or self.row[c]), self.unknown, self.misses())
+        return "busy %.3f %+.3f  %s  unknown %.3f stolen %.3f %.3f %s" % (self.true_busy, self.busy_error, "  ".join(
+            "%s %.3f %+.3f" % (c, self.true[c], self.error[c]) for c in self.causes if self.true[c] or self.row[c]), self.unknown, self.stolen, self.row["stolen"] / NS, self.misses())
 
 
 class Group:

@@ -15,7 +15,8 @@ A wait in which the thread was switched out more often than once may have been o
 them apart: "merged" is that cause, to be judged together with gil. The CPU time of waits for the GIL counts as such, and cannot be told
 from the rest here: "gil_cpu" is twice what so many waits for a lock take.
 Of a program with one thread the clocks know what is none of those. Where the thread went off its CPU by itself, outside of its
-waits, it was for a page: blocked_fault. Where it did not, the hypervisor had the CPU: runq, "stolen" of it.
+waits, it was for a page: blocked_fault. Where it did not, it was kept from a CPU that the scheduler has not counted, by the
+hypervisor above all: runq, "stolen" of it.
 Acts during which the hypervisor took CPU time away (steal in /proc/stat, which is told in ticks of 10 ms) are marked where
 the clocks do not tell it from waits.
 Between the clocks and the selector's system call there is Python code, in which a thread can be interrupted, put off its CPU or
@@ -139,7 +140,7 @@ class Truth:
         self.open["switched"] += switches()
 
     def elsewhere(self, line, causes, off):
-        """What no clock explains. True: it was the hypervisor's."""
+        """What no clock explains. True: it was stolen."""
         if line["switched"] > 0:
             causes["blocked_fault"] = causes.get("blocked_fault", 0) + off
         return line["switched"] <= 0
@@ -155,6 +156,7 @@ class Truth:
         off = left[0] - came[0] - (left[1] - came[1]) - (left[2] - came[2]) - sum(ns for c, ns in line["parts"].items() if c not in ON_CPU)
         stolen = 0
         if threading.active_count() > 1:
+            line["gil_cpu"] = line.get("gil_cpu", 0) + 2 * max(0, line["switched"]) * self.cost
             causes["gil"] = causes.get("gil", 0) + max(0, off)
         elif off > ELSEWHERE_NS and not starved:
             stolen = off * self.elsewhere(line, causes, off)

@@ -15,6 +15,7 @@ EVENTS = 1200
 ACTS = (("waits.py", "30 sleeps"), ("waits.py", "sqlite locked"), ("waits.py", "subprocess"), ("burns.py", "GIL hogs: 2"), ("burns.py", "collection"),
         ("burns.py", "CPU hogs"), ("faults.py", "cold"))
 SELECT = 13  # enum part_class
+KNOWS_THREAD, LOOKS_AT_CPU = (0, 1, 2, 3), (3, 4, 6)  # enum part_told
 
 
 def events_of(awaitscope, program, only):
@@ -35,12 +36,12 @@ def events_of(awaitscope, program, only):
     for line in lines:
         fields = dict(x.split("=", 1) for x in line[3:] if "=" in x)
         if int(line[1]) == child.pid:
-            out.append((int(line[0]),) + tuple(int(fields.get(k, 0)) for k in ("told", "argument", "ran_ns", "delayed_ns", "arrived")))
+            out.append((int(line[0]),) + tuple(int(fields.get(k, 0)) for k in ("told", "argument", "ran_ns", "delayed_ns", "arrived", "clock", "stolen_ns")))
     return out
 
 
 def main():
-    print("/* By partition_streams.py: told, argument, ns since the last one; growth of the account. */")
+    print("/* By partition_streams.py: told, argument, ns since the last one; growth of the account; of the CPU's, since it was looked at last. */")
     print("/* clang-format off */")
     for number, (program, only) in enumerate(ACTS):
         events = events_of(sys.argv[1], program, only)
@@ -48,12 +49,14 @@ def main():
         begin = next(i for i in range(len(events)) if events[i][1:3] == (3, 0) and events[i - 1][1:3] == (0, SELECT))
         events = events[begin - 1:begin - 1 + EVENTS]
         print("static const struct event stream_%d[] = { /* %s, %s */" % (number, program, only))
-        before = (events[0][0], 0, 0, 0, 0, 0)
-        known = list(events[0][3:])
+        before = events[0]
+        known, cpu = list(events[0][3:6]), [events[0][5], next(e[7] for e in events if e[1] in LOOKS_AT_CPU)]
         for e in events:
-            now = list(e[3:]) if e[1] not in (4, 5) else known
-            print("\t{%d, %d, %d, %d, %d, %d}," % ((e[1], e[2], e[0] - before[0]) + tuple(a - b for a, b in zip(now, known))))
-            before, known = e, now
+            now = list(e[3:6]) if e[1] in KNOWS_THREAD else known
+            looked = list(e[6:]) if e[1] in LOOKS_AT_CPU else cpu
+            print("\t{%d, %d, %d, %d, %d, %d, %d, %d}," % ((e[1], e[2], e[0] - before[0]) + tuple(
+                a - b for a, b in zip(now + looked, known + cpu))))
+            before, known, cpu = e, now, looked
         print("};")
     print("#define STREAMS(X) " + " ".join("X(stream_%d)" % i for i in range(len(ACTS))))
 

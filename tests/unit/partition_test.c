@@ -221,6 +221,74 @@ TEST(partition_believes_the_scheduler_at_the_edges)
 	assert_int_equal(sum(&t.part), t.now - 5 * MS);
 }
 
+/* GIVEN the scheduler's own time of a switch is known THEN it counts, however late the switch is
+ * told
+ */
+TEST(partition_has_switches_when_the_scheduler_had_them)
+{
+	struct thread t;
+
+	begin(&t);
+	part_enter(&t.part, t.now, PART_SLEEP, &t.account);
+	for (int i = 0; i < 3; i++) {
+		uint64_t late = i == 1 ? 600000 : 2000;
+
+		run(&t, 1 * MS);
+		t.account.clock = t.now - ARRIVED_BEFORE;
+		part_out(&t.part, t.now + late, 0, &t.account);
+		t.now += 20 * MS;
+		t.account.clock = t.now - ARRIVED_BEFORE;
+		part_in(&t.part, t.now + late, &t.account);
+		arrive(&t, 0);
+		run(&t, 1 * MS);
+		part_exit(&t.part, t.now, &t.account);
+		part_enter(&t.part, t.now, PART_SLEEP, &t.account);
+	}
+	assert_in_range(t.part.sum_ns[PART_SLEEP], 60 * MS - 60000, 60 * MS + 60000);
+	assert_in_range(t.part.discrepancy_ns, 0, 60000); /* by what clocks can drift in 20 ms */
+	assert_int_equal(t.part.healed, 0);
+	assert_int_equal(sum(&t.part), t.now - 5 * MS);
+}
+
+/* GIVEN a hypervisor had the CPU that the thread was on THEN the thread waited for a CPU, and the
+ * longest span of its turn is when */
+TEST(partition_calls_stolen_time_the_run_queue)
+{
+	struct thread t;
+
+	begin(&t);
+	t.account.clock = t.now - ARRIVED_BEFORE;
+	t.account.stolen_ns = 70 * MS; /* before its time */
+	part_out(&t.part, t.now, 0, &t.account);
+	t.now += 1 * MS;
+	t.account.clock = t.now - ARRIVED_BEFORE;
+	part_in(&t.part, t.now, &t.account);
+	arrive(&t, 0);
+	part_exit(&t.part, t.now, &t.account);
+	part_turn(&t.part);
+	run(&t, 2 * MS);
+	t.now += 4 * MS; /* stolen */
+	run(&t, 1 * MS);
+	part_enter(&t.part, t.now, PART_FILE, &t.account);
+	run(&t, 1 * MS);
+	part_exit(&t.part, t.now, &t.account);
+	part_enter(&t.part, t.now, PART_SELECT, &t.account);
+	t.account.stolen_ns += 4 * MS;
+	part_settle(&t.part, &t.account);
+	assert_int_equal(t.part.sum_ns[PART_USER], 3 * MS);
+	assert_int_equal(t.part.sum_ns[PART_KERNEL], 1 * MS);
+	assert_int_equal(t.part.sum_ns[PART_RUNQ], 4 * MS);
+	assert_int_equal(t.part.stolen_ns, 4 * MS);
+	assert_int_equal(part_queued(&t.part), 0);
+	assert_int_equal(t.part.discrepancy_ns, 0);
+	run(&t, 1000);
+	t.account.clock = t.now - ARRIVED_BEFORE;
+	part_out(&t.part, t.now, 0, &t.account); /* with the scheduler's account it agrees */
+	assert_int_equal(t.part.discrepancy_ns, 0);
+	assert_int_equal(t.part.sum_ns[PART_UNKNOWN], 0);
+	assert_int_equal(sum(&t.part), t.now - 5 * MS);
+}
+
 /* GIVEN it was preempted, and we were told late THEN it is the run queue's all the same */
 TEST(partition_believes_the_run_queue)
 {
@@ -276,7 +344,9 @@ TEST(partition_sums_exactly_whatever_comes)
 		t.account.ran_ns += (uint64_t)(rand() % 60000);
 		t.account.delayed_ns += (uint64_t)(rand() % 60000);
 		t.account.arrived += (uint64_t)(rand() % 100000);
-		switch (rand() % 6) {
+		t.account.clock = rand() % 4 ? now - (uint64_t)(rand() % 50000) : 0;
+		t.account.stolen_ns += (uint64_t)(rand() % 9 ? 0 : rand() % 90000);
+		switch (rand() % 7) {
 		case 0:
 			part_enter(&t.part, now, (uint32_t)(rand() % PART_CLASSES), &t.account);
 			break;
@@ -291,6 +361,9 @@ TEST(partition_sums_exactly_whatever_comes)
 			break;
 		case 4:
 			part_in(&t.part, now, &t.account);
+			break;
+		case 5:
+			part_settle(&t.part, &t.account);
 			break;
 		default:
 			part_collect(&t.part, now, (uint32_t)(rand() % 2), &t.account);
@@ -309,6 +382,8 @@ int main(void)
 		RUN(partition_heals_three_lost_switches),
 		RUN(partition_heals_an_absence_that_nobody_told),
 		RUN(partition_believes_the_scheduler_at_the_edges),
+		RUN(partition_has_switches_when_the_scheduler_had_them),
+		RUN(partition_calls_stolen_time_the_run_queue),
 		RUN(partition_believes_the_run_queue),
 		RUN(partition_gives_up_what_the_scheduler_denies),
 		RUN(partition_sums_exactly_whatever_comes),
