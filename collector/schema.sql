@@ -321,11 +321,11 @@ CREATE TABLE gil_sample(		-- who had the GIL while a loop waited for it, in iter
 	file TEXT, line INTEGER, function TEXT	-- innermost user frame, else innermost frame
 ) STRICT;
 
-CREATE TABLE cpu_taken(		-- who had the CPU that a loop was put off, while it could run: 1 ms and more in an iteration
+CREATE TABLE cpu_taken(		-- who had the CPU that a loop was put off, while it could run: 1 ms and more in an iteration; a hypervisor: 0.1 ms
 	id INTEGER PRIMARY KEY,
 	loop INTEGER NOT NULL REFERENCES loop,
 	begin_ns INTEGER NOT NULL,	-- of the iteration
-	pid INTEGER NOT NULL,		-- as the recorder saw it
+	pid INTEGER NOT NULL,		-- as the recorder saw it; 0: the machine's hypervisor, which took the CPU from the loop on it
 	name TEXT NOT NULL,		-- of that process
 	duration_ns INTEGER NOT NULL	-- of the iteration's runq_ns; what is not known of that is in no row
 ) STRICT;

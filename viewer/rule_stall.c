@@ -200,6 +200,7 @@ static void starved_say(struct judge *judge, struct finding *f, const taker_list
 	const struct machine_load *load)
 {
 	bool known = takers_known(takers, f->cost_ns);
+	uint64_t stolen_ns = takers_stolen(takers);
 	cleanup(freep) char *more = NULL;
 	char delayed[96];
 	size_t size;
@@ -209,6 +210,8 @@ static void starved_say(struct judge *judge, struct finding *f, const taker_list
 		judge->failed = true;
 		return;
 	}
+	if (stolen_ns)
+		fprintf(out, ", of which %s taken by the hypervisor (steal)", time_text(stolen_ns));
 	if (known)
 		takers_print(takers, f->cost_ns, out);
 	load_print(load, out);
@@ -220,9 +223,9 @@ static void starved_say(struct judge *judge, struct finding *f, const taker_list
 		f->advice = "Others of the machine's CPUs were idle: let it run on more of them "
 			    "(taskset, cpusets), or raise its container's CPU limit.";
 	finding_evidence(judge, f,
-		json_pack("{s:I,s:f,s:i,s:o*,s:o*,s:o*}", "stalls", (json_int_t)f->count,
+		json_pack("{s:I,s:f,s:i,s:f,s:o*,s:o*,s:o*}", "stalls", (json_int_t)f->count,
 			"longest_ms", ms_of(f->longest_ns), "tasks_delayed", (int)f->delayed,
-			"cpu_had_by", known ? takers_evidence(judge, takers) : NULL, "cpus",
+			"stolen_ms", ms_of(stolen_ns), "cpu_had_by", known ? takers_evidence(judge, takers) : NULL, "cpus",
 			load->cpus ? json_integer(load->cpus) : NULL, "machine_busy_share",
 			load->cpus ? json_real(load_share(load)) : NULL));
 }

@@ -10,6 +10,7 @@
 #include "probe/base/cleanup.h"
 #include "viewer/names.h"
 
+#define BY_HYPERVISOR 0 /* for a pid, in the trace */
 #define TOLD_MAX 3     /* programs in a sentence */
 #define SHARE_LEAST 20 /* one part in so many of the wait is worth naming */
 #define PERCENT 100
@@ -79,6 +80,15 @@ bool takers_known(const taker_list *takers, uint64_t wait_ns)
 	return sum && sum >= wait_ns / 2;
 }
 
+uint64_t takers_stolen(const taker_list *takers)
+{
+	uint64_t ns = 0;
+
+	for (size_t i = 0; i < takers->n; i++)
+		ns += takers->at[i].pid == BY_HYPERVISOR ? takers->at[i].ns : 0;
+	return ns;
+}
+
 void takers_print(const taker_list *takers, uint64_t wait_ns, FILE *out)
 {
 	const char *between = "; of that the CPU was had by ";
@@ -88,6 +98,8 @@ void takers_print(const taker_list *takers, uint64_t wait_ns, FILE *out)
 
 		if (t->ns < wait_ns / SHARE_LEAST)
 			break;
+		if (t->pid == BY_HYPERVISOR)
+			continue;
 		fprintf(out, "%s%s ", between, t->name);
 		if (t->several)
 			fputs("(several processes)", out);

@@ -19,6 +19,8 @@ typedef LIST(struct taker) taker_list;
 int takers_add(struct report *report, const struct stall *stall, taker_list *takers);
 /* Whether they account for so much of that wait that one may speak of shares. */
 bool takers_known(const taker_list *takers, uint64_t wait_ns);
+/* Of it, what the machine's hypervisor took while the loop was on a CPU. */
+uint64_t takers_stolen(const taker_list *takers);
 /* "; of that the CPU was had by ffmpeg (pid 812) 71 %, make (several processes) 20 %" */
 void takers_print(const taker_list *takers, uint64_t wait_ns, FILE *out);
 

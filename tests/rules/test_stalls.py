@@ -226,6 +226,18 @@ def test_who_had_the_cpu_is_named(tmp_path):
     assert found["evidence"]["cpu_had_by"] == [{"name": "ffmpeg", "pid": 812, "ms": 284}, {"name": "cc1", "pid": None, "ms": 80}]
 
 
+def test_what_the_hypervisor_took_is_told(tmp_path):
+    t = Trace(tmp_path / "t.db")
+    t.iteration(1000, 250, runq=200)
+    had_the_cpu(t, 1000, 0, "hypervisor", 31)
+    found, = t.findings("AS111")
+    assert found["message"].endswith("for 200 ms in 1 stall, of which 31 ms taken by the hypervisor (steal)."), found
+    assert found["evidence"]["stolen_ms"] == 31
+    had_the_cpu(t, 1000, 812, "ffmpeg", 100)
+    found, = t.findings("AS111")
+    assert found["message"].endswith("(steal); of that the CPU was had by ffmpeg (pid 812) 50 %."), found
+
+
 def test_who_had_the_cpu_is_left_out_where_most_of_it_is_not_known(tmp_path):
     t = Trace(tmp_path / "t.db")
     t.iteration(1000, 250, runq=200)
