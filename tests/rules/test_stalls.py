@@ -231,7 +231,7 @@ def test_what_the_hypervisor_took_is_told(tmp_path):
     t.iteration(1000, 250, runq=200)
     had_the_cpu(t, 1000, 0, "hypervisor", 31)
     found, = t.findings("AS111")
-    assert found["message"].endswith("for 200 ms in 1 stall, of which 31 ms taken by the hypervisor (steal)."), found
+    assert found["message"].endswith("for 200 ms in 1 stall, of which 31.0 ms taken by the hypervisor (steal)."), found
     assert found["evidence"]["stolen_ms"] == 31
     had_the_cpu(t, 1000, 812, "ffmpeg", 100)
     found, = t.findings("AS111")
