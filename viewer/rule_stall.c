@@ -225,7 +225,8 @@ static void starved_say(struct judge *judge, struct finding *f, const taker_list
 	finding_evidence(judge, f,
 		json_pack("{s:I,s:f,s:i,s:f,s:o*,s:o*,s:o*}", "stalls", (json_int_t)f->count,
 			"longest_ms", ms_of(f->longest_ns), "tasks_delayed", (int)f->delayed,
-			"stolen_ms", ms_of(stolen_ns), "cpu_had_by", known ? takers_evidence(judge, takers) : NULL, "cpus",
+			"stolen_ms", ms_of(stolen_ns), "cpu_had_by",
+			known ? takers_evidence(judge, takers) : NULL, "cpus",
 			load->cpus ? json_integer(load->cpus) : NULL, "machine_busy_share",
 			load->cpus ? json_real(load_share(load)) : NULL));
 }

@@ -11,8 +11,8 @@
 #include "viewer/names.h"
 
 #define BY_HYPERVISOR 0 /* for a pid, in the trace */
-#define TOLD_MAX 3     /* programs in a sentence */
-#define SHARE_LEAST 20 /* one part in so many of the wait is worth naming */
+#define TOLD_MAX 3      /* programs in a sentence */
+#define SHARE_LEAST 20  /* one part in so many of the wait is worth naming */
 #define PERCENT 100
 #define BUSY_LEAST 80   /* percent of all CPUs: below it there was one for it */
 #define STOLEN_LEAST 20 /* one part in so many of all CPUs is worth a word */

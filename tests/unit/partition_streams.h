@@ -1,4 +1,4 @@
-/* By partition_streams.py: told, argument, ns since the last one; growth of the account; of the CPU's, since it was looked at last. */
+/* By partition_streams.py: told, argument, ns since the last one; growth of the accounts. */
 /* clang-format off */
 static const struct event stream_0[] = { /* waits.py, 30 sleeps */
 	{0, 13, 0, 0, 0, 0, 0, 0},

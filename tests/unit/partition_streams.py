@@ -41,7 +41,7 @@ def events_of(awaitscope, program, only):
 
 
 def main():
-    print("/* By partition_streams.py: told, argument, ns since the last one; growth of the account; of the CPU's, since it was looked at last. */")
+    print("/* By partition_streams.py: told, argument, ns since the last one; growth of the accounts. */")
     print("/* clang-format off */")
     for number, (program, only) in enumerate(ACTS):
         events = events_of(sys.argv[1], program, only)
