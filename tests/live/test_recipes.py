@@ -28,6 +28,10 @@ def test_pytest_recipe(tmp_path, make_notebook, awaitscope):
     held = next(tmp_path.glob("traces/*held*/trace.db"))  # pytest adds a link to it
     held.rename(tmp_path / "main.db")
     ended = awaitscope("check", "main.db")
-    assert ended.status == 1 and "lag.p99=50ms: " in ended.out and "baseline: No change" in ended.out, ended  # its limit alone
+    assert "baseline: No change" in ended.out, ended
+    if re.search("lag.p99=50ms: .*, set aside: the machine was starved", ended.out):  # by others: no limit of time is judged then
+        assert ended.status == 0, ended
+    else:
+        assert ended.status == 1 and "lag.p99=50ms: " in ended.out, ended  # its limit alone
     ended = awaitscope("check", "--fail-on", "error", "main.db")
     assert ended.status == 0 and "0 new or worse findings" in ended.out, ended

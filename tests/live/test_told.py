@@ -79,7 +79,7 @@ def test_failure_of_a_task_reaches_its_waiter(trace):
 
 def test_late_timer_is_told(trace):
     late = [ns for (ns,) in trace.rows("SELECT late_ns FROM late_timer ORDER BY late_ns")]
-    assert 35e6 < late[-1] < 200e6, late  # due after 10 ms, the loop came after 50
+    assert 35e6 < late[-1] < 1e9, late  # due after 10 ms, the loop came after 50 or, with others on its CPUs, later
 
 
 def test_refusals_are_told_though_the_program_caught_them(trace):
