@@ -10,6 +10,7 @@ import json
 import os
 import re
 import subprocess
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 DEBIAN = "/usr/bin/python3"
@@ -69,20 +70,30 @@ def ask(path):
     return Interpreter(path, line) if told.returncode == 0 and line.count("|") == 6 else None
 
 
+def is_binary(path):
+    """A script beside it (pyenv has one for each of its own, and half a second for each) starts one that stands elsewhere."""
+    try:
+        with open(path, "rb") as f:
+            return f.read(4) == b"\x7fELF"
+    except OSError:
+        return False
+
+
 @functools.lru_cache(maxsize=None)
 def everything():
     """Every interpreter found, Debian's own first."""
     named = os.environ.get("AWAITSCOPE_PYTHONS", "").split(":")
     named += sorted(glob.glob(f"{SUITES}/*-py*[0-9]"))
     paths = [DEBIAN, *filter(None, named)]
-    paths += sorted(glob.glob(os.path.expanduser("~/.pyenv/versions/*/bin/python")))
+    others = sorted(glob.glob(os.path.expanduser("~/.pyenv/versions/*/bin/python")))
     for folder in os.environ.get("PATH", "").split(":"):
-        paths += [path for path in sorted(glob.glob(f"{folder}/py*")) if re.fullmatch(NAMES, os.path.basename(path))]
+        others += [path for path in sorted(glob.glob(f"{folder}/py*")) if re.fullmatch(NAMES, os.path.basename(path))]
+    paths += {os.path.realpath(path): path for path in reversed(others) if is_binary(path)}.values()
+    with ThreadPoolExecutor() as pool:
+        asked = pool.map(ask, [path for path in paths if os.access(path, os.X_OK)])
     found = {}
-    for path in paths:
-        one = ask(path) if os.access(path, os.X_OK) else None
-        if one:
-            found.setdefault((one.real if path not in named else path, one.version), one)
+    for one in filter(None, asked):
+        found.setdefault((one.real if one.path not in named else one.path, one.version), one)
     return sorted(found.values(), key=lambda one: (one.path != DEBIAN, one.minor, one.name))
 
 

@@ -10,7 +10,7 @@ import pytest
 
 from conftest import PROGRAM
 from interpreters import DEBIAN, traced
-from attached import WHY_NOT, rows
+from attached import GOES, WHY_NOT, rows, running, watched
 from twins import with_library
 
 pytestmark = pytest.mark.skipif(WHY_NOT is not None, reason=str(WHY_NOT))
@@ -138,9 +138,9 @@ def test_probes_are_placed_one_by_one_where_a_kernel_cannot_otherwise(tmp_path):
 
 
 NESTED = """\
-import asyncio, sys, time, nest_asyncio
+import asyncio, os, time, nest_asyncio
 apply = [nest_asyncio.apply]
-if sys.argv[1] == "first":
+if "WHEN" == "first":
     apply.pop()()
 
 async def naps():
@@ -153,7 +153,7 @@ async def work():
 
 async def main():
     print("ready", flush=True)
-    await asyncio.sleep(0.5)
+""" + GOES + """\
     while apply:
         apply.pop()()
     for _ in range(5):
@@ -164,14 +164,11 @@ asyncio.run(main())
 
 
 @pytest.mark.parametrize("when", ["first", "later"])
-def test_a_loop_whose_turns_are_those_of_nest_asyncio_is_one(when, awaitscope, tmp_path):
+def test_a_loop_whose_turns_are_those_of_nest_asyncio_is_one(when, tmp_path):
     if subprocess.run([DEBIAN, "-c", "import nest_asyncio"], capture_output=True).returncode:
         pytest.skip("nest_asyncio (python3-nest-asyncio) is not installed")
-    (tmp_path / "app.py").write_text(NESTED)
-    with subprocess.Popen([DEBIAN, tmp_path / "app.py", when], stdout=subprocess.PIPE, text=True) as child:
-        assert child.stdout.readline() == "ready\n"
-        ended = awaitscope("attach", "-o", "t.db", str(child.pid))
-    assert ended.status == 0, ended
+    with running(NESTED.replace("WHEN", when), tmp_path) as child, watched(child, tmp_path):
+        child.wait()
     seen = rows(tmp_path / "t.db", "SELECT function, call, count(*) FROM blocking_call WHERE class = 'sleep' GROUP BY 1 ORDER BY 1")
     assert seen == [("naps", "time.sleep(0.004)", 5), ("work", "time.sleep(0.03)", 5)]
     assert rows(tmp_path / "t.db", "SELECT kind, count(*) FROM loop GROUP BY 1") == [("asyncio", 1)]
