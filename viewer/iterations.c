@@ -84,8 +84,7 @@ static int windows_make(struct scan *scan)
 	return 0;
 }
 
-/* First call of a loop that begins at or after `from`; calls are by loop and begin. */
-static size_t call_from(const struct report *report, int loop, uint64_t from)
+size_t call_from(const struct report *report, int loop, uint64_t from)
 {
 	size_t low = 0, high = report->calls.n;
 

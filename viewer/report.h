@@ -296,6 +296,9 @@ typedef LIST(struct sample) sample_list;
 /* By what they stand for, the longest first. The caller frees samples->at. */
 int report_samples(struct report *report, const struct stall *stall, sample_list *samples);
 
+/* First of report->calls of a loop that begins at or after `from`; they are by loop and begin. */
+size_t call_from(const struct report *report, int loop, uint64_t from);
+
 /* The parts of report_read(), in this order; each in its own file. */
 int coverage_read(struct report *report);   /* needs processes and loops */
 int blocking_read(struct report *report);   /* calls and sites */

@@ -39,20 +39,10 @@ struct cpu_check {
  * counts what is computed too. */
 static uint64_t calls_held(const struct report *report, int loop, uint64_t from, uint64_t to)
 {
-	size_t low = 0, high = report->calls.n;
 	uint64_t held_ns = 0;
 
-	while (low < high) {
-		size_t mid = low + (high - low) / 2;
-		const struct call *c = &report->calls.at[mid];
-
-		if (c->loop < loop || (c->loop == loop && c->begin_ns < from))
-			low = mid + 1;
-		else
-			high = mid;
-	}
-	for (; low < report->calls.n; low++) {
-		const struct call *c = &report->calls.at[low];
+	for (size_t i = call_from(report, loop, from); i < report->calls.n; i++) {
+		const struct call *c = &report->calls.at[i];
 
 		if (c->loop != loop || c->begin_ns >= to)
 			break;

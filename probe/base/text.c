@@ -186,35 +186,37 @@ static size_t columns_of(uint32_t c)
 	return within(two_columns, sizeof(two_columns) / sizeof(*two_columns), c) ? 2 : 1;
 }
 
-size_t text_fit(const char *s, size_t columns)
+/* How many bytes of s fit into so many columns, and how many they take. */
+static size_t measure(const char *s, size_t columns, size_t *ret_width)
 {
 	const unsigned char *p = (const unsigned char *)s;
 	size_t n = strlen(s), at = 0, width = 0;
 
 	while (at < n) {
 		uint32_t c = 0;
-		size_t len = sequence(p + at, n - at, &c);
+		size_t len = sequence(p + at, n - at, &c), more = columns_of(c);
 
-		width += columns_of(c);
-		if (width > columns)
+		if (more > columns - width)
 			break;
+		width += more;
 		at += len ? len : 1;
 	}
+	*ret_width = width;
 	return at;
+}
+
+size_t text_fit(const char *s, size_t columns)
+{
+	size_t width;
+
+	return measure(s, columns, &width);
 }
 
 size_t text_width(const char *s)
 {
-	const unsigned char *p = (const unsigned char *)s;
-	size_t n = strlen(s), at = 0, width = 0;
+	size_t width;
 
-	while (at < n) {
-		uint32_t c = 0;
-		size_t len = sequence(p + at, n - at, &c);
-
-		width += columns_of(c);
-		at += len ? len : 1;
-	}
+	measure(s, SIZE_MAX, &width);
 	return width;
 }
 
