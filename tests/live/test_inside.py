@@ -10,7 +10,7 @@ from pathlib import Path
 
 import interpreters
 import pytest
-from conftest import PLAIN, PROGRAM, run_program
+from conftest import PLAIN, PROGRAM, program_for_all, run_program
 from recorders import recorders
 
 MODULES = PROGRAM.resolve().parent.parent / "lib/awaitscope/python"
@@ -203,6 +203,6 @@ def test_program_goes_on_where_its_recorder_died(tmp_path):
 def test_folder_without_room_is_refused(tmp_path):
     if os.geteuid():
         pytest.skip("needs root, to be somebody else")
-    program = TARGET.read_text()
-    ended = run_program([interpreters.DEBIAN, "-c", program, MODULES], "/", user=65534, env={"PATH": "/usr/bin:/bin"})
+    program, modules = TARGET.read_text(), program_for_all().resolve().parent.parent / MODULES.relative_to(PROGRAM.resolve().parent.parent)
+    ended = run_program([interpreters.DEBIAN, "-c", program, modules], "/", user=65534, env={"PATH": "/usr/bin:/bin"})
     assert "cannot be written into /: Permission denied; os.chdir()" in ended.err.splitlines()[-1], ended
