@@ -12,11 +12,18 @@
 #include "probe/base/cleanup.h"
 #include "probe/event.h"
 
-/* "/a/b/c" of "c\0b\0a\0"; of what is in no file system, its name: "pipe:", "socket:". */
+/*
+ * "/a/b/c" of "c\0b\0a\0"; of what is in no file system, its name: "socket:", "memfd:x". A pipe has
+ * none (fs/pipe.c@6.1, create_pipe_files()).
+ */
 static void path_text(const char *names, size_t size, char *buf)
 {
 	size_t begin = size, at = 0;
 
+	if (size == 1) {
+		snprintf(buf, TOUCHED_TEXT_BYTES, "pipe:");
+		return;
+	}
 	if (size && !memchr(names, '/', size) && strchr(names, ':')) {
 		snprintf(buf, TOUCHED_TEXT_BYTES, "%.*s", (int)size, names);
 		return;
