@@ -85,6 +85,7 @@ static int trace(struct bpf_beside *b)
 	struct bpf_program *const programs[] = {
 		b->program->progs.on_thread_exit,
 		b->program->progs.on_exec,
+		b->program->progs.on_waking,
 		b->program->progs.on_switch,
 		b->program->progs.on_sys_exit,
 		b->program->progs.on_sys_enter,

@@ -188,6 +188,8 @@ static int take_record(void *ctx, void *record, size_t size)
 		rc = take_code(f, record);
 	else if (!rc && head->kind == EV_kernel_wake)
 		rc = take_wake(f, record);
+	else if (!rc && head->kind == EV_kernel_ended)
+		bpf_processes_ended(f->processes, record);
 	else if (!rc && head->kind == EV_kernel_keeps)
 		bpf_processes_keeps(f->processes, record);
 	else if (!rc && head->kind == EV_kernel_native)

@@ -189,6 +189,18 @@ void bpf_processes_wake(struct bpf_processes *p, const struct ev_kernel_wake *r)
 	record_queue_keep(&found->queue);
 }
 
+void bpf_processes_ended(struct bpf_processes *p, const struct ev_kernel_ended *r)
+{
+	struct process *found = process_get(p, r->pid);
+
+	if (!found)
+		return;
+	if (!r->by_pid && process_open(found))
+		thread_name(found, r->by_tid, r->thread_id, r->head.time_ns);
+	bpf_python_ended(&found->python, r);
+	record_queue_keep(&found->queue);
+}
+
 void bpf_processes_keeps(struct bpf_processes *p, const struct ev_kernel_keeps *r)
 {
 	struct process *found = process_get(p, r->pid);

@@ -21,6 +21,7 @@ void bpf_processes_thread(struct bpf_processes *p, const struct ev_kernel_thread
 bool bpf_processes_code(struct bpf_processes *p, const struct ev_kernel_code *r);
 /* who ended a wait; who keeps the GIL; */
 void bpf_processes_wake(struct bpf_processes *p, const struct ev_kernel_wake *r);
+void bpf_processes_ended(struct bpf_processes *processes, const struct ev_kernel_ended *record);
 void bpf_processes_keeps(struct bpf_processes *p, const struct ev_kernel_keeps *r);
 /* registers and stack, for what comes next of that moment; where a thread was. */
 void bpf_processes_native(struct bpf_processes *p, const struct ev_kernel_native *r);

@@ -194,6 +194,24 @@ void bpf_python_wake(struct bpf_python *p, const struct ev_kernel_wake *r)
 	ended->stack = stack;
 }
 
+void bpf_python_ended(struct bpf_python *p, const struct ev_kernel_ended *r)
+{
+	const uint64_t words[] = {r->name_0, r->name_1};
+	char name[sizeof(words) + 1] = "";
+	struct ev_block_ended *ended;
+	size_t size;
+
+	memcpy(name, words, sizeof(words));
+	size = r->by_pid ? strlen(name) : 0;
+	ended = RECORD_NEW(p->outside.queue, block_ended, size, r->head.tid, r->head.time_ns);
+	if (!ended)
+		return;
+	ended->by = r->by_pid ? 0 : r->by_tid;
+	ended->by_pid = r->by_pid;
+	ended->name_len = (uint32_t)size;
+	record_tail_put(ended + 1, name, size);
+}
+
 void bpf_python_keeps(struct bpf_python *p, const struct ev_kernel_keeps *r, uint32_t tid)
 {
 	holder_put(p, r->head.tid,

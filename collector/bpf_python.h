@@ -39,6 +39,7 @@ bool bpf_python_given(struct bpf_python *p, const struct ev_kernel_code *r);
 /* Who ended a wait, as a record in the queue. */
 void bpf_python_wake(struct bpf_python *p, const struct ev_kernel_wake *r);
 /* Who kept the GIL, the same; by that tid (0: not known). */
+void bpf_python_ended(struct bpf_python *p, const struct ev_kernel_ended *r);
 void bpf_python_keeps(struct bpf_python *p, const struct ev_kernel_keeps *r, uint32_t tid);
 /* Characters as they lie in memory, as UTF-8. */
 size_t bpf_python_text(uint32_t state, const void *data, size_t size, char *buf, size_t buf_size);

@@ -183,6 +183,7 @@ int bpf_sensor_watch(struct bpf_sensor *s, const char **ret_why)
 	struct bpf_program *const programs[] = {
 		s->program->progs.on_thread_exit,
 		s->program->progs.on_exec,
+		s->program->progs.on_waking,
 		s->program->progs.on_switch,
 		s->program->progs.on_sys_exit,
 		s->program->progs.on_sys_enter,

@@ -240,6 +240,13 @@ static void wake(struct bpf_feed *f, const struct ev_kernel_wake *r)
 	bpf_python_wake(&f->python, r);
 }
 
+static void ended(struct bpf_feed *f, const struct ev_kernel_ended *r)
+{
+	if (!r->by_pid)
+		loops_thread(f, r->by_tid, r->thread_id, r->head.time_ns);
+	bpf_python_ended(&f->python, r);
+}
+
 static void keeps(struct bpf_feed *f, const struct ev_kernel_keeps *r)
 {
 	uint32_t tid = process_thread_outer(f->options.pid, r->tid);
@@ -477,6 +484,9 @@ void translate(struct bpf_feed *f, const struct ev_head *record)
 		break;
 	case EV_kernel_wake:
 		wake(f, (const struct ev_kernel_wake *)record);
+		break;
+	case EV_kernel_ended:
+		ended(f, (const struct ev_kernel_ended *)record);
 		break;
 	case EV_kernel_keeps:
 		keeps(f, (const struct ev_kernel_keeps *)record);

@@ -58,7 +58,7 @@ static void put(struct model *model, struct process *p, struct thread *t, const 
 		NUMBER_IF(site.line, site.line), TEXT_OF(site.function),
 		ID(ended.by ? ended.by->id : 0), ID(stack_row(model, ended.stack)),
 		TEXT_OF(ended_site.file), NUMBER_IF(ended_site.line, ended_site.line),
-		TEXT_OF(ended_site.function), NUMBER(c->unfinished));
+		TEXT_OF(ended_site.function), TEXT_OF(ended.process), NUMBER(c->unfinished));
 }
 
 /* The one wait that the kernel saw in a call is what the call was; of several, the longest. */

@@ -4,11 +4,15 @@
  */
 #include "collector/model_state.h"
 
+#include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 #define EARLY_MAX 64u        /* what has no room adds to the same thread's last, or is nobody's */
 #define HELD_NS 20000000ull  /* iterations of that age are looked at; see sampler.c */
 #define KEPT_NS 250000000ull /* what goes on is one row for so long */
+
+#define PROCESS_TEXT_BYTES 64u
 
 struct early { /* who had the GIL, in an iteration that is not that old yet; or who keeps it */
 	struct thread *holder;
@@ -145,15 +149,27 @@ void holders_end(struct model *model, struct thread *t, uint64_t begin_ns, uint6
 		t->holders->count = 0;
 }
 
+static const char *process_text(struct model *model, const struct ev_block_ended *r)
+{
+	char text[PROCESS_TEXT_BYTES];
+	int n = snprintf(text, sizeof(text), "%s (pid %" PRIu32 ")", tail_text(model, &r->head, 0),
+		r->by_pid);
+
+	return pool_text(&model->pool, text, n < (int)sizeof(text) ? (size_t)n : sizeof(text) - 1);
+}
+
 void block_ended_record(struct model *model, struct process *p, const struct ev_block_ended *r)
 {
 	uint64_t time_ns = model_time(model, r->head.time_ns);
 	struct thread *t = thread_get(model, p, r->head.tid, time_ns);
 
-	if (t)
-		t->ended = (struct ended){.by = thread_get(model, p, r->by, time_ns),
-			.stack = stack_get(model, p, r->stack),
-			.time_ns = time_ns};
+	if (!t)
+		return;
+	t->ended = (struct ended){.stack = stack_get(model, p, r->stack), .time_ns = time_ns};
+	if (r->by_pid)
+		t->ended.process = process_text(model, r);
+	else
+		t->ended.by = thread_get(model, p, r->by, time_ns);
 }
 
 struct ended ended_take(struct thread *t, uint64_t begin_ns, uint64_t end_ns)

@@ -256,7 +256,8 @@ struct thread {
 	struct ended {           /* who ended a wait of this thread, until it is told of */
 		struct thread *by;
 		struct stack *stack;
-		uint64_t time_ns; /* 0: nobody */
+		const char *process; /* "python3 (pid 4711)", where it was another; else NULL */
+		uint64_t time_ns;    /* 0: nobody */
 	} ended;
 };
 

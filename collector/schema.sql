@@ -185,9 +185,10 @@ CREATE TABLE blocking_call(		-- calls of at least min_block_ns on loop threads
 	target TEXT NOT NULL,
 	stack INTEGER REFERENCES stack,
 	file TEXT, line INTEGER, function TEXT,	-- innermost user frame, else innermost frame
-	ended_by INTEGER REFERENCES thread,	-- of a lock: the thread that let go of it; null: not seen
+	ended_by INTEGER REFERENCES thread,	-- of a lock or a pipe: the thread that let go of it, or put into it; null: not seen
 	ended_stack INTEGER REFERENCES stack,	-- its stack then
 	ended_file TEXT, ended_line INTEGER, ended_function TEXT,
+	ended_process TEXT,		-- another process that ended it: python3 (pid 4711); null: it was none, or not seen
 	unfinished INTEGER NOT NULL DEFAULT 0	-- 1: it had not returned when its process ended, or the recording
 ) STRICT;
 

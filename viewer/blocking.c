@@ -119,6 +119,9 @@ static int call_take(struct report *report, struct site_table *table, sqlite3_st
 		site->in_step = sqlite3_column_int(rows, 20) != 0;
 		site->ended_thread =
 			sqlite3_column_int(rows, 18) ? keep_column(report, rows, 14) : NULL;
+		site->ended_process = sqlite3_column_type(rows, 21) == SQLITE_NULL
+					      ? NULL
+					      : keep_column(report, rows, 21);
 		if (!site->syscall || !site->target || keep_place(report, rows, 15, &site->ended))
 			return -ENOMEM;
 	}

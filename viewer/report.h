@@ -134,9 +134,10 @@ struct site { /* equal process, loop, cell, place, call and class */
 	int process, loop, cell;
 	struct place place;
 	const char *call, *syscall, *class,
-		*target;          /* syscall, target, stack, ended_by of the longest */
-	const char *ended_thread; /* name of the thread that ended the wait; NULL: not known */
-	struct place ended;       /* where that thread was */
+		*target;           /* syscall, target, stack, ended_by of the longest */
+	const char *ended_thread;  /* name of the thread that ended the wait; NULL: not known */
+	struct place ended;        /* where that thread was */
+	const char *ended_process; /* another process that did; NULL: none, or not known */
 	int64_t stack;
 	uint64_t count, total_ns, max_ns;
 	uint64_t unfinished;         /* of the calls: had not returned as the recording, or its

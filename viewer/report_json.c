@@ -387,10 +387,11 @@ static json_t *ended_json(const struct site *s)
 {
 	json_t *object;
 
-	if (!s->ended_thread)
+	if (!s->ended_thread && !s->ended_process)
 		return json_null();
 	object = json_object();
-	member(&object, "thread", json_text(s->ended_thread));
+	member(&object, "thread", s->ended_thread ? json_text(s->ended_thread) : json_null());
+	member(&object, "process", json_text_or_null(s->ended_process));
 	place_members(&object, &s->ended);
 	return object;
 }

@@ -302,7 +302,8 @@ static const struct site *ended_site(const struct judge *judge, const struct fin
 		const struct site *s = &report->sites.at[i];
 
 		if (judge->weights[i].rule == f->rule && judge->weights[i].finding == index &&
-			s->ended_thread && (!longest || s->max_ns > longest->max_ns))
+			(s->ended_thread || s->ended_process) &&
+			(!longest || s->max_ns > longest->max_ns))
 			longest = s;
 	}
 	return longest;
@@ -318,7 +319,9 @@ static char *ended_text(const struct report *report, const struct finding *f, co
 
 	if (!out)
 		return NULL;
-	if (s) {
+	if (s && s->ended_process) {
+		fprintf(out, "; process %s ended the wait", s->ended_process);
+	} else if (s) {
 		fprintf(out,
 			*s->ended_thread ? "; thread %s ended the wait"
 					 : "; another thread ended the wait",
@@ -335,6 +338,8 @@ static char *ended_text(const struct report *report, const struct finding *f, co
 
 static json_t *ended_evidence(struct judge *judge, const struct site *s)
 {
+	if (s && s->ended_process)
+		return json_pack("{s:s}", "process", utf8_keep(judge, s->ended_process));
 	return s ? json_pack("{s:s,s:s?,s:i,s:s}", "thread", utf8_keep(judge, s->ended_thread),
 			   "file", s->ended.file ? utf8_keep(judge, s->ended.file) : NULL, "line",
 			   s->ended.line, "function", utf8_keep(judge, s->ended.function))

@@ -12,9 +12,10 @@
 #include "probe/announce.h"
 #include "probe/bpf/beside.h"
 #include "probe/bpf/agents.bpf.h"
+#include "probe/bpf/ender.bpf.h"
+#include "probe/bpf/named.bpf.h"
 #include "probe/bpf/native.bpf.h"
 #include "probe/bpf/taken.bpf.h"
-#include "probe/bpf/touch.bpf.h"
 #define WAITERS_MAX BESIDE_THREADS_MAX
 #include "probe/bpf/wake.bpf.h"
 #include "probe/ring.h"
@@ -25,16 +26,6 @@ char LICENSE[] SEC("license") = "GPL"; /* most helpers are for GPL programs only
 const volatile struct beside_config beside;
 
 #define NO_EPFD (~0u)
-
-/* Of the classes of calls.def those that no system call has. */
-#define NAMED_dns PART_DNS
-#define NAMED_database PART_DATABASE
-#define NAMED_sleep 0
-#define NAMED_network 0
-#define NAMED_file 0
-#define NAMED_subprocess 0
-#define NAMED_lock 0
-#define NAMED_other 0
 
 struct watched {
 	struct announcement said;
@@ -55,6 +46,7 @@ struct watched {
 	struct native_taken native;
 	__u64 sample_after_ns; /* it is not sampled again before */
 	struct partition part;
+	struct ender ender;
 	struct taken taken; /* last: what every call runs does not look there */
 };
 
@@ -435,6 +427,9 @@ static __noinline int wait_put(struct watched *w, __u64 now_ns, __u64 blocked_ns
 	len = call_touches(&kind, ev->fd, w->argument, room, &what);
 	ev->touches = what;
 	ev->touched_len = len;
+	if (w->ender.enter_ns == w->enter_ns &&
+		ends_by_call(&w->ender, w->syscall, result, what, room, len))
+		ender_tell(&w->ender, w->said.tid, w->said.pid, now_ns);
 	return record_put(room, sizeof(*ev), stack.count, len, room->told != 0);
 }
 
@@ -475,21 +470,6 @@ int BPF_PROG(on_sys_exit, struct pt_regs *regs, long result)
 }
 
 /* ---- scheduling */
-
-/* Calls that say better than the system calls in them what they wait for. enum part_class; 0: no
- * more than those. */
-static __always_inline __u32 call_named(__u32 call)
-{
-	switch (call) {
-#define CALL(name, id, class, doc)                                                                 \
-	case id:                                                                                   \
-		return NAMED_##class;
-#include "probe/calls.def"
-#undef CALL
-	default:
-		return 0;
-	}
-}
 
 /* It goes off its CPU to wait, in a call of its agent's. */
 static __always_inline void wait_name(struct watched *w)
@@ -545,6 +525,16 @@ int BPF_PROG(on_switch, bool preempted, struct task_struct *from, struct task_st
 		part_in(&w->part, now_ns, &account);
 		w->taken.wants = 0;
 	}
+	return 0;
+}
+
+SEC("tp_btf/sched_waking")
+int BPF_PROG(on_waking, struct task_struct *woken)
+{
+	struct watched *w = watched_get(woken->pid);
+
+	if (w && w->syscall != NO_SYSCALL && !w->polls)
+		ender_note(&w->ender, w->enter_ns, woken->tgid);
 	return 0;
 }
 

@@ -5,7 +5,7 @@
 #include "probe/bpf/call_kind.h"
 #include "probe/bpf/native.bpf.h"
 #include "probe/bpf/python.bpf.h"
-#include "probe/bpf/touch.bpf.h"
+#include "probe/bpf/ender.bpf.h"
 
 /* The thread was not in its loop all along: what seemed an iteration was none. */
 static __always_inline void turn_forget(struct loop_slot *s)
@@ -55,6 +55,9 @@ __noinline int block_put(
 	len = call_touches(&kind, ev->fd, s->argument, to, &what);
 	ev->touches = what;
 	ev->touched_len = len;
+	if (s->ender.enter_ns == s->enter_ns &&
+		ends_by_call(&s->ender, s->syscall, result, what, to, len))
+		ender_tell(&s->ender, s->tid, 0, now_ns);
 	return record_put(to, sizeof(*ev), stack.count, len, to->told != 0);
 }
 

@@ -216,6 +216,20 @@ int BPF_PROG(on_switch, bool preempted, struct task_struct *from, struct task_st
 	return 0;
 }
 
+SEC("tp_btf/sched_waking")
+int BPF_PROG(on_waking, struct task_struct *woken)
+{
+	struct loop_slot *s;
+	__u32 index;
+
+	if (woken->tgid != config.tgid)
+		return 0;
+	s = slot_get(woken->pid, &index);
+	if (s && s->syscall != NO_SYSCALL && !s->poll_ns)
+		ender_note(&s->ender, s->enter_ns, woken->tgid);
+	return 0;
+}
+
 SEC("tp_btf/sched_process_exit")
 int BPF_PROG(on_thread_exit, struct task_struct *task)
 {

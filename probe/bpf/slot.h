@@ -71,6 +71,13 @@ struct native_taken {  /* when a thread's native stack was taken last */
 	__u64 last_ns; /* then, or by a tick of its CPU clock */
 };
 
+struct ender {           /* who woke a thread in its call */
+	__u64 enter_ns;  /* of the call; 0: nobody */
+	__u32 pid, tid;  /* pid 0: of the same process */
+	__u64 thread_id; /* pthread_self() of that thread */
+	__u64 name[2];   /* of that process */
+};
+
 struct loop_slot {
 	__u32 tid; /* 0: free */
 	__u32 steps;
@@ -105,6 +112,7 @@ struct loop_slot {
 	__u64 gc_ns, gc_sum_ns; /* a collection's beginning; 0: none */
 	struct open_step step[SLOT_STEPS];
 	struct taken taken;
+	struct ender ender;
 	struct partition part;
 };
 

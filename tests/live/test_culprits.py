@@ -112,6 +112,60 @@ asyncio.run(main())
 """
 
 
+# Other processes end waits, a thread of its own does at a pipe, and a timeout, which is nobody.
+PROCESSES = """\
+import asyncio, multiprocessing, os, sys, threading, time
+
+fork = multiprocessing.get_context("fork")
+items, (near, far), event = fork.Queue(), fork.Pipe(), fork.Event()
+reads, writes = os.pipe()
+
+def put():
+    time.sleep(0.15)
+    items.put(1)
+
+def post():
+    time.sleep(0.15)
+    event.set()
+
+def leave():
+    time.sleep(0.15)
+
+def write():
+    time.sleep(0.15)
+    os.write(writes, b"x")
+
+def wants_item(started):
+    items.get()
+
+def wants_event(started):
+    event.wait()
+
+def wants_end(started):
+    started.join()
+
+def wants_byte(started):
+    os.read(reads, 1)
+
+def wants_in_vain(started):
+    near.poll(0.15)
+
+async def main():
+    print("ready", flush=True)
+    await asyncio.get_running_loop().run_in_executor(None, sys.stdin.readline)
+    for wants, ends in (wants_item, put), (wants_event, post), (wants_end, leave), (wants_byte, write), (wants_in_vain, None):
+        started = ends and (threading.Thread if ends is write else fork.Process)(target=ends, name=ends.__name__)
+        if started:
+            started.start()
+        wants(started)
+        if started:
+            started.join()
+        await asyncio.sleep(0.01)
+
+asyncio.run(main())
+"""
+
+
 # Many loops want the GIL at once, and a call keeps it.
 MANY = """\
 import asyncio, ctypes, sys, threading, time
@@ -317,6 +371,16 @@ def test_who_let_go_of_a_lock_is_named(report, tmp_path, watched):
     assert threads == ["lets_go", "puts", "ThreadPoolExecutor-0_0"], told["blocking_sites"]
     messages = {f["evidence"]["ended_by"]["function"]: f["message"] for f in told["findings"] if f["rule"] == "AS107" and f["evidence"].get("ended_by")}
     assert "ended the wait, in lets_go, app.py:7" in messages["lets_go"], messages
+
+
+def test_which_process_ended_a_wait_is_named(report, tmp_path, watched):
+    watched(PROCESSES, tmp_path)
+    told = report("t.db")
+    ended = {site["function"]: site["ended_by"] for site in sorted(told["blocking_sites"], key=lambda s: s["max_ms"])}
+    for wants in "wants_item", "wants_event", "wants_end":
+        assert ended[wants]["process"].startswith("python3 (pid "), told["blocking_sites"]
+    assert (ended["wants_byte"]["thread"], ended["wants_byte"]["process"], ended["wants_in_vain"]) == ("write", None, None), told["blocking_sites"]
+    assert any("; process python3 (pid " in f["message"] for f in told["findings"] if f["rule"] == "AS107"), told["findings"]
 
 
 @pytest.fixture
