@@ -312,7 +312,9 @@ static const struct site *ended_site(const struct judge *judge, const struct fin
 /* "; thread worker ended the wait, in put, app.py:9"; malloc'd, "" where it is not known. */
 static char *ended_text(const struct report *report, const struct finding *f, const struct site *s)
 {
-	const char *function = s ? function_name(&s->ended) : NULL;
+	/* how a library lets go, Condition.notify() say, tells nobody anything */
+	bool placed = s && s->ended.file && file_is_user(report, s->ended.file);
+	const char *function = placed ? function_name(&s->ended) : NULL;
 	char *text = NULL;
 	size_t size;
 	FILE *out = open_memstream(&text, &size);
@@ -328,8 +330,8 @@ static char *ended_text(const struct report *report, const struct finding *f, co
 			s->ended_thread);
 		if (function)
 			fprintf(out, ", in %s", function);
-		fputs(s->ended.file ? ", " : "", out);
-		if (s->ended.file)
+		fputs(placed ? ", " : "", out);
+		if (placed)
 			place_print(report, f->cell, &s->ended, out);
 	}
 	fclose(out);

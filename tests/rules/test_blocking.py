@@ -136,6 +136,19 @@ def test_making_a_child_is_not_waiting_for_it(tmp_path):
     assert [f["line"] for f in t.findings("AS105")] == [4]
 
 
+@pytest.mark.parametrize("file, function, said", [
+    (APP, "put", "; thread worker ended the wait, in put, app.py:9."),
+    ("/usr/lib/python3.11/threading.py", "Condition.notify", "; thread worker ended the wait."),
+])
+def test_who_ended_a_wait_is_told_with_its_place_in_user_code(tmp_path, file, function, said):
+    t = Trace(tmp_path / "t.db")
+    t.block(1000, 200, "lock", call="queue.Queue.get")
+    t.add("thread", id=2, process=1, tid=101, name="worker", seen_ns=0)
+    t.sql.execute("UPDATE blocking_call SET ended_by = 2, ended_file = ?, ended_line = 9, ended_function = ?", [file, function])
+    found, = t.findings("AS107")
+    assert found["message"].endswith(said.replace("app.py", APP)) and found["evidence"]["ended_by"]["function"] == function
+
+
 def test_several_waits_of_one_call_are_no_calls(tmp_path):
     t = Trace(tmp_path / "t.db")
     t.iteration(1000, 200, blocked_network=180)
