@@ -52,6 +52,7 @@ int finding_gain(struct finding *finding, int loop, uint64_t begin_ns, uint64_t 
 /* "In [2]:3, in fetch_page: ", "In [2]: ", "app.py:12: ". */
 static void place_begin(const struct report *report, const struct finding *f, FILE *out)
 {
+	const struct place *place = f->caller.file ? &f->caller : &f->place;
 	const char *function = function_name(&f->place);
 	char name[NAME_BYTES];
 
@@ -63,8 +64,11 @@ static void place_begin(const struct report *report, const struct finding *f, FI
 		fputs("The program", out);
 	if (function && f->place.file)
 		fprintf(out, ", in %s", function);
-	if (f->cell != NONE && f->place.file &&
-		cell_of_file(report, f->place.file, f->cell) != f->cell)
+	if (f->caller.file) {
+		fputs(", called from ", out);
+		place_print(report, f->cell, &f->caller, out);
+	}
+	if (f->cell != NONE && place->file && cell_of_file(report, place->file, f->cell) != f->cell)
 		fprintf(out, ", for %s", cell_name(report, f->cell, name));
 	fputs(": ", out);
 }
@@ -229,6 +233,20 @@ int step_frames(struct judge *judge, int64_t stack, int *ret_user)
 			*ret_user = (int)i;
 	}
 	return 0;
+}
+
+struct place frames_caller(const struct judge *judge, int user)
+{
+	for (size_t i = (size_t)user; i < judge->frames.n; i++) {
+		const struct frame *f = &judge->frames.at[i];
+
+		if (!f->user || !f->place.file)
+			continue;
+		if (*f->place.file != '<' ||
+			cell_of_file(judge->report, f->place.file, NONE) != NONE)
+			return i == (size_t)user ? (struct place){0} : f->place;
+	}
+	return (struct place){0};
 }
 
 uint64_t call_ns(const struct call *call)

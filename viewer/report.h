@@ -192,6 +192,7 @@ struct finding {
 	enum severity severity;
 	int process, cell;
 	struct place place;
+	struct place caller; /* of code that no file holds: the nearest that one does; or none */
 	uint64_t count;
 	bool costed; /* it has a measured cost */
 	uint64_t cost_ns, longest_ns;

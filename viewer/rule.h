@@ -88,6 +88,11 @@ bool file_is_user(const struct report *report, const char *file);
  * *ret_user is the innermost one of user code, or NONE: then nothing of it may be judged.
  */
 int step_frames(struct judge *judge, int64_t stack, int *ret_user);
+/*
+ * Of what step_frames() gave: where code that exec() or eval() made at frame `user` was called
+ * from, by code of the user's that a file or a cell holds. file NULL: it is such code itself.
+ */
+struct place frames_caller(const struct judge *judge, int user);
 /* The last part of a qualified name: "__enter__" of Connection.__enter__. */
 const char *name_last(const char *qualified);
 /* What a call held its loop for: a database computes as well, the others only wait. */

@@ -24,7 +24,7 @@ struct weight {                 /* of one site */
 	bool manager; /* AS112: of the user's, and synchronous: it is what is to change */
 	bool import;
 	bool callback; /* the loop itself called it: it is not known who asked for that */
-	struct place place;
+	struct place place, caller;
 	size_t finding; /* its index */
 };
 
@@ -135,6 +135,22 @@ static bool is_machinery_loop(const struct report *report, int loop)
 	return loop != NONE && report->loops.at[loop].machinery;
 }
 
+/* The place of a callback in C is where it was given to the loop: none of its own stack. */
+static int is_request(struct judge *judge, const struct site *site, bool *ret)
+{
+	frame_list *frames = &judge->frames;
+	int rc;
+
+	frames->n = 0;
+	rc = site->stack ? report_stack(judge->report, site->stack, frames) : 0;
+	*ret = !rc && file_is_user(judge->report, site->place.file);
+	for (size_t i = 0; i < frames->n && *ret; i++)
+		if (frames->at[i].place.file == site->place.file &&
+			frames->at[i].place.line == site->place.line)
+			*ret = false;
+	return rc;
+}
+
 static int site_judge(struct judge *judge, const struct site *site, struct weight *w)
 {
 	int user, rc = step_frames(judge, site->stack, &user);
@@ -147,9 +163,13 @@ static int site_judge(struct judge *judge, const struct site *site, struct weigh
 	if (site->machinery && !w->callback)
 		return 0;
 	if (w->callback) {
-		w->place = (struct place){.function = ""};
+		bool requested;
+
+		rc = is_request(judge, site, &requested);
+		w->place = requested ? site->place : (struct place){.function = ""};
+		w->callback = !requested;
 		w->rule = rule_of_class(site->class);
-		return 0;
+		return rc;
 	}
 	if (site->stack && user == NONE)
 		return 0; /* library code alone */
@@ -163,6 +183,8 @@ static int site_judge(struct judge *judge, const struct site *site, struct weigh
 	if (w->import && !w->loop.count)
 		return 0; /* cells begin with them */
 	w->place = site->stack ? judge->frames.at[user].place : site->place;
+	if (site->stack)
+		w->caller = frames_caller(judge, user);
 	w->rule = rule_of_class(site->class);
 	for (size_t i = judge->frames.n; w->rule && w->loop.count && i-- > 0;) {
 		if (outer && is_context_manager(judge, i)) {
@@ -241,6 +263,7 @@ static int site_find(struct judge *judge, const struct rule *rule, size_t index)
 		f->severity = severity_lower(f->severity);
 	if (held->longest_ns > f->longest_ns) {
 		f->longest_ns = held->longest_ns;
+		f->caller = w->caller;
 		f->subject = s->call;
 		f->detail = s->class;
 		f->advice = w->manager ? rule->advice : w->import ? ADVICE_IMPORT : NULL;

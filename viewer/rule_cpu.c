@@ -25,7 +25,7 @@ struct step { /* of at least --stall, that computed */
 
 struct spot { /* a line that samples of a finding hit */
 	size_t finding;
-	struct place place;
+	struct place place, caller;
 	bool import; /* of a module, which it asked for */
 	uint64_t samples;
 };
@@ -275,15 +275,16 @@ static const struct step *step_at(const struct cpu_check *check, int64_t thread,
 	return &check->steps.at[low - 1];
 }
 
-static int spot_hit(struct cpu_check *check, size_t finding, const struct place *place, bool import)
+static int spot_hit(struct cpu_check *check, const struct spot *seen)
 {
 	struct spot *spot;
 
 	for (size_t i = 0; i < check->spots.n; i++) {
 		spot = &check->spots.at[i];
-		if (spot->finding == finding && spot->place.file == place->file &&
-			spot->place.line == place->line &&
-			spot->place.function == place->function && spot->import == import) {
+		if (spot->finding == seen->finding && spot->place.file == seen->place.file &&
+			spot->place.line == seen->place.line &&
+			spot->place.function == seen->place.function &&
+			spot->import == seen->import) {
 			spot->samples++;
 			return 0;
 		}
@@ -291,7 +292,7 @@ static int spot_hit(struct cpu_check *check, size_t finding, const struct place 
 	spot = list_add(&check->spots);
 	if (!spot)
 		return -ENOMEM;
-	*spot = (struct spot){finding, *place, import, 1};
+	*spot = *seen;
 	return 0;
 }
 
@@ -313,7 +314,7 @@ static bool is_import(const struct judge *judge, int user)
 static int samples_read(struct judge *judge, struct cpu_check *check)
 {
 	cleanup(rows_freep) sqlite3_stmt *rows = NULL;
-	struct place place = {0};
+	struct place place = {0}, caller = {0};
 	int64_t last = 0;
 	bool import = false;
 	int user = NONE, rc = trace_rows(judge->report->trace, QUERY_sample, &rows);
@@ -329,12 +330,15 @@ static int samples_read(struct judge *judge, struct cpu_check *check)
 		if (stack != last) {
 			rc = step_frames(judge, stack, &user);
 			last = stack;
-			if (!rc && user != NONE)
+			if (!rc && user != NONE) {
 				place = judge->frames.at[user].place;
+				caller = frames_caller(judge, user);
+			}
 			import = !rc && is_import(judge, user);
 		}
 		if (!rc && user != NONE)
-			rc = spot_hit(check, step->finding, &place, import);
+			rc = spot_hit(
+				check, &(struct spot){step->finding, place, caller, import, 1});
 	}
 	return rc;
 }
@@ -370,8 +374,10 @@ static void finding_place(struct judge *judge, const struct cpu_check *check, si
 		if (!best || s->samples > best->samples)
 			best = s;
 	}
-	if (all >= SAMPLES_LEAST || (best && !f->place.line && best->samples > all / 2))
+	if (all >= SAMPLES_LEAST || (best && !f->place.line && best->samples > all / 2)) {
 		f->place = best->place;
+		f->caller = best->caller;
+	}
 	if (imports > all / 2) { /* once, and cells begin with them */
 		f->severity = SEVERITY_note;
 		f->advice = ADVICE_IMPORT;

@@ -44,7 +44,7 @@ threading.Thread(target=other.run_forever, daemon=True).start()""",
 ]
 
 
-def test_callbacks_are_of_the_cell_that_asked_for_them(awaitscope, make_notebook, tmp_path):
+def test_callbacks_are_of_the_cell_that_asked_for_them(awaitscope, make_notebook, report, tmp_path):
     make_notebook("nb", *CALLBACKS)
     ended = awaitscope("run", "-o", "t.db", "--sensor", "agent", "nb.ipynb")
     assert ended.status == 0, ended
@@ -54,3 +54,24 @@ def test_callbacks_are_of_the_cell_that_asked_for_them(awaitscope, make_notebook
     made = rows(tmp_path / "t.db", "SELECT c.idx, t.user FROM task t JOIN cell c ON c.id = t.cell WHERE t.coro = 'waits'")
     refused = rows(tmp_path / "t.db", "SELECT what, detail FROM coverage WHERE what LIKE 'hook:%Handle%' AND sensor = 'refused'")
     assert made == [(4, 1), (4, 1)] and not refused, (made, refused)
+    given = [one for one in report("t.db")["findings"] if one["rule"] == "AS101" and one["cell"] == 5]
+    assert {one["line"] for one in given} == {1, 2} and not any("the loop itself" in one["message"] for one in given), given
+
+
+MADE = [
+    "import time\ndef helper(ms):\n    exec(f'time.sleep({ms} / 1000)')\ncode = compile('\\n\\ntime.sleep(0.04)', '<string>', 'exec')",
+    "x = 1\nexec(code)",
+    "helper(50)",
+    "exec(compile('def burn():\\n    end = time.thread_time() + 0.4\\n    while time.thread_time() < end: pass', '<string>', 'exec'))",
+    "async def main():\n    burn()\nawait main()",
+]
+
+
+def test_code_that_exec_made_names_its_caller(awaitscope, make_notebook, report):
+    make_notebook("nb", *MADE)
+    ended = awaitscope("run", "-o", "t.db", "--sensor", "agent", "nb.ipynb")
+    assert ended.status == 0, ended
+    said = {one["cell"]: one["message"] for one in report("t.db")["findings"] if one["rule"] in ("AS101", "AS108")}
+    assert said[1].startswith("<string>:3, called from In [2]:2: "), said
+    assert said[2].startswith("<string>:1, called from In [1]:3, for In [3]: "), said
+    assert said[4].startswith("<string>:3, in burn, called from In [5]:2: the cell's own code computed for at least "), said
