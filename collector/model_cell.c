@@ -68,29 +68,51 @@ struct cell *cell_for_magic(
 	return found ? c : NULL;
 }
 
-/* IPython without ipykernel names files "<ipython-input-N-...>": the cell that is open when the
- * first code of it appears. */
+/*
+ * IPython without ipykernel names files after the number of the cell. While one runs the shell may
+ * count the next already (9.11): no code of that can be there.
+ */
+static struct cell *cell_of_input(const struct process *p, const char *file, unsigned long number)
+{
+	const struct cell *open = NULL;
+
+	for (uint32_t i = p->cells; i-- > 0;) {
+		struct cell *c = p->cell[i];
+
+		if (c->execution_count == (int64_t)number)
+			return c;
+		if (!c->ended && c->execution_count == (int64_t)number + 1 &&
+			place_input_is(file, c->source))
+			open = c;
+	}
+	return (struct cell *)open;
+}
+
+static void file_set(struct model *model, struct cell *c, const char *file)
+{
+	c->file = file;
+	model_dirty(model, &c->dirty);
+}
+
 void cell_code(struct model *model, struct process *p, const char *file)
 {
 	struct cell *c = cell_for_file(p, file);
-	unsigned long hash;
+	unsigned long hash, number;
 
 	if (!p->cells)
 		return;
-	if (!c && !strncmp(file, "<ipython-input-", 15)) {
-		c = p->cell[p->cells - 1];
-		if (c->ended || map_put(&p->cell_by_file, file_key(file), c))
-			return;
+	if (place_input_number(file, &number)) {
+		c = c ? c : cell_of_input(p, file, number);
+		if (c && c->file != file && !map_put(&p->cell_by_file, file_key(file), c))
+			file_set(model, c, file);
+		return;
 	}
 	/* ipykernel's folder is $TMPDIR's; the code knows which. */
-	if (!c || c->file == file || (!place_cell_hash(file, &hash) && file[0] != '<'))
+	if (!c || c->file == file || !place_cell_hash(file, &hash))
 		return;
-	for (uint32_t i = 0; i < p->cells; i++) {
-		if (p->cell[i] != c && p->cell[i]->hash != c->hash)
-			continue;
-		p->cell[i]->file = file;
-		model_dirty(model, &p->cell[i]->dirty);
-	}
+	for (uint32_t i = 0; i < p->cells; i++)
+		if (p->cell[i] == c || p->cell[i]->hash == c->hash)
+			file_set(model, p->cell[i], file);
 }
 
 /* Of cells whose runs were not seen only the kernel's count tells; they began before the others. */
@@ -302,10 +324,14 @@ static struct cell *cell_new(struct model *model, struct process *p)
 static void name_file(struct model *model, struct process *p, struct cell *c)
 {
 	struct cell *twin = map_get(&p->cell_by_file, c->hash);
+	const struct cell *before = c->index ? p->cell[c->index - 1] : NULL;
 	char file[64];
 
 	snprintf(file, sizeof(file), "/tmp/ipykernel_%u/%u.py", p->pid, c->hash);
 	c->file = twin ? twin->file : pool_text(&model->pool, file, strlen(file));
+	if (before && before->file && before->file[0] == '<')
+		c->file =
+			NULL; /* a terminal's shell, whose names tell numbers: its code will say */
 	if (map_put(&p->cell_by_file, c->hash, c))
 		loss_add(model, p, "records without memory", 1);
 }

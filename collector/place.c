@@ -2,14 +2,17 @@
  * functions. */
 #include "collector/place.h"
 
+#include <openssl/evp.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "collector/shorten.h"
+#include "probe/base/cleanup.h"
 #include "probe/base/text.h"
 
 #define DIGITS "0123456789"
+#define INPUT_HASH_BYTES 6 /* of the hash in the name of a cell's file */
 
 static bool starts_with(const char *s, const char *prefix)
 {
@@ -152,6 +155,43 @@ bool place_cell_hash(const char *file, unsigned long *ret_hash)
 		return false;
 	*ret_hash = strtoul(p, NULL, 10);
 	return true;
+}
+
+bool place_input_number(const char *file, unsigned long *ret_number)
+{
+	static const char prefix[] = "<ipython-input-";
+	const char *digits = file + sizeof(prefix) - 1;
+	size_t n;
+
+	if (!starts_with(file, prefix))
+		return false;
+	n = strspn(digits, DIGITS);
+	if (!n || n > 9 || digits[n] != '-')
+		return false;
+	*ret_number = strtoul(digits, NULL, 10);
+	return true;
+}
+
+/* The first digits of the SHA-1 of the cell, which ends a line (IPython/core/compilerop.py@8.5). */
+bool place_input_is(const char *file, const char *source)
+{
+	size_t size = strlen(source), count = strlen(file);
+	const char *hash = strrchr(file, '-');
+	cleanup(freep) char *text = malloc(size + 2);
+	unsigned char digest[EVP_MAX_MD_SIZE];
+	char told[2 * INPUT_HASH_BYTES + 1];
+
+	if (!text || !hash || count < (size_t)(hash - file) + 2 + 2 * INPUT_HASH_BYTES)
+		return false;
+	memcpy(text, source, size + 1);
+	if (!size || text[size - 1] != '\n')
+		text[size++] = '\n';
+	if (!EVP_Digest(text, size, digest, NULL, EVP_sha1(), NULL))
+		return false;
+	for (size_t i = 0; i < INPUT_HASH_BYTES; i++)
+		snprintf(told + 2 * i, 3, "%02x", digest[i]);
+	return !strncmp(hash + 1, told, 2 * INPUT_HASH_BYTES) &&
+	       !strcmp(hash + 1 + 2 * INPUT_HASH_BYTES, ">");
 }
 
 /* The module as users import it. */

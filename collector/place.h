@@ -19,6 +19,10 @@ struct place {
 struct place place_of(const char *file, const char *stdlib, const char *function);
 /* "/tmp/ipykernel_PID/HASH.py": 1 and the hash; else 0. */
 bool place_cell_hash(const char *file, unsigned long *ret_hash);
+/* "<ipython-input-N-HASH>", of IPython in a terminal: 1 and the number; else 0. */
+bool place_input_number(const char *file, unsigned long *ret_number);
+/* And whether HASH is of this text: without magics, as the shell changes these. */
+bool place_input_is(const char *file, const char *source);
 /*
  * The name a user knows a function by: private modules and the inner modules of packages are left
  * out, __init__ is its class. "threading.Event.wait", "concurrent.futures.Future.result",

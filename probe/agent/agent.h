@@ -202,6 +202,7 @@ void queues_forked(void);    /* in the child: their stacks were the parent's. GI
 int job_open(void);          /* thread pools. GIL */
 void cell_expect(void);      /* IPython is being imported. GIL */
 void cell_try(void);         /* IPython's events, once InteractiveShell is there. GIL */
+void cell_exec(void);        /* code is about to run: of a shell's first cell? GIL */
 void cell_late(void);        /* the cell that runs already begins now. GIL */
 void cell_rest(void);        /* recording is about to end: so does the cell that runs. GIL */
 void tasks_late(void);       /* those of the running loop that are pending already. GIL */

@@ -228,6 +228,19 @@ void cell_late(void)
 	Py_DecRef(history);
 }
 
+/* In a terminal a shell makes no task before it runs cells. */
+void cell_exec(void)
+{
+	struct error_aside error;
+
+	if (__builtin_expect(cell_state != CELL_NO_SHELL, 1))
+		return;
+	error_put_aside(&error);
+	thread_seen();
+	cell_late();
+	error_restore(&error);
+}
+
 void cell_rest(void)
 {
 	if (!agent_thread.cells)

@@ -288,6 +288,8 @@ static void audit_after(const char *event, PyObject *args)
 	} else if (strncmp(event, "sys.set_asyncgen_hook", 21) == 0) {
 		thread_seen();
 		loop_audit(event, args);
+	} else if (strcmp(event, "exec") == 0) {
+		cell_exec();
 	} else if (agent_thread.loop) {
 		audit_event(event, args);
 	}

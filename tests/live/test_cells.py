@@ -1,4 +1,5 @@
 """Which cell did it: what runs long after, or in another thread, is of the cell whose code asked for it."""
+import os
 import sqlite3
 import subprocess
 import sys
@@ -75,3 +76,19 @@ def test_code_that_exec_made_names_its_caller(awaitscope, make_notebook, report)
     assert said[1].startswith("<string>:3, called from In [2]:2: "), said
     assert said[2].startswith("<string>:1, called from In [1]:3, for In [3]: "), said
     assert said[4].startswith("<string>:3, in burn, called from In [5]:2: the cell's own code computed for at least "), said
+
+
+TYPED = ["import asyncio, time", "def block(ms): time.sleep(ms / 1000)", "async def main(): block(30)", "await main()", "await main()", "exit"]
+
+
+def test_a_shell_in_a_terminal_has_cells(awaitscope, tmp_path):
+    (tmp_path / "typed").write_text("\n".join(TYPED) + "\n")
+    with open(tmp_path / "typed") as typed:
+        ended = awaitscope("run", "-o", "t.db", "--sensor", "agent", "--", "/usr/bin/python3", "-m", "IPython", "--simple-prompt", stdin=typed,
+                           env=dict(os.environ, IPYTHONDIR=str(tmp_path / "ipython"), TERM="dumb"))
+    assert ended.status == 0, ended
+    cells = rows(tmp_path / "t.db", "SELECT execution_count, trim(source, char(10)) FROM cell ORDER BY idx")
+    assert cells == list(enumerate(TYPED, 1)), cells
+    blocked = rows(tmp_path / "t.db", "SELECT c.execution_count, h.execution_count, b.line, b.call FROM blocking_call b JOIN cell c ON c.id = b.cell"
+                                      " JOIN cell h ON h.filename = b.file WHERE b.class = 'sleep' ORDER BY b.begin_ns")
+    assert blocked == [(4, 2, 1, "time.sleep(ms / 1000)"), (5, 2, 1, "time.sleep(ms / 1000)")], blocked
