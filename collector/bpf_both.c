@@ -85,22 +85,9 @@ static int take_turn(struct bpf_both *f, const struct ev_kernel_turn *r)
 {
 	const struct ev_causes turn = {
 		.head = {r->head.time_ns, r->head.tid, EV_causes, sizeof(turn) / 8},
-		.user_ns = r->user_ns,
-		.kernel_ns = r->kernel_ns,
-		.gc_ns = r->gc_ns,
-		.gil_ns = r->gil_ns,
-		.runq_ns = r->runq_ns,
-		.sleep_ns = r->sleep_ns,
-		.network_ns = r->network_ns,
-		.file_ns = r->file_ns,
-		.subprocess_ns = r->subprocess_ns,
-		.lock_ns = r->lock_ns,
-		.fault_ns = r->fault_ns,
-		.other_ns = r->other_ns,
-		.unknown_ns = r->unknown_ns,
+#define PART(name, NAME, id, doc) .name##_ns = r->name##_ns,
+#include "probe/part.def"
 		.discrepancy_ns = r->discrepancy_ns,
-		.dns_ns = r->dns_ns,
-		.database_ns = r->database_ns,
 		.begin_ns = r->begin_ns,
 	};
 

@@ -30,19 +30,8 @@ static void iteration_put(struct bpf_feed *f, const struct loop_slot *s, uint64_
 
 	if (c) {
 		c->loop = s->loop;
-		c->user_ns = s->part.sum_ns[PART_USER];
-		c->kernel_ns = s->part.sum_ns[PART_KERNEL];
-		c->gc_ns = s->part.sum_ns[PART_GC];
-		c->gil_ns = s->part.sum_ns[PART_GIL];
-		c->runq_ns = s->part.sum_ns[PART_RUNQ];
-		c->sleep_ns = s->part.sum_ns[PART_SLEEP];
-		c->network_ns = s->part.sum_ns[PART_NETWORK];
-		c->file_ns = s->part.sum_ns[PART_FILE];
-		c->subprocess_ns = s->part.sum_ns[PART_SUBPROCESS];
-		c->lock_ns = s->part.sum_ns[PART_LOCK];
-		c->fault_ns = s->part.sum_ns[PART_FAULT];
-		c->other_ns = s->part.sum_ns[PART_OTHER];
-		c->unknown_ns = s->part.sum_ns[PART_UNKNOWN];
+#define PART(name, NAME, id, doc) c->name##_ns = s->part.sum_ns[PART_##NAME];
+#include "probe/part.def"
 		c->discrepancy_ns = s->part.discrepancy_ns;
 	}
 	ev = RECORD_NEW(&f->queue, iteration, 0, s->tid, now_ns);

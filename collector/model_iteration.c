@@ -317,9 +317,11 @@ static void partition_exact(struct causes *c, const struct span *s)
 
 static uint64_t exact_sum(const struct ev_causes *e)
 {
-	return e->user_ns + e->kernel_ns + e->gc_ns + e->gil_ns + e->runq_ns + e->sleep_ns +
-	       e->network_ns + e->file_ns + e->subprocess_ns + e->lock_ns + e->fault_ns +
-	       e->other_ns + e->unknown_ns + e->dns_ns + e->database_ns;
+	uint64_t sum_ns = 0;
+
+#define PART(name, NAME, id, doc) sum_ns += e->name##_ns;
+#include "probe/part.def"
+	return sum_ns;
 }
 
 /*

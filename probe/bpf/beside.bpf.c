@@ -177,22 +177,9 @@ static __noinline int turn_put(struct watched *w)
 		goto out;
 	*ev = (struct ev_kernel_turn){.head = HEAD_OF(w->said.tid, kernel_turn, now_ns),
 		.begin_ns = w->begin_ns,
-		.user_ns = w->part.sum_ns[PART_USER],
-		.kernel_ns = w->part.sum_ns[PART_KERNEL],
-		.gc_ns = w->part.sum_ns[PART_GC],
-		.gil_ns = w->part.sum_ns[PART_GIL],
-		.runq_ns = w->part.sum_ns[PART_RUNQ],
-		.sleep_ns = w->part.sum_ns[PART_SLEEP],
-		.network_ns = w->part.sum_ns[PART_NETWORK],
-		.file_ns = w->part.sum_ns[PART_FILE],
-		.subprocess_ns = w->part.sum_ns[PART_SUBPROCESS],
-		.lock_ns = w->part.sum_ns[PART_LOCK],
-		.fault_ns = w->part.sum_ns[PART_FAULT],
-		.other_ns = w->part.sum_ns[PART_OTHER],
-		.unknown_ns = w->part.sum_ns[PART_UNKNOWN],
+#define PART(name, NAME, id, doc) .name##_ns = w->part.sum_ns[PART_##NAME],
+#include "probe/part.def"
 		.discrepancy_ns = w->part.discrepancy_ns,
-		.dns_ns = w->part.sum_ns[PART_DNS],
-		.database_ns = w->part.sum_ns[PART_DATABASE],
 		.pid = w->said.pid};
 	RECORD_SUBMIT(ev);
 out:

@@ -8,24 +8,11 @@
 
 #include <linux/types.h>
 
-enum part_class {
-	PART_USER, /* on a CPU in user code; as the class of a system call: none is in flight */
-	PART_KERNEL,
-	PART_GC,   /* on a CPU in user code, in a collection */
-	PART_GIL,  /* waiting for the GIL's futex, on a CPU or off */
-	PART_RUNQ, /* could run, had no CPU */
-	PART_SLEEP,
-	PART_NETWORK,
-	PART_FILE,
-	PART_SUBPROCESS,
-	PART_LOCK,
-	PART_FAULT, /* off CPU in no system call: a page had to come */
-	PART_OTHER,
-	PART_UNKNOWN,
-	PART_SELECT, /* in the loop's own selector: no part of busy time */
-	PART_DNS,    /* in a call that an agent named */
-	PART_DATABASE,
-	PART_CLASSES
+enum part_class { /* USER as the class of a system call: none is in flight */
+#define PART(name, NAME, id, doc) PART_##NAME = id,
+#include "probe/part.def"
+	PART_SELECT = 13, /* in the loop's own selector: no part of busy time */
+	PART_CLASSES = 16
 };
 
 /* What a partition is told, as it comes: for streams that its test replays (ev_kernel_part). */

@@ -15,19 +15,8 @@ static __always_inline void causes_put(struct loop_slot *s, __u64 now_ns)
 		return;
 	*ev = (struct ev_causes){.head = HEAD_OF(s->tid, causes, now_ns),
 		.loop = s->loop,
-		.user_ns = s->part.sum_ns[PART_USER],
-		.kernel_ns = s->part.sum_ns[PART_KERNEL],
-		.gc_ns = s->part.sum_ns[PART_GC],
-		.gil_ns = s->part.sum_ns[PART_GIL],
-		.runq_ns = s->part.sum_ns[PART_RUNQ],
-		.sleep_ns = s->part.sum_ns[PART_SLEEP],
-		.network_ns = s->part.sum_ns[PART_NETWORK],
-		.file_ns = s->part.sum_ns[PART_FILE],
-		.subprocess_ns = s->part.sum_ns[PART_SUBPROCESS],
-		.lock_ns = s->part.sum_ns[PART_LOCK],
-		.fault_ns = s->part.sum_ns[PART_FAULT],
-		.other_ns = s->part.sum_ns[PART_OTHER],
-		.unknown_ns = s->part.sum_ns[PART_UNKNOWN],
+#define PART(name, NAME, id, doc) .name##_ns = s->part.sum_ns[PART_##NAME],
+#include "probe/part.def"
 		.discrepancy_ns = s->part.discrepancy_ns};
 	RECORD_SUBMIT(ev);
 }

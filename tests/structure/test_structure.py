@@ -28,7 +28,7 @@ MAY_INCLUDE = {
     "probe/agent/": ["probe/agent/", "probe/target/", "probe/event.", "probe/kernel_event.def", "probe/ring.h", "probe/python.h", "probe/announce.h",
                      "probe/calls.def", "probe/audit.def"],
     "probe/inside/": ["probe/inside/", "probe/control.h", "probe/ring.h", "probe/python.h"],
-    "probe/bpf/": ["probe/bpf/", "probe/event.", "probe/kernel_event.def", "probe/announce.h", "probe/ring.h", "probe/sampling.h", "probe/calls.def", "probe/syscalls.def", "probe/audit.def", "probe/target/constants.h", "probe/target/layout.",
+    "probe/bpf/": ["probe/bpf/", "probe/part.def", "probe/event.", "probe/kernel_event.def", "probe/announce.h", "probe/ring.h", "probe/sampling.h", "probe/calls.def", "probe/syscalls.def", "probe/audit.def", "probe/target/constants.h", "probe/target/layout.",
                    "probe/target/points.h"],
     "probe/": ["probe/"],
     "collector/": ["collector/", "probe/"],
