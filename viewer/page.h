@@ -13,8 +13,8 @@ struct page_form {
 	void (*begin)(FILE *out, const char *title);
 	void (*heading)(FILE *out, const char *text);
 	void (*paragraph)(FILE *out, enum page_mark mark, const char *text);
-	/* Titles end with NULL. */
-	void (*table_begin)(FILE *out, const char *const *titles);
+	/* Titles end with NULL. prose: its cells are sentences. */
+	void (*table_begin)(FILE *out, const char *const *titles, bool prose);
 	void (*row_begin)(FILE *out);
 	void (*cell)(FILE *out, enum page_mark mark, const char *text);
 	void (*row_end)(FILE *out);
@@ -24,6 +24,7 @@ struct page_form {
 	/* Where it can draw: when loops were held. -ENOMEM. */
 	int (*timeline)(FILE *out, const struct report *report);
 	void (*end)(FILE *out);
+	bool words; /* read by itself, so what the words mean stands below */
 };
 
 extern const struct page_form page_markdown, page_html;

@@ -80,9 +80,9 @@ static void paragraph(FILE *out, enum page_mark mark, const char *text)
 	fputc('\n', out);
 }
 
-static void table_begin(FILE *out, const char *const *titles)
+static void table_begin(FILE *out, const char *const *titles, bool prose)
 {
-	fputs("<div class=\"wide\"><table>\n<tr>", out);
+	fprintf(out, "<div class=\"wide\"><table%s>\n<tr>", prose ? " class=\"prose\"" : "");
 	for (; *titles; titles++)
 		element(out, "th", "", *titles);
 	fputs("</tr>\n", out);
@@ -242,4 +242,5 @@ const struct page_form page_html = {
 	.source = source,
 	.timeline = timeline,
 	.end = end,
+	.words = true,
 };

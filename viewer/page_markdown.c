@@ -74,8 +74,9 @@ static void paragraph(FILE *out, enum page_mark mark, const char *text)
 	fputs("\n\n", out);
 }
 
-static void table_begin(FILE *out, const char *const *titles)
+static void table_begin(FILE *out, const char *const *titles, bool prose)
 {
+	(void)prose;
 	for (const char *const *t = titles; *t; t++)
 		fprintf(out, "| %s ", *t);
 	fputs("|\n", out);

@@ -14,9 +14,11 @@
 #include "viewer/reading.h"
 #include "viewer/rule.h"
 #include "viewer/screen.h"
+#include "viewer/words.h"
 
 #define COMMAND "report"
 #define WHY_BYTES 1024
+#define WORD_COLUMNS 15
 /* What a shell leaves as it is. */
 #define PLAIN_BYTES "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789/._-+:@,="
 
@@ -101,7 +103,15 @@ static int option_take(void *own, int option)
 
 static void usage_print(void)
 {
+	struct screen screen;
+
 	fputs(usage, stdout);
+	screen_init(&screen, stdout, true);
+	puts("\nWords:");
+	for (const struct word *w = words_list; w->word; w++) {
+		printf("  %-*s", WORD_COLUMNS - 2, w->word);
+		screen_wrap(&screen, STYLE_plain, w->meaning, WORD_COLUMNS, WORD_COLUMNS);
+	}
 }
 
 static const struct arguments_spec spec = {

@@ -9,6 +9,7 @@
 #include "probe/base/units.h"
 #include "viewer/names.h"
 #include "viewer/rule.h"
+#include "viewer/words.h"
 
 #define ROWS_MOST 200 /* of a table without -v; what is left out is counted */
 
@@ -101,7 +102,7 @@ static void findings_write(struct writer *w)
 		return;
 	w->form->heading(w->out, "Findings, what to mend first");
 	if (report->findings.n)
-		w->form->table_begin(w->out, titles);
+		w->form->table_begin(w->out, titles, true);
 	for (size_t i = 0; i < rows_of(w, report->findings.n); i++) {
 		const struct finding *f = &report->findings.at[i];
 
@@ -147,7 +148,7 @@ static void cells_write(struct writer *w)
 	if (!report->cells.n)
 		return;
 	w->form->heading(w->out, "Cells");
-	w->form->table_begin(w->out, titles);
+	w->form->table_begin(w->out, titles, false);
 	for (size_t i = 0; i < rows_of(w, report->cells.n); i++) {
 		const struct cell *c = &report->cells.at[i];
 		enum cause most = causes_largest(&c->causes);
@@ -180,7 +181,7 @@ static void leaks_write(struct writer *w)
 	if (!report->leaks.n)
 		return;
 	w->form->heading(w->out, "Leaked tasks");
-	w->form->table_begin(w->out, titles);
+	w->form->table_begin(w->out, titles, false);
 	for (size_t i = 0; i < rows_of(w, report->leaks.n); i++) {
 		const struct leak *l = &report->leaks.at[i];
 
@@ -210,7 +211,7 @@ static void sites_write(struct writer *w)
 	if (!n)
 		return;
 	w->form->heading(w->out, "Blocking calls on loop threads");
-	w->form->table_begin(w->out, titles);
+	w->form->table_begin(w->out, titles, false);
 	for (size_t i = 0; i < report->sites.n && shown < rows_of(w, n); i++) {
 		const struct site *s = &report->sites.at[i];
 
@@ -241,7 +242,7 @@ static void hot_write(struct writer *w)
 	if (!report->hot.n)
 		return;
 	w->form->heading(w->out, "Hottest lines of loop threads, by samples");
-	w->form->table_begin(w->out, titles);
+	w->form->table_begin(w->out, titles, false);
 	for (size_t i = 0; i < rows_of(w, report->hot.n); i++) {
 		const struct hot_line *h = &report->hot.at[i];
 
@@ -267,7 +268,7 @@ static void loops_write(struct writer *w)
 	if (!report->loops.n)
 		return;
 	w->form->heading(w->out, "Loops");
-	w->form->table_begin(w->out, titles);
+	w->form->table_begin(w->out, titles, false);
 	for (size_t i = 0; i < rows_of(w, report->loops.n); i++) {
 		const struct loop *l = &report->loops.at[i];
 		const uint64_t lags[] = {
@@ -305,6 +306,21 @@ static void coverage_write(struct writer *w)
 	say(w, MARK_plain, "%s", line ? line : "");
 	for (size_t i = 0; i < rows_of(w, w->report->notes.n); i++)
 		say(w, MARK_plain, "%s", w->report->notes.at[i]);
+}
+
+static void words_write(struct writer *w)
+{
+	static const char *const titles[] = {"word", "what it means", NULL};
+
+	w->form->heading(w->out, "The words");
+	w->form->table_begin(w->out, titles, true);
+	for (size_t i = 0; words_list[i].word; i++) {
+		w->form->row_begin(w->out);
+		put(w, MARK_strong, "%s", words_list[i].word);
+		put(w, MARK_plain, "%s", words_list[i].meaning);
+		w->form->row_end(w->out);
+	}
+	w->form->table_end(w->out);
 }
 
 static void title_write(struct writer *w)
@@ -352,6 +368,8 @@ int report_page(struct report *report, const struct output_options *options,
 		hot_write(&w);
 		loops_write(&w);
 		coverage_write(&w);
+		if (form->words)
+			words_write(&w);
 	}
 	form->end(out);
 	if (rc || w.failed)

@@ -75,6 +75,7 @@ void findings_section(struct text_report *t)
 	suppressed_print(t);
 	if (!n)
 		return;
-	print_safe(t, STYLE_dim, 2, "awaitscope rules %s explains %s",
+	print_safe(t, STYLE_dim, 2,
+		"awaitscope rules %s explains %s, awaitscope report --help the words",
 		report->findings.at[0].rule->id, report->findings.at[0].rule->name);
 }

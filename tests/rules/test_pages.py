@@ -101,3 +101,12 @@ def test_a_long_recording_is_drawn_in_so_many_points_and_keeps_the_longest(tmp_p
     page = Page(report("html", t.path))
     points = json.loads(next(text for text in page.text["script"] if text.startswith("{")))["points"]
     assert 3000 < len(points) <= 4001 and max(point[1] for point in points) == 250
+
+
+def test_words_are_explained_where_they_are_read(evil):
+    words = Page(report("html", evil)).text["td"]
+    told = subprocess.run([PROGRAM, "report", "--help"], capture_output=True, text=True).stdout
+    assert "The words" not in report("markdown", evil)
+    for word in ("held", "stall", "lag", "gil", "runq", "leaked task"):
+        assert word in words and re.search(rf"^  {word} ", told, re.M), word
+    assert "awaitscope report --help the words" in " ".join(report("text", evil).split())
