@@ -128,9 +128,13 @@ int main(int argc, char **argv)
 		help(stderr);
 		return STATUS_USAGE;
 	}
+	if (!strcmp(argv[1], "help") && argc > 2) { /* of one command, as its own --help */
+		argv[1] = argv[2];
+		argv[2] = "--help";
+	}
 	if (!strcmp(argv[1], "--help") || !strcmp(argv[1], "-h") || !strcmp(argv[1], "help"))
 		return help(stdout);
-	if (!strcmp(argv[1], "--version")) {
+	if (!strcmp(argv[1], "--version") || !strcmp(argv[1], "-V")) {
 		puts("awaitscope " AWAITSCOPE_VERSION);
 		return 0;
 	}

@@ -20,6 +20,7 @@
 #include "collector/follow.h"
 #include "collector/log.h"
 #include "collector/named_cells.h"
+#include "collector/program.h"
 #include "collector/signals.h"
 #include "collector/trace_path.h"
 #include "probe/base/cleanup.h"
@@ -111,13 +112,15 @@ static char *sudo_line(char *const *argv)
 static int privileges_check(const struct attachment *a)
 {
 	uint64_t caps = capabilities();
-	cleanup(freep) char *line = NULL;
+	cleanup(freep) char *line = NULL, *sudo = NULL;
 	struct stat st;
 
 	if (!(caps >> CAP_SYS_ADMIN & 1) || !(caps >> CAP_SYS_PTRACE & 1)) {
 		line = sudo_line(a->argv);
-		log_error("watching a process from the kernel needs root; run it so: %s",
-			line ? line : "sudo awaitscope attach PID");
+		sudo = program_find("sudo");
+		log_error("watching a process from the kernel needs root; run it so: %s%s",
+			line ? line : "sudo awaitscope attach PID",
+			sudo ? "" : " (there is no sudo here: as root, without that word)");
 		return STATUS_UNTRACEABLE;
 	}
 	if (!stat("/proc/self/ns/user", &st) && st.st_ino != FIRST_USER_NAMESPACE) {

@@ -179,14 +179,14 @@ static int arguments_parse(int argc, char **argv, bool *ret_json, bool *ret_help
 		} else if (option == 'f' && (!strcmp(optarg, "json") || !strcmp(optarg, "text"))) {
 			*ret_json = *optarg == 'j';
 		} else {
-			log_error(option == 'f' ? "doctor: --format is text or json"
-						: "doctor: there is no such option; awaitscope "
+			log_error(option == 'f' ? "--format is text or json"
+						: "there is no such option; awaitscope "
 						  "doctor --help lists them");
 			return STATUS_USAGE;
 		}
 	}
 	if (argc - optind > 1) {
-		log_error("doctor: one process at a time");
+		log_error("one process at a time");
 		return STATUS_USAGE;
 	}
 	return 0;
@@ -202,7 +202,7 @@ static int pid_parse(const char *text, uint32_t *ret)
 	if (errno || end == text || *end || !n || n > INT32_MAX || *text == '-') {
 		cleanup(freep) char *shown = text_for_terminal(text, PID_CHARS);
 
-		log_error("doctor: %s is no process id", shown ? shown : "that");
+		log_error("%s is no process id", shown ? shown : "that");
 		return STATUS_USAGE;
 	}
 	*ret = (uint32_t)n;
@@ -228,13 +228,13 @@ int doctor_main(int argc, char **argv)
 	d.program = n > 0 ? program : "awaitscope";
 	doctor_system(&d);
 	if (pid && doctor_target(&d, pid)) {
-		log_error("doctor: there is no process %" PRIu32 "; awaitscope attach lists those "
+		log_error("there is no process %" PRIu32 "; awaitscope attach lists those "
 			  "that can be watched",
 			pid);
 		return STATUS_UNTRACEABLE;
 	}
 	if (d.no_memory) {
-		log_error("doctor: no memory");
+		log_error("no memory");
 		return STATUS_OURS;
 	}
 	if (json)

@@ -127,6 +127,19 @@ static void gaps_show(const struct report *report, FILE *out)
 			(unsigned long long)report->lost_events);
 }
 
+/* Why it fails although nothing was found, and what to do about it. */
+static void unchecked_show(const struct check *check, struct screen *screen)
+{
+	for (size_t i = 0; i < check->conditions.n && !check->allow_unchecked; i++)
+		if (check->conditions.at[i].unchecked) {
+			screen_wrap(screen, STYLE_dim,
+				"What could not be checked fails too; --allow-unchecked lets it "
+				"pass, awaitscope rules ID tells what a rule needs.",
+				0, OUTCOME_INDENT);
+			return;
+		}
+}
+
 void check_text(const struct check *check, const struct report *report, FILE *out)
 {
 	struct screen screen;
@@ -145,7 +158,9 @@ void check_text(const struct check *check, const struct report *report, FILE *ou
 		baseline_show(check->diff, &screen);
 	for (size_t i = 0; i < check->conditions.n && !check->text->quiet; i++)
 		condition_show(check, report, &check->conditions.at[i], &screen);
-	if (!check->text->quiet)
+	if (!check->text->quiet) {
+		unchecked_show(check, &screen);
 		suppressed_show(check, report, &screen);
+	}
 	fprintf(out, "awaitscope check: %s\n", check->passed ? "passed" : "failed");
 }
