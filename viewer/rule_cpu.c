@@ -193,6 +193,25 @@ static bool may_be_callback(const struct report *report, const struct stall *s)
 	       step_cpu(report, s, s->begin_ns, s->begin_ns + s->busy_ns) >= report->stall_ns;
 }
 
+/* Whose work the turn was, as most of its samples have it; without samples whose code it is. */
+static int callback_cell(const struct judge *judge, const struct stall *s, int *ret)
+{
+	cleanup(rows_freep) sqlite3_stmt *rows = NULL;
+	const struct report *report = judge->report;
+	int cell = cell_of_file(report, s->place.file, s->cell);
+	int rc = trace_rows(report->trace, QUERY_turn_cell, &rows);
+
+	if (rc)
+		return rc;
+	sqlite3_bind_int64(rows, 1, report->loops.at[s->loop].id);
+	sqlite3_bind_int64(rows, 2, (sqlite3_int64)s->begin_ns);
+	rc = trace_next(report->trace, rows);
+	if (rc == 1)
+		cell = cell_index(report, sqlite3_column_int64(rows, 0));
+	*ret = cell == NONE ? s->cell : cell;
+	return rc < 0 ? rc : 0;
+}
+
 static int callback_take(struct judge *judge, const struct rule *rule, struct cpu_check *check,
 	const struct stall *s, uint64_t steps_ns)
 {
@@ -200,7 +219,7 @@ static int callback_take(struct judge *judge, const struct rule *rule, struct cp
 	const struct loop *loop = &report->loops.at[s->loop];
 	uint64_t end_ns = s->begin_ns + s->busy_ns, short_ns = 0;
 	uint64_t cpu_ns = step_cpu(report, s, s->begin_ns, end_ns);
-	int cell = cell_of_file(report, s->place.file, s->cell);
+	int cell = NONE;
 	struct finding *f;
 	struct step *step;
 	int64_t thread = 0;
@@ -210,7 +229,10 @@ static int callback_take(struct judge *judge, const struct rule *rule, struct cp
 	if (rc || cpu_ns < report->stall_ns + steps_ns)
 		return rc;
 	cpu_ns -= steps_ns;
-	f = finding_at(judge, rule, loop->process, cell == NONE ? s->cell : cell, &s->place);
+	rc = callback_cell(judge, s, &cell);
+	if (rc)
+		return rc;
+	f = finding_at(judge, rule, loop->process, cell, &s->place);
 	step = list_add(&check->steps);
 	if (!f || !step || finding_gain(f, s->loop, s->begin_ns, cpu_ns))
 		return -ENOMEM;

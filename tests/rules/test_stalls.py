@@ -13,11 +13,11 @@ def computing(t, begin, length, cell=None, **causes):
     return task
 
 
-def sample(t, begin, n, line, file=APP, function="score"):
+def sample(t, begin, n, line, file=APP, function="score", cell=None):
     stack = t.stack((file, line, function), (APP, 8, "rank"))
     for i in range(n):
         t.add("sample", process=1, thread=1, time_ns=(begin + i) * 1_000_000, begin_ns=begin * 1_000_000, duration_ns=1_000_000,
-              kind="python", state="R", stack=stack, file=file, line=line, function=function)
+              kind="python", state="R", stack=stack, file=file, line=line, function=function, cell=cell)
 
 
 def test_cpu_bound_step_without_samples_is_its_coroutine(tmp_path):
@@ -91,6 +91,18 @@ def test_a_callback_that_computed(tmp_path):
     t.step(t.task(), 1010, 60)
     found, = t.findings("AS108")
     assert (found["cell"], found["line"], found["severity"], found["cost_ms"]) == (0, 7, "error", 320)
+
+
+def test_a_callback_that_computed_is_of_the_cell_that_gave_it_to_its_loop(tmp_path):
+    t = Trace(tmp_path / "t.db", kernel=True)
+    helper = "def burn(): ..."
+    t.cell(100, 200, helper)
+    asked = t.cell(300, 400, "loop.call_later(1, burn)")
+    cell = t.cell(900, 2000, "await asyncio.sleep(1)")
+    t.iteration(1000, 400, cell, place=(cell_file(helper), 3, "burn"))
+    sample(t, 1000, 20, 3, cell_file(helper), "burn", asked)
+    found, = t.findings("AS108")
+    assert (found["cell"], found["line"]) == (1, 3) and "In [1]:3, in burn, for In [2]: " in found["message"], found
 
 
 @pytest.mark.parametrize("short_ms, place, synchronous", [(301, (APP, 7, "f"), False), (0, (LIB, 7, "f"), False), (0, (APP, 7, "f"), True)])
