@@ -136,7 +136,7 @@ def test_agent_and_kernel_agree_on_each_cause(awaitscope, tmp_path, report):
             one["unknown"] += one.pop("blocked_other")
         edge = abs(busy - sum(agent[begin].values()))  # it waited for a CPU between the system call and the agent's look at the clock
         for part in agent[begin]:
-            room = max(0.02 * busy, 2_000_000) + edge
+            room = max(0.02 * busy, 2_000_000) + edge + kernel[begin]["runq"] / 5  # beside others an agent takes some more of a wait for runq
             assert abs(kernel[begin][part] - agent[begin][part]) <= room, (begin, part, kernel[begin], agent[begin])
 
 
