@@ -69,8 +69,6 @@ REASONS = {  # (sensor, beginning of the act's name): what is known to miss, and
 GIL = ("Probably: the thread that lets the loop go on was put off CPU while it held the GIL; the program's own clocks take that for the lock's "
        "wait.")
 REASONS.update({("agent", name): GIL for name in ("Future.result()", "lock released", "mixture: sleep, code, collection, lock")})
-EDGE = ("Put off its CPU, or interrupted, in the some 10 us between the program's clock and the selector, which the program cannot see: a timer's "
-        "interrupt, 250 a second, took 50 to 90 us on this virtual machine.")
 GIL_CPU = ("CPU time in calls about the GIL, beyond twice what so many take: what took the CPU away inside one for less than a tick, an interrupt or the "
            "hypervisor, is CPU time to the program and gil to awaitscope. The sum of both is met.")
 BESIDE = """## Beside other tools
@@ -87,14 +85,19 @@ INTRO = """# Reported against true
 Made by `scripts/accuracy.py`. Programs under `tests/accuracy` hold their loop in a known way and write what their own clocks say; each act
 is compared with its iteration in the trace: under `run` with the agent alone, under `run` as root with the kernel's help, and under
 `attach`, each a run of its own and a table of its own. Where an act says so, user and system time are judged apart. N is the acts
-compared; acts during which the hypervisor took CPU time away (by steal in /proc/stat, or by the program's clocks: its thread was on no CPU,
-in no queue and in no wait) are dropped and counted.
+compared. What a hypervisor takes is time without a CPU (`runq`): where nothing else was waited for, the program's clocks tell it (the thread was on no
+CPU, in no queue and in no wait), and it is judged. Acts with waits or other threads during which /proc/stat counted steal are dropped and counted; where
+awaitscope says that the hypervisor took less than a tick of such an act, the sum of `runq` and of its wait is judged.
+
+The programs read their clocks in Python around the selector, and can be interrupted there, put off their CPU or wait for the GIL. How long that was
+at most they tell from their clocks on both sides of the call (CPU time, run-queue wait and, where the call had a timeout, what it took beyond), so the
+true length of a turn is an interval; an error is the distance from it, and computing, the GIL and the run queue are forgiven what lies within.
 
 | | busy time | each cause, the larger of | unknown |
 | --- | --- | --- | --- |
 %s
 
-Below %.0f us the programs' own clocks, which are read in Python around the selector, are no better. On uvloop, whose selector a program cannot
+Below %.0f us the programs' own clocks are no better. On uvloop, whose selector a program cannot
 wrap, busy time is compared with the act alone and not judged; what is beyond it is forgiven of computing and of waits for the GIL or a CPU. Where a program's clocks cannot tell a
 lock's wait from one for the GIL, or the CPU time of waits for the GIL from the rest (awaitscope counts that as `gil`), the sum is judged.
 
@@ -393,10 +396,8 @@ def misses_of(sensors, found):
         for by_sensor in found.values():
             for g in by_sensor.get(sensor.name, ()):
                 if g.misses() or len(g.seen) < len(g.acts):
-                    edge = EDGE if g.misses() == ["busy"] else None
-                    if set(g.misses()) <= {"cpu", "gil"}:  # and not their sum
-                        edge = GIL_CPU
-                    why = edge or next((why for (s, name), why in REASONS.items() if s == sensor.name and g.name.startswith(name)), "Reason not known.")
+                    of_gil = GIL_CPU if set(g.misses()) <= {"cpu", "gil"} else None  # and not their sum
+                    why = of_gil or next((why for (s, name), why in REASONS.items() if s == sensor.name and g.name.startswith(name)), "Reason not known.")
                     yield "Missed by %s: %s. %s" % (sensor.head, g.name, why)
 
 

@@ -127,18 +127,21 @@ static inline void part_charge(struct partition *p, __u64 now_ns)
  * The scheduler looks at its clock as a switch begins, and tells of it later: a few us, or up to
  * 0.9 ms where a virtual machine's CPU was interrupted in between (2026-11). By our clock that look
  * was the soonest that any switch was told, but for what the two clocks drift apart since:
- * adjtimex(2) lets them by 500 ppm.
+ * adjtimex(2) lets them by 500 ppm. Later by this than that, it is a clock that has jumped.
  */
 #define PART_DRIFT_SHIFT 10
+#define PART_JUMP_NS 20000000
 
 static inline __u64 part_when(struct partition *p, __u64 now_ns, __u64 clock)
 {
 	__u64 ahead = now_ns - clock, most;
+	__s64 late;
 
 	if (!clock)
 		return now_ns;
 	most = p->clock + ((now_ns - p->clock_ns) >> PART_DRIFT_SHIFT);
-	p->clock = p->clock_ns && (__s64)(most - ahead) < 0 ? most : ahead;
+	late = (__s64)(ahead - most);
+	p->clock = p->clock_ns && late > 0 && late < PART_JUMP_NS ? most : ahead;
 	p->clock_ns = now_ns;
 	return clock + p->clock;
 }
