@@ -69,6 +69,12 @@ REASONS = {  # (sensor, beginning of the act's name): what is known to miss, and
 GIL = ("Probably: the thread that lets the loop go on was put off CPU while it held the GIL; the program's own clocks take that for the lock's "
        "wait.")
 REASONS.update({("agent", name): GIL for name in ("Future.result()", "lock released", "mixture: sleep, code, collection, lock")})
+REASONS.update({
+    ("agent", "GIL hogs: 1 thread"): "What was missed is unknown, not of another cause: time off CPU that is in no wait the agent times, such as what a hypervisor takes.",
+    ("run", "mixture: sleep, code, collection, lock"): "The agent's and the kernel's own time at both ends of a collection is told as computing, and lies "
+    "within what the program takes for the collection.",
+    ("attach", "Future.result() of a thread, 20 ms, uvloop"): "uvloop's turn is longer than the act, and waited for a lock outside of it, by 5 us more than what is allowed.",
+})
 GIL_CPU = ("CPU time in calls about the GIL, beyond twice what so many take: what took the CPU away inside one for less than a tick, an interrupt or the "
            "hypervisor, is CPU time to the program and gil to awaitscope. The sum of both is met.")
 BESIDE = """## Beside other tools
@@ -142,16 +148,15 @@ class Act:
             part = min(beyond, max(0.0, self.error[cause]))
             self.error[cause] -= part
             beyond -= part
-        merged = truth.get("merged")
-        if merged:
-            self.error[merged], self.error["gil"] = self.error[merged] + self.error["gil"], 0.0
+        merged = sorted(set(truth["merged"]), key=self.true.get)
+        waits = merged[-1] if merged else "gil"  # judged for all of them
+        for cause in merged[:-1] + ["gil"] * bool(merged):
+            self.error[waits], self.error[cause] = self.error[waits] + self.error[cause], 0.0
+        hides = waits if merged else self.hides_steal(truth)
+        stolen = min(row["stolen"] / NS, max(0.0, self.error["runq"])) if hides else 0.0
+        self.error["runq"] -= stolen
+        self.error[hides or waits] += stolen
         self.error["cpu + gil"], self.true["cpu + gil"] = self.error["cpu"] + self.error["gil"], self.true["cpu"] + self.true["gil"]
-        waits = merged or self.hides_steal(truth)
-        stolen = min(row["stolen"] / NS, max(0.0, self.error["runq"]), max(0.0, -self.error.get(waits, 0)))
-        if stolen:
-            self.error["runq"] -= stolen
-            self.error[waits] += stolen
-        waits = merged or "gil"
         of_waits = min(max(0.0, self.error[waits]), max(0.0, -self.error["cpu"]), truth["gil_cpu"] / NS)
         self.error[waits] -= of_waits
         self.error["cpu"] += of_waits
@@ -161,6 +166,8 @@ class Act:
     def hides_steal(self, truth):
         """The wait that the program's clocks cannot tell from what a hypervisor took; None: they can."""
         waits = [c for c in CAUSES if c not in ("cpu", "gc", "runq") and self.true[c]]
+        if "gil" in truth["causes"]:  # what is none of the others
+            return "gil"
         return max(waits, key=self.true.get) if waits and not truth["stolen"] else None
 
     def misses(self):

@@ -12,7 +12,7 @@ only the act itself). "causes" is what the time went to:
   others  wall time around the act, less CPU time and run-queue wait in it
   gil     too, where other threads run Python: what is off CPU outside of all those, where nothing else is waited for
 A wait in which the thread was switched out more often than once may have been one for the GIL too, and no clock of the program's tells
-them apart: "merged" is that cause, to be judged together with gil. The CPU time of waits for the GIL counts as such, and cannot be told
+them apart: "merged" are those causes, to be judged together with gil. The CPU time of waits for the GIL counts as such, and cannot be told
 from the rest here: "gil_cpu" is twice what so many waits for a lock take.
 Of a program with one thread the clocks know what is none of those. Where the thread went off its CPU by itself, outside of its
 waits, it was for a page: blocked_fault. Where it did not, it was kept from a CPU that the scheduler has not counted, by the
@@ -164,7 +164,7 @@ class Truth:
         # waits hide what was stolen
         mixed = threading.active_count() > 1 or line["switched"] > 0 or any(c not in ON_CPU for c in line["parts"])
         row = {"label": self.label, "begin": line["begin"][0], "end": line["end"][0], "busy": left[0] - came[0], "causes": causes,
-               "edges": line.get("before", 0) + line.get("after", 0), "stolen": stolen, "merged": line.get("merged"),
+               "edges": line.get("before", 0) + line.get("after", 0), "stolen": stolen, "merged": line.get("merged", []),
                "gil_cpu": line.get("gil_cpu", 0), "disturbed": mixed and steal() != self.steal, "tid": threading.get_native_id(),
                "pid": os.getpid()}
         self.out.write(json.dumps(row) + "\n")
@@ -189,7 +189,7 @@ class Truth:
         if cause == "gil" or switched > 1:
             self.open["gil_cpu"] = self.open.get("gil_cpu", 0) + 2 * switched * self.cost
         if cause != "gil" and switched > 1:
-            self.open["merged"] = cause
+            self.open.setdefault("merged", []).append(cause)
 
     @contextlib.contextmanager
     def collects(self):
