@@ -156,10 +156,13 @@ class Act:
         stolen = min(row["stolen"] / NS, max(0.0, self.error["runq"])) if hides else 0.0
         self.error["runq"] -= stolen
         self.error[hides or waits] += stolen
+        left = truth["gil_cpu"] / NS
+        for cause in ("cpu", "gc"):  # other threads let the GIL be asked for at a collection's end
+            of_waits = min(max(0.0, self.error[waits]), max(0.0, -self.error[cause]), left)
+            self.error[waits] -= of_waits
+            self.error[cause] += of_waits
+            left -= of_waits
         self.error["cpu + gil"], self.true["cpu + gil"] = self.error["cpu"] + self.error["gil"], self.true["cpu"] + self.true["gil"]
-        of_waits = min(max(0.0, self.error[waits]), max(0.0, -self.error["cpu"]), truth["gil_cpu"] / NS)
-        self.error[waits] -= of_waits
-        self.error["cpu"] += of_waits
         self.allowed = {c: max(sensor.cause_ms, sensor.cause_share * self.true[c]) for c in self.true}
         self.worst = max(self.error, key=lambda c: abs(self.error[c]) / self.allowed[c])
 
