@@ -246,7 +246,8 @@ TEST(partition_has_switches_when_the_scheduler_had_them)
 	}
 	assert_in_range(t.part.sum_ns[PART_SLEEP], 60 * MS - 60000, 60 * MS + 60000);
 	assert_in_range(t.part.discrepancy_ns, 0, 60000); /* by what clocks can drift in 20 ms */
-	t.account.clock -= 50 * MS; /* it stood still in a suspend: this switch is when it is told */
+	t.account.clock -=
+		50 * MS; /* it stood still in a suspend: this switch is when it is told */
 	run(&t, 1 * MS);
 	part_out(&t.part, t.now, 0, &t.account);
 	assert_int_equal(t.part.out_ns, t.now);
