@@ -2,6 +2,7 @@
 #include "collector/bpf_beside.h"
 
 #include <bpf/bpf.h>
+#include <bpf/btf.h>
 #include <bpf/libbpf.h>
 #include <errno.h>
 #include <stdlib.h>
@@ -80,6 +81,16 @@ static void maps_choose(struct beside *program)
 		bpf_map__set_autocreate(others[i], false);
 }
 
+/* Whether the kernel has that function for programs. */
+static bool kernel_has(const char *function)
+{
+	struct btf *btf = btf__load_vmlinux_btf();
+	bool has = btf && btf__find_by_name_kind(btf, function, BTF_KIND_FUNC) > 0;
+
+	btf__free(btf);
+	return has;
+}
+
 static int trace(struct bpf_beside *b)
 {
 	struct bpf_program *const programs[] = {
@@ -134,7 +145,8 @@ int bpf_beside_open(const struct bpf_beside_options *o, bpf_beside_fn fn, void *
 	*(struct beside_config *)&b->program->rodata->beside =
 		(struct beside_config){.session = announce_session(o->session),
 			.min_block_ns = o->min_block_ns,
-			.min_turn_ns = o->min_turn_ns};
+			.min_turn_ns = o->min_turn_ns,
+			.casts = kernel_has("bpf_rdonly_cast")};
 	rc = beside__load(b->program);
 	if (rc == -EPERM)
 		return refuse(

@@ -18,109 +18,11 @@
 #include "probe/bpf/taken.bpf.h"
 #define WAITERS_MAX BESIDE_THREADS_MAX
 #include "probe/bpf/wake.bpf.h"
+#include "probe/bpf/watched.bpf.h"
 #include "probe/ring.h"
 #include "probe/sampling.h"
 
 char LICENSE[] SEC("license") = "GPL"; /* most helpers are for GPL programs only */
-
-const volatile struct beside_config beside;
-
-#define NO_EPFD (~0u)
-
-struct watched {
-	struct announcement said;
-	__u64 begin_ns; /* of the open iteration, whose the sums are; 0: none */
-	__u64 ended_ns; /* it has ended then, and is told at the next look at the CPU's account; 0
-			 */
-	/* the system call in flight */
-	__u64 enter_ns, enter_off_ns, enter_runq_ns;
-	__u64 argument[3];
-	__u32 syscall;       /* number; NO_SYSCALL */
-	__u32 polls;         /* 1: it is the loop's selector */
-	__u32 epfd;          /* that one's, since its loop runs; NO_EPFD: not seen yet */
-	__u32 named;         /* 1: it waits for what the agent's call waits for */
-	__u32 waits;         /* on a futex: what wait_begin() returned; 0: it does not */
-	__u32 index;         /* where it stands among the threads */
-	__u64 thread;        /* address of its thread state; 0: not known */
-	__u64 scan_after_ns; /* there was none: not looked for again before */
-	struct native_taken native;
-	__u64 sample_after_ns; /* it is not sampled again before */
-	struct partition part;
-	struct ender ender;
-	struct taken taken; /* last: what every call runs does not look there */
-};
-
-/*
- * The threads, by the end of their tid, each in one of a few places: every system call and switch
- * of the machine looks here, so it is a look into memory and no hash of 30 ns.
- */
-#define WAYS 4u
-#define SETS (BESIDE_THREADS_MAX / WAYS) /* a power of two */
-#define NOWHERE BESIDE_THREADS_MAX
-
-__u32 tids[BESIDE_THREADS_MAX]; /* 0: free; in a set's places, one after the other */
-
-struct {
-	__uint(type, BPF_MAP_TYPE_ARRAY);
-	__uint(max_entries, BESIDE_THREADS_MAX);
-	__type(key, __u32);
-	__type(value, struct watched);
-} threads SEC(".maps");
-
-static const struct watched thread_new;
-
-/* ---- threads */
-
-/* Where that tid, or 0, stands in a tid's set. */
-static __always_inline __u32 place_of(__u32 set_of, __u32 tid)
-{
-	__u32 at = (set_of & (SETS - 1)) * WAYS;
-
-	for (__u32 i = 0; i < WAYS; i++)
-		if (tids[at + i] == tid)
-			return at + i;
-	return NOWHERE;
-}
-
-/* Not of 0, which is every CPU's idle thread: it would find a free place. */
-static __always_inline __u32 watched_place(__u32 tid)
-{
-	return tid ? place_of(tid, tid) : NOWHERE;
-}
-
-/* NULL: nowhere. */
-static __always_inline struct watched *watched_at(__u32 place)
-{
-	return bpf_map_lookup_elem(&threads, &place);
-}
-
-static __always_inline struct watched *watched_get(__u32 tid)
-{
-	return watched_at(watched_place(tid));
-}
-
-static __always_inline struct watched *watched_make(__u32 tid)
-{
-	__u32 at = NOWHERE;
-
-	/* another CPU may take the same place at this moment */
-	for (__u32 i = 0; i < WAYS && at == NOWHERE; i++) {
-		at = place_of(tid, 0);
-		if (at >= BESIDE_THREADS_MAX)
-			return NULL;
-		if (!__sync_bool_compare_and_swap(&tids[at], 0, tid))
-			at = NOWHERE;
-	}
-	return at == NOWHERE ? NULL : bpf_map_lookup_elem(&threads, &at);
-}
-
-static __always_inline void watched_drop(__u32 tid)
-{
-	__u32 at = place_of(tid, tid);
-
-	if (at < BESIDE_THREADS_MAX)
-		tids[at] = 0;
-}
 
 /* The current thread's state, proven anew at each use; 0: not known. */
 static __always_inline __u64 state_of(struct watched *w)
@@ -347,7 +249,6 @@ static __always_inline void futex_enter(struct watched *w, __u32 class, __u64 no
 SEC("tp_btf/sys_enter")
 int BPF_PROG(on_sys_enter, struct pt_regs *regs, long number)
 {
-	struct task_struct *task = task_now();
 	struct part_account account;
 	struct watched *w;
 	__u64 now_ns;
@@ -355,10 +256,10 @@ int BPF_PROG(on_sys_enter, struct pt_regs *regs, long number)
 
 	if (rarely(futex_wakes((__u32)number, regs->si)))
 		waiters_tell(regs->di);
-	w = watched_get(task->pid);
+	w = watched_here(regs);
 	if (!w)
 		return 0;
-	account = account_of(task);
+	account = account_here(w);
 	now_ns = bpf_ktime_get_ns();
 	w->syscall = (__u32)number;
 	if (rarely(number == __NR_clock_gettime && regs->di == CLOCK_OF_AGENT && w->begin_ns))
@@ -423,8 +324,7 @@ static __noinline int wait_put(struct watched *w, __u64 now_ns, __u64 blocked_ns
 SEC("tp_btf/sys_exit")
 int BPF_PROG(on_sys_exit, struct pt_regs *regs, long result)
 {
-	struct task_struct *task = task_now();
-	struct watched *w = watched_get(task->pid);
+	struct watched *w = watched_here(regs);
 	struct part_account account;
 	__u64 now_ns, blocked_ns;
 	__u32 class;
@@ -433,7 +333,7 @@ int BPF_PROG(on_sys_exit, struct pt_regs *regs, long result)
 		return 0;
 	if (rarely(w->ended_ns))
 		turn_put(w);
-	account = account_of(task);
+	account = account_here(w);
 	now_ns = bpf_ktime_get_ns();
 	class = w->part.syscall;
 	part_exit(&w->part, now_ns, &account);
@@ -599,10 +499,12 @@ int BPF_PROG(on_thread_exit, struct task_struct *task)
 	return 0;
 }
 
-/* Another program: nothing in its memory is what was announced. */
+/* Another program: nothing in its memory is what was announced. Any of the process's threads may
+ * have asked for it, and has the first one's tid since. */
 SEC("tp_btf/sched_process_exec")
-int BPF_PROG(on_exec, struct task_struct *task)
+int BPF_PROG(on_exec, struct task_struct *task, int tid_before)
 {
 	watched_drop(task->pid);
+	watched_drop((__u32)tid_before);
 	return 0;
 }

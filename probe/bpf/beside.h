@@ -15,6 +15,8 @@ struct beside_config {
 	__u64 session;      /* announcement.session */
 	__u64 min_block_ns; /* shorter waits are in the sums only */
 	__u64 min_turn_ns;  /* shorter iterations are not told */
+	__u32 casts;        /* 1: the kernel has bpf_rdonly_cast() (6.2 and newer) */
+	__u32 pad0;
 };
 
 #endif

@@ -274,10 +274,19 @@ PART_RARE void part_back(struct partition *p, __u64 now_ns, const struct part_ac
 	p->long_ns = 0;
 }
 
-/* Called first by whatever shows that the thread is on a CPU. */
+/* It was not on a CPU all the time since it was seen last. */
+static inline __u32 part_was_away(const struct partition *p, __u64 arrived)
+{
+	return p->out_ns || (p->clock && arrived != p->arrived);
+}
+
+/*
+ * Called first by whatever shows that the thread is on a CPU. Where it was all the time, only when
+ * it arrived there is looked at of its account.
+ */
 static inline void part_seen(struct partition *p, __u64 now_ns, const struct part_account *account)
 {
-	if (__builtin_expect(p->out_ns || (p->clock && account->arrived != p->arrived), 0))
+	if (__builtin_expect(part_was_away(p, account->arrived), 0))
 		part_back(p, now_ns, account);
 	p->in_ns = 0;
 	part_charge(p, now_ns);
