@@ -123,6 +123,12 @@ BESIDE_INTRO = """
 Made by `scripts/bench.py overhead --sensor auto`: the same, where `run` may use the kernel beside the agent. What a loop's thread spends in the
 kernel on being watched (each of its system calls and switches, whatever the iteration's length) is CPU time of the program.
 
+Each system call is seen at the kernel's two tracepoints of system calls, and for these the kernel takes a slower way through every call. In a
+loop of calls that do nothing, one took 0.13 µs bare, 0.28 µs with programs that do nothing, 0.36 µs with ours (least of several runs each,
+2026-11-21). Programs at the functions behind the calls (fentry) would not need that way, but are not used: the kernel this was measured on
+refuses them to root too (EPERM), so neither what they cost nor that they miss nothing could be tried. Nor has its virtual machine counters of
+cycles in user code.
+
 """
 REASONS = {
     "sleep(0)": "A turn does nothing but begin and end. Half of what is left of the cost are four readings of the time-stamp counter "
@@ -139,13 +145,13 @@ BESIDE_TRACED = (
     "Time in the kernel is told exactly from time in user code, for which each system call is seen at its beginning and at its end. ")
 BESIDE_REASONS = {
     "sleep(0)": BESIDE_TRACED + "Interleaved runs of the same day, least of 9 each: agent alone 1.06; with programs in the kernel that do nothing 1.27, 0.33 µs for a turn "
-    "that is one such call; with ours 1.32, of which two readings of the kernel's clock are half of what the programs add.",
-    "create+await": BESIDE_TRACED + "Interleaved runs of the same day, least of 8 each: agent alone 1.12; with programs in the kernel that do nothing 1.34; with ours 1.43. "
+    "that is one such call. Of what ours add to that two readings of the kernel's clock are more than half.",
+    "create+await": BESIDE_TRACED + "Interleaved runs of the same day, least of 8 each: agent alone 1.12; with programs in the kernel that do nothing 1.34. "
     "Each creation and its wait are three calls: two polls, and a getpid() that asyncio itself makes up to Python 3.11.",
-    "streams echo": BESIDE_TRACED + "A turn has 14 calls, each of which takes 0.3 µs more with programs in the kernel that do nothing, and 0.1 µs more with ours.",
-    "aiohttp": BESIDE_TRACED + "A request has 18 calls, each of which takes 0.3 µs more with programs in the kernel that do nothing, and 0.1 µs more with ours; the agent's "
+    "streams echo": BESIDE_TRACED + "A turn has 14 calls, each of which takes 0.3 µs more with programs in the kernel that do nothing, and 0.08 µs more with ours.",
+    "aiohttp": BESIDE_TRACED + "A request has 18 calls, each of which takes 0.3 µs more with programs in the kernel that do nothing, and 0.08 µs more with ours; the agent's "
     "part is told above.",
-    "uvloop echo": BESIDE_TRACED + "Interleaved runs of the same day, medians of 6 each: agent alone 1.04; with programs in the kernel that do nothing 1.13; with ours 1.17. "
+    "uvloop echo": BESIDE_TRACED + "Interleaved runs of the same day, medians of 6 each: agent alone 1.04; with programs in the kernel that do nothing 1.13. "
     "uvloop spends little of its own between its calls.",
 }
 SPEED_VARIES = 1.25  # from there on the longest bare turn over the shortest is told

@@ -29,8 +29,8 @@ struct watched {
 	__u32 named;         /* 1: it waits for what the agent's call waits for */
 	__u32 waits;         /* on a futex: what wait_begin() returned; 0: it does not */
 	__u32 index;         /* where it stands among the threads */
-	__u64 task;          /* its task_struct, */
-	__u64 registers;     /* and where those stand that it enters the kernel with, as key_of() */
+	__u64 task;          /* its task_struct; */
+	__u64 registers;     /* where those stand that it enters the kernel with: watched_here() */
 	__u64 thread;        /* address of its thread state; 0: not known */
 	__u64 scan_after_ns; /* there was none: not looked for again before */
 	struct native_taken native;
@@ -123,8 +123,8 @@ static __always_inline void watched_drop(__u32 tid)
 
 /*
  * The thread whose system call this is: each enters the kernel with its registers at the top of its
- * own stack, so where they stand tells which it is. Asking the kernel who runs costs 12 ns twice a
- * call, as any function of the kernel does whose returns no CPU may predict (2026-11).
+ * own stack, so where they stand tells which it is. Asking the kernel who runs costs 8 ns, as any
+ * function of the kernel does whose return no CPU may predict (2026-11).
  */
 static __always_inline struct watched *watched_here(struct pt_regs *regs)
 {
