@@ -213,7 +213,9 @@ def test_long_calls_keep_errno(tmp_path):
     """Of a call that is long enough for a record it is asked what it touched, with calls that fail in their own way."""
     trace, bare = same([DEBIAN, "-c", ERRNO], tmp_path)
     assert bare.out == "BlockingIOError 11\n" * 3
-    assert sum(calls_in(trace).values()) == 3
+    calls = calls_in(trace)
+    calls.pop("write", None)  # print()'s, long only where others had its CPU meanwhile
+    assert calls == {"recv": 1, "recvfrom": 1, "recvmsg": 1}
 
 
 VFORK = """
