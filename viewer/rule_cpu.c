@@ -379,11 +379,17 @@ static void cpu_say(struct judge *judge, struct finding *f)
 		*f->subject ? f->subject : "a step", time_text(f->cost_ns), often, delayed);
 }
 
+static bool is_there(const struct spot *spot, const struct place *place)
+{
+	return place->file && spot->place.file && spot->place.line == place->line &&
+	       !strcmp(spot->place.file, place->file);
+}
+
 /* Where most samples were: the function that most of them hit, and its hottest line. */
 static void finding_place(struct judge *judge, const struct cpu_check *check, size_t index)
 {
 	struct finding *f = &judge->report->findings.at[index];
-	const struct spot *best = NULL;
+	const struct spot *best = NULL, *there = NULL;
 	uint64_t all = 0, imports = 0;
 
 	for (size_t i = 0; i < check->spots.n; i++) {
@@ -395,10 +401,14 @@ static void finding_place(struct judge *judge, const struct cpu_check *check, si
 		imports += s->import ? s->samples : 0;
 		if (!best || s->samples > best->samples)
 			best = s;
+		if (is_there(s, &f->place))
+			there = s;
 	}
 	if (all >= SAMPLES_LEAST || (best && !f->place.line && best->samples > all / 2)) {
 		f->place = best->place;
 		f->caller = best->caller;
+	} else if (there) {
+		f->caller = there->caller;
 	}
 	if (imports > all / 2) { /* once, and cells begin with them */
 		f->severity = SEVERITY_note;

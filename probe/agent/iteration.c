@@ -11,6 +11,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "probe/agent/clock.h"
 #include "probe/agent/loop.h"
 #include "probe/agent/ring_fixed.h"
 
@@ -20,6 +21,8 @@
 #define SWITCH_NS 2000u
 /* The kernel answers a poll without a wait in less. */
 #define SELECT_WAIT_NS 5000u
+/* Reading the clocks takes less, unless the thread loses its CPU meanwhile. */
+#define LATE_NS 50000
 /* A major page fault is off CPU for longer. */
 #define FAULT_NS 10000u
 /* Calls by kind are told of iterations with at least so much in them. */
@@ -67,6 +70,21 @@ static int64_t run_delay_read(struct loop_thread *thread)
 	if (ns < 0)
 		thread->schedstat_fd = -1;
 	return ns;
+}
+
+/*
+ * As it was at now_ns. A thread that lost its CPU since then was in the queue for as long: no call
+ * and no turn that ends at now_ns, or begins there, has waited otherwise in that time.
+ */
+static int64_t run_delay_at(struct loop_thread *thread, uint64_t now_ns)
+{
+	int64_t ns = run_delay_read(thread);
+	int64_t late_ns = (int64_t)(clock_here_ns() - now_ns);
+
+	if (ns < 0 || late_ns < LATE_NS)
+		return ns;
+	ns -= late_ns;
+	return ns > thread->read_runq_ns ? ns : thread->read_runq_ns;
 }
 
 static uint64_t inode_of(int fd)
@@ -117,7 +135,7 @@ void loop_clocks_read(struct loop_thread *thread, uint64_t now_ns)
 	off_ns = (now_ns - thread->read_ns) - (cpu_ns - thread->read_cpu_ns);
 	/* on CPU all the time, so not in the queue; the clocks are read a moment apart */
 	if (!thread->read_ns || (int64_t)off_ns > (int64_t)SWITCH_NS)
-		thread->read_runq_ns = run_delay_read(thread);
+		thread->read_runq_ns = run_delay_at(thread, now_ns);
 	thread->read_ns = now_ns;
 	thread->read_cpu_ns = cpu_ns;
 	thread->read_off_ns = 0;
