@@ -380,7 +380,7 @@ static void put_iteration(struct model *model, struct loop *l, const struct cell
 		model->discrepancy_ns = off;
 		meta_number(model, "discrepancy_ns", (int64_t)off);
 	}
-	takers_put(model, l, begin_ns);
+	takers_put(model, l, begin_ns, c.runq_ns);
 	STORE_PUT(model->store, iteration, NUMBER(l->id), ID(cell ? cell->id : 0), NUMBER(begin_ns),
 		NUMBER(busy_ns), NUMBER(select_ns), NUMBER(r->ready), NUMBER(c.cpu_ns),
 		NUMBER(c.user_ns), NUMBER(c.kernel_ns), NUMBER(c.gc_ns), NUMBER(c.gil_ns),

@@ -563,7 +563,7 @@ void anomaly_put(struct model *model, struct process *p, uint64_t time_ns, const
 /* ---- model_taken.c */
 void cpu_taken_record(struct model *model, struct process *p, const struct ev_cpu_taken *r);
 void machine_record(struct model *model, struct process *p, const struct ev_machine *r);
-void takers_put(struct model *model, const struct loop *l, uint64_t begin_ns);
+void takers_put(struct model *model, const struct loop *l, uint64_t begin_ns, uint64_t runq_ns);
 
 /* ---- model_holder.c */
 void gil_holder_record(struct model *model, struct process *p, const struct ev_gil_holder *r);

@@ -397,6 +397,9 @@ def one_cpu_with_hogs(tmp_path):
     os.sched_setaffinity(0, before)
 
 
+ROUNDED_MS = 0.0005  # at most, as a report tells it
+
+
 def starved_by(report, hogs):
     """Are the hogs named as having had most of what the loop could not have, no more than that, and by all in sum?"""
     told = report("t.db")
@@ -405,7 +408,7 @@ def starved_by(report, hogs):
     waited = sum(s["causes_ms"]["runq"] for s in told["stalls"])
     for name, pid in hogs.items():
         assert 0.2 * found["cost_ms"] < had[pid] and f"{name} (pid {pid})" in found["message"], found
-    assert sum(had.values()) <= waited, found
+    assert sum(had.values()) <= waited + ROUNDED_MS * (len(had) + len(told["stalls"])), found
     assert found["evidence"]["cpus"] == os.cpu_count() and 0 < found["evidence"]["machine_busy_share"] <= 1, found
 
 

@@ -101,6 +101,17 @@ static void check_trace(const char *path)
 		0);
 }
 
+/* Who had the CPU while a loop waited had no more of it than that. */
+static void check_takers(const char *path)
+{
+	assert_int_equal(
+		ask(path, "SELECT count(*) FROM (SELECT loop, begin_ns, sum(duration_ns) had FROM "
+			  "cpu_taken GROUP BY loop, begin_ns) t WHERE had > (SELECT sum(runq_ns) "
+			  "FROM "
+			  "iteration i WHERE i.loop = t.loop AND i.begin_ns = t.begin_ns)"),
+		0);
+}
+
 /* Make a random record's references small, so that records meet each other; times mostly go
  * forward. */
 static void tame(uint64_t *random, struct ev_head *r, uint64_t *time_ns)
@@ -159,11 +170,15 @@ static void fuzz(const char *path, uint64_t seed, int records, uint64_t max_byte
 	assert_int_equal(model_close(model, time_ns), 0);
 	model_free(model);
 	check_trace(path);
+	check_takers(path);
 }
 
 TEST(model_survives_any_records)
 {
-	fuzz(trace(), FUZZ_SEED, 60000, 0, 0);
+	const char *path = trace();
+
+	fuzz(path, FUZZ_SEED, 60000, 0, 0);
+	assert_true(ask(path, "SELECT count(*) FROM cpu_taken") > 10);
 	fuzz(trace(), unit_seed(), 30000, 0, 0);
 	fuzz(trace(), unit_seed(), 60000, 2u << 20, 0); /* its last rows have no room */
 	fuzz(trace(), unit_seed(), 30000, 0, 5000 * MS);
