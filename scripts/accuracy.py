@@ -71,9 +71,6 @@ GIL = ("Probably: the thread that lets the loop go on was put off CPU while it h
 REASONS.update({("agent", name): GIL for name in ("Future.result()", "lock released", "mixture: sleep, code, collection, lock")})
 REASONS.update({
     ("agent", "GIL hogs: 1 thread"): "What was missed is unknown, not of another cause: time off CPU that is in no wait the agent times, such as what a hypervisor takes.",
-    ("run", "mixture: sleep, code, collection, lock"): "The agent's and the kernel's own time at both ends of a collection is told as computing, and lies "
-    "within what the program takes for the collection.",
-    ("attach", "Future.result() of a thread, 20 ms, uvloop"): "uvloop's turn is longer than the act, and waited for a lock outside of it, by 5 us more than what is allowed.",
 })
 GIL_CPU = ("CPU time in calls about the GIL, beyond twice what so many take: what took the CPU away inside one for less than a tick, an interrupt or the "
            "hypervisor, is CPU time to the program and gil to awaitscope. The sum of both is met.")

@@ -1,6 +1,5 @@
 """Time on the CPU, and what takes the CPU or the GIL away."""
 import ctypes
-import gc
 import hashlib
 import os
 import sqlite3
@@ -99,8 +98,8 @@ async def collection(t, rounds):
     heap = [[{} for _ in range(3)] for _ in range(60_000)]
     for _ in range(rounds):
         await t.ready()
-        with t.act(), t.collects():
-            gc.collect()
+        with t.act():
+            t.collect()
         await t.done()
     del heap
 
@@ -211,8 +210,7 @@ async def mixture(t, rounds):
             with t.waits("blocked_sleep"):
                 time.sleep(0.01)
             burn(8)
-            with t.collects():
-                gc.collect()
+            t.collect()
             timer = threading.Timer(0.012, lock.release)
             with t.waits("blocked_lock"):
                 timer.start()  # waits until the thread has begun

@@ -132,6 +132,7 @@ async def lock(t, rounds):
 @act("Future.result() of a thread, 20 ms", 30)
 async def result(t, rounds):
     with concurrent.futures.ThreadPoolExecutor(1) as pool:
+        pool.submit(int).result()  # waits until the thread has begun
         for _ in range(rounds):
             await t.ready()
             future = pool.submit(time.sleep, 0.02)
