@@ -28,8 +28,8 @@ int iopub_fd(const struct iopub *iopub);
  */
 int iopub_drain(struct iopub *iopub, record_fn sink, void *ctx);
 /*
- * Hands out the beginning of the cell that runs at this moment, at this time, if it can be told for
- * certain which one that is. 0, or what sink returned.
+ * Hands out the beginning of the cell that runs at this moment, at now_ns, if it can be told for
+ * certain which one that is; before it, what has come by then. 0, or what sink returned.
  */
 int iopub_running(
 	struct iopub *iopub, struct target *target, uint64_t now_ns, record_fn sink, void *ctx);

@@ -42,6 +42,8 @@ struct kernel_cells {
 	struct open_cell open[KERNEL_CELLS_OPEN_MAX];
 	char begun[ID_BYTES]; /* the request whose beginning was seen last */
 	uint64_t last_ns;     /* of the last record: order is kept */
+	int32_t newest;       /* the number of the cell whose beginning was told last */
+	uint64_t seen_ns;     /* when the cell from before us ran */
 };
 
 struct kernel_cells *kernel_cells_new(uint32_t pid, uint32_t tid, const char *key)
@@ -204,7 +206,7 @@ static int end_put(struct kernel_cells *k, const struct open_cell *cell, uint64_
 struct message {
 	json_t *part[PARTS];
 	const char *type, *parent_id;
-	uint64_t time_ns;
+	uint64_t made_ns, time_ns; /* its own date; in order */
 };
 
 static void message_clear(struct message *m)
@@ -230,23 +232,27 @@ static bool from_before(const struct kernel_cells *k, const struct message *m)
 	return request && !strcmp(request, "execute_request") && strcmp(k->begun, m->parent_id);
 }
 
-/* The same, or the one whose beginning was not seen. */
+/* The same, or the one whose beginning was not seen, if that ran when it was said. */
 static struct open_cell *cell_of(struct kernel_cells *k, const struct message *m)
 {
 	struct open_cell *cell = cell_find(k, m->parent_id);
 
-	return cell || !from_before(k, m) ? cell : cell_find(k, UNSEEN);
+	return cell || !from_before(k, m) || m->made_ns < k->seen_ns ? cell : cell_find(k, UNSEEN);
 }
 
 int kernel_cells_running(struct kernel_cells *k, int32_t execution_count, const char *source,
-	uint64_t now_ns, record_fn sink, void *ctx)
+	uint64_t seen_ns, uint64_t now_ns, record_fn sink, void *ctx)
 {
 	struct open_cell *cell = cell_find(k, "");
 
+	if (k->counts.cells && k->newest == execution_count)
+		return 0;
 	if (!cell)
 		return -ENOBUFS;
 	*cell = (struct open_cell){.id = UNSEEN, .execution_count = execution_count};
 	k->counts.cells++;
+	k->newest = execution_count;
+	k->seen_ns = seen_ns;
 	k->last_ns = now_ns > k->last_ns ? now_ns : k->last_ns;
 	return begin_put(k, source, strlen(source), execution_count, now_ns, sink, ctx);
 }
@@ -257,6 +263,17 @@ static bool in_subshell(const struct message *m)
 	const json_t *id = json_object_get(m->part[PART_PARENT], "subshell_id");
 
 	return id && !json_is_null(id);
+}
+
+/* Whether it began the cell that is told as from before us: the message was on its way then. */
+static bool unseen_is(struct kernel_cells *k, const struct message *m, json_int_t count)
+{
+	struct open_cell *before = cell_find(k, UNSEEN);
+
+	if (!before || before->execution_count != count)
+		return false;
+	snprintf(before->id, sizeof(before->id), "%s", m->parent_id);
+	return true;
 }
 
 static int input_take(struct kernel_cells *k, const struct message *m, record_fn sink, void *ctx)
@@ -274,9 +291,12 @@ static int input_take(struct kernel_cells *k, const struct message *m, record_fn
 		k->counts.missed++;
 		return 0;
 	}
+	if (unseen_is(k, m, count))
+		return 0;
 	*cell = (struct open_cell){.execution_count = (int32_t)count};
 	snprintf(cell->id, sizeof(cell->id), "%s", m->parent_id);
 	k->counts.cells++;
+	k->newest = cell->execution_count;
 	return begin_put(k, json_string_value(source), json_string_length(source), (int32_t)count,
 		m->time_ns, sink, ctx);
 }
@@ -297,7 +317,7 @@ static void error_take(struct kernel_cells *k, const struct message *m)
 static int busy_take(struct kernel_cells *k, const struct message *m, record_fn sink, void *ctx)
 {
 	struct open_cell *before = cell_find(k, UNSEEN);
-	bool another = from_before(k, m) && !in_subshell(m);
+	bool another = from_before(k, m) && !in_subshell(m) && m->made_ns >= k->seen_ns;
 	int rc = 0;
 
 	snprintf(k->begun, sizeof(k->begun), "%s", m->parent_id);
@@ -330,7 +350,7 @@ static int status_take(struct kernel_cells *k, const struct message *m, record_f
 
 static int message_take(struct kernel_cells *k, struct message *m, record_fn sink, void *ctx)
 {
-	k->last_ns = m->time_ns > k->last_ns ? m->time_ns : k->last_ns;
+	k->last_ns = m->made_ns > k->last_ns ? m->made_ns : k->last_ns;
 	m->time_ns = k->last_ns;
 	if (!strcmp(m->type, "execute_input"))
 		return input_take(k, m, sink, ctx);
@@ -391,6 +411,6 @@ int kernel_cells_take(struct kernel_cells *k, const struct message_frame *frame,
 	k->counts.malformed += rc < 0;
 	if (rc <= 0)
 		return 0;
-	m.time_ns = message_time(m.part[PART_HEADER], monotonic_ns, realtime_ns);
+	m.made_ns = message_time(m.part[PART_HEADER], monotonic_ns, realtime_ns);
 	return message_take(k, &m, sink, ctx);
 }

@@ -37,11 +37,12 @@ void kernel_cells_free(struct kernel_cells *k); /* accepts NULL */
 int kernel_cells_take(struct kernel_cells *k, const struct message_frame *frame, size_t count,
 	uint64_t monotonic_ns, uint64_t realtime_ns, record_fn sink, void *ctx);
 /*
- * A cell that began before we listened and runs still: its cell_begin at this time, its end when
- * the kernel says that a request is done whose beginning was not seen.
+ * A cell that began before we listened and ran at seen_ns: its cell_begin at now_ns, its end when
+ * the kernel says, after seen_ns, that a request is done whose beginning was not seen. Nothing if a
+ * message has told of it meanwhile; one that comes later begins it no second time.
  */
 int kernel_cells_running(struct kernel_cells *k, int32_t execution_count, const char *source,
-	uint64_t now_ns, record_fn sink, void *ctx);
+	uint64_t seen_ns, uint64_t now_ns, record_fn sink, void *ctx);
 struct kernel_cells_counts kernel_cells_counts(const struct kernel_cells *k);
 
 #endif

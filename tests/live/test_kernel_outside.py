@@ -3,15 +3,17 @@ import json
 import os
 import queue
 import re
+import signal
 import subprocess
 import threading
 import time
-from pathlib import Path
 
 import pytest
 from jupyter_client.manager import KernelManager
 
-PEEK = Path(os.environ.get("AWAITSCOPE", Path(__file__).resolve().parents[2] / "build-test/bin/awaitscope")).parents[1] / "tests/peek"
+from conftest import PROGRAM
+
+PEEK = PROGRAM.parents[1] / "tests/peek"
 TIMEOUT = 30
 
 
@@ -40,16 +42,20 @@ def kernel():
 
 
 class Cells:
-    """peek cells: what the subscriber tells, as it tells it."""
+    """peek cells: what the subscriber tells, as it tells it; looked, once it has looked for a cell that runs."""
 
     def __init__(self, pid):
         self.child = subprocess.Popen([PEEK, "cells", str(pid)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
-        self.told = queue.Queue()
+        self.told, self.looked = queue.Queue(), threading.Event()
         threading.Thread(target=self.read, daemon=True).start()
 
     def read(self):
         for line in self.child.stdout:
-            self.told.put(json.loads(line))
+            told = json.loads(line)
+            if "looked" in told:
+                self.looked.set()
+            else:
+                self.told.put(told)
 
     def next(self):
         return self.told.get(timeout=TIMEOUT)
@@ -73,7 +79,8 @@ def subscribed(kernel):
             except queue.Empty:
                 continue
             if told.get("source") == marker and told["begin"]:
-                cells.next()
+                ended = cells.next()
+                assert "end" in ended and ended["count"] == told["count"], ended
                 return cells
     raise AssertionError("no cell was told")
 
@@ -109,16 +116,43 @@ def needs_memory_of(kernel):
         pytest.skip(told.stderr.strip())
 
 
-@pytest.mark.parametrize("source, error", [("import time\ntime.sleep(1.5)", ""), ("%config\nawait asyncio.sleep(1.5)\n1 / 0", "ZeroDivisionError")])
-def test_a_cell_that_was_running_before_is_told_from_then_on(kernel, source, error):
+class Hanging:
+    """A cell that opens a pipe which nobody writes to: it runs until go_on()."""
+
+    def __init__(self, kernel, folder, source):
+        self.pipe, self.source = folder / "pipe", source.replace("PIPE", repr(str(folder / "pipe")))
+        os.mkfifo(self.pipe)
+        self.kernel, self.request = kernel, kernel.client.execute(self.source)
+        self.wait_for(lambda message: message["msg_type"] == "stream")
+        time.sleep(0.1)  # from what it prints to where it waits
+
+    def wait_for(self, wanted):
+        message = self.kernel.client.get_iopub_msg(timeout=TIMEOUT)
+        while message["parent_header"].get("msg_id") != self.request or not wanted(message):
+            message = self.kernel.client.get_iopub_msg(timeout=TIMEOUT)
+
+    def go_on(self):
+        self.pipe.open("w").close()
+        self.wait_for(lambda message: message["content"].get("execution_state") == "idle")
+
+
+SUBSCRIPTION = 0.3  # s for the kernel to know of it after peek has looked: nothing in the kernel tells
+
+
+@pytest.mark.parametrize("source, error", [("print()\nopen(PIPE).read()", ""), (
+    "%config\nprint()\nawait asyncio.get_running_loop().run_in_executor(None, open, PIPE)\n1 / 0", "ZeroDivisionError")])
+def test_a_cell_that_was_running_before_is_told_from_then_on(kernel, tmp_path, source, error):
     """A kernel that hangs in a cell when somebody comes to look."""
     needs_memory_of(kernel)
     kernel.run("import asyncio")
-    kernel.client.execute(source)
-    time.sleep(0.4)
+    hanging = Hanging(kernel, tmp_path, source)
     cells = Cells(kernel.pid)
-    begun, ended = cells.next(), cells.next()
-    assert begun["source"] == source and begun["begin"] == 0, "the time that it was asked for"
+    begun = cells.next()
+    assert cells.looked.wait(TIMEOUT)
+    time.sleep(SUBSCRIPTION)
+    hanging.go_on()
+    ended = cells.next()
+    assert begun["source"] == hanging.source and begun["begin"] == 0, "the time that it was asked for"
     assert ended["count"] == begun["count"] and ended["error"] == error and ended["failed"] == bool(error)
     kernel.run("'after it'")
     after = cells.next()
@@ -127,18 +161,19 @@ def test_a_cell_that_was_running_before_is_told_from_then_on(kernel, source, err
     assert (told["cells"], told["missed"], told["malformed"]) == (2, 0, 0)
 
 
-def test_what_cannot_be_told_for_certain_is_not_told(kernel):
+def test_what_cannot_be_told_for_certain_is_not_told(kernel, tmp_path):
     """Of a source that ends in blank lines IPython keeps another; a task that a cell left behind is no running cell; an idle kernel runs none."""
-    kernel.client.execute("import time\ntime.sleep(1.5)\n\n")
-    time.sleep(0.4)
+    hanging = Hanging(kernel, tmp_path, "print()\nopen(PIPE).read()\n\n")
     cells = Cells(kernel.pid)
-    time.sleep(1.3)
+    assert cells.looked.wait(TIMEOUT)
+    time.sleep(SUBSCRIPTION)
+    hanging.go_on()
     kernel.run("'after it'")
     assert "after it" in cells.next()["source"] and cells.next()
     assert cells.end()["missed"] == 1
-    kernel.run("async def late():\n    while True:\n        time.sleep(0.05)\n        await asyncio.sleep(0)\nleft = asyncio.ensure_future(late())")
+    kernel.run("import asyncio, time\nasync def late():\n    while True:\n        time.sleep(0.05)\n        await asyncio.sleep(0)\nleft = asyncio.ensure_future(late())")
     cells = Cells(kernel.pid)
-    time.sleep(0.5)
+    assert cells.looked.wait(TIMEOUT)
     assert cells.told.empty()
     cells.end()
     kernel.run("left.cancel()")
@@ -184,25 +219,33 @@ def test_a_kernel_whose_notebook_is_not_known_is_listed_by_its_folder(tmp_path, 
     manager = KernelManager(kernel_name="python3")
     manager.start_kernel(cwd=str(folder))
     try:
-        told = json.loads(subprocess.run([PEEK.parents[1] / "bin/awaitscope", "doctor", "--format", "json", str(manager.provisioner.pid)],
+        told = json.loads(subprocess.run([PROGRAM, "doctor", "--format", "json", str(manager.provisioner.pid)],
                                          capture_output=True, text=True).stdout)
     finally:
         manager.shutdown_kernel(now=True)
     assert [one["found"] for one in told["features"] if one["name"] == "process"][0].startswith("ipykernel in .../notebooks, of user ")
 
 
-def test_a_kernel_that_hangs_is_understood_by_whoever_comes_to_look(kernel, awaitscope, report):
+def test_a_kernel_that_hangs_is_understood_by_whoever_comes_to_look(kernel, awaitscope, report, tmp_path):
     can = json.loads(awaitscope("doctor", "--format", "json", str(kernel.pid)).out)
     if not can["attach"]:
         pytest.skip(can["verdict"])
-    kernel.run("import time")
-    kernel.client.execute("answer = 6 * 7\ntime.sleep(3)")
-    time.sleep(0.7)
-    ended = awaitscope("attach", "--duration", "3.5s", "-o", "t.db", str(kernel.pid))
-    assert ended.status == 0 and re.search(r"at In \[\d+\]:2\n", ended.out), ended
+    hanging = Hanging(kernel, tmp_path, "print()\nopen(PIPE).read()")
+    with open(tmp_path / "told", "w+", encoding="utf-8") as out:
+        watch = subprocess.Popen([PROGRAM, "attach", "-o", "t.db", str(kernel.pid)], cwd=tmp_path, stdin=subprocess.DEVNULL, stdout=out,
+                                 stderr=subprocess.PIPE, text=True)
+        while "watching" not in watch.stderr.readline():
+            assert watch.poll() is None
+        time.sleep(1.3)
+        hanging.go_on()
+        watch.send_signal(signal.SIGINT)
+        err = watch.communicate(timeout=TIMEOUT)[1]
+        out.seek(0)
+        printed = out.read()
+    assert watch.returncode == 0 and re.search(r"at In \[\d+\]:2\n", printed), (printed, err)
     told = report("t.db")
     cell, = told["cells"]
-    assert cell["source"] == "answer = 6 * 7\ntime.sleep(3)" and cell["status"] == "ok" and cell["busy_ms"] > 1000
+    assert cell["source"] == hanging.source and cell["status"] == "ok" and cell["busy_ms"] > 1000
     site = max(told["blocking_sites"], key=lambda site: site["total_ms"])  # on a slow machine others take 1 ms, too
     assert site["total_ms"] > 1000
     assert (site["line"], site["cell"], site["execution_count"]) == (2, cell["index"], cell["execution_count"])

@@ -296,6 +296,8 @@ static int peek_cells(uint32_t pid, char **argv)
 		rc = iopub_running(iopub, target, 0, cell_print, NULL);
 		target_free(target);
 	}
+	print(json_pack("{s: b}", "looked", !rc));
+	fflush(stdout);
 	fds[1].fd = iopub_fd(iopub);
 	while (!fds[0].revents && !rc) {
 		rc = iopub_drain(iopub, cell_print, NULL);

@@ -89,16 +89,18 @@ static int take(struct bench *b, const char *header, const char *parent, const c
 }
 
 #define HEADER(type) "{\"msg_type\": \"" type "\", \"date\": \"2026-11-21T06:54:59.750000Z\"}"
+#define MADE_NS (NOW_NS - 250000000) /* what such a message says of itself */
+#define SEEN_NS (MADE_NS - 1)        /* a cell from before us, before such a message was made */
 #define PARENT "{\"msg_id\": \"m1\", \"msg_type\": \"execute_request\"}"
 #define INPUT "{\"code\": \"await x()\", \"execution_count\": 4}"
+#define BUSY "{\"execution_state\": \"busy\"}"
 #define IDLE "{\"execution_state\": \"idle\"}"
 
 TEST(cell_is_told_with_its_source_number_and_error)
 {
 	struct bench b = bench_of(KEY);
 
-	assert_int_equal(
-		take(&b, HEADER("status"), PARENT, "{\"execution_state\": \"busy\"}", NULL), 0);
+	assert_int_equal(take(&b, HEADER("status"), PARENT, BUSY, NULL), 0);
 	assert_int_equal(take(&b, HEADER("execute_input"), PARENT, INPUT, NULL), 0);
 	assert_int_equal(take(&b, HEADER("stream"), PARENT, "{\"text\": \"out\"}", NULL), 0);
 	assert_int_equal(take(&b, HEADER("error"), PARENT, "{\"ename\": \"KeyError\"}", NULL), 0);
@@ -106,8 +108,7 @@ TEST(cell_is_told_with_its_source_number_and_error)
 	assert_int_equal(b.count, 2);
 	assert_int_equal(b.told[0].head.kind, EV_cell_begin);
 	assert_int_equal(b.told[0].head.tid, 9);
-	/* the message is a quarter of a second old */
-	assert_int_equal(b.told[0].head.time_ns, NOW_NS - 250000000);
+	assert_int_equal(b.told[0].head.time_ns, MADE_NS);
 	assert_string_equal(b.told[0].text, "await x()");
 	assert_int_equal(b.told[0].count, 4);
 	assert_int_equal(b.told[1].head.kind, EV_cell_end);
@@ -168,8 +169,8 @@ TEST(cells_that_cannot_be_told_are_missed)
 	assert_int_equal(b.count, 1);
 	assert_int_equal(kernel_cells_counts(b.cells).missed, 3);
 	/* a silent request has no input; it is no cell */
-	take(&b, HEADER("status"), "{\"msg_id\": \"m4\", \"msg_type\": \"execute_request\"}",
-		"{\"execution_state\": \"busy\"}", NULL);
+	take(&b, HEADER("status"), "{\"msg_id\": \"m4\", \"msg_type\": \"execute_request\"}", BUSY,
+		NULL);
 	take(&b, HEADER("status"), "{\"msg_id\": \"m4\", \"msg_type\": \"execute_request\"}", IDLE,
 		NULL);
 	/* other requests end without a cell */
@@ -183,7 +184,8 @@ TEST(cell_from_before_us_ends_with_the_first_request_that_is_done)
 {
 	struct bench b = bench_of(KEY);
 
-	assert_int_equal(kernel_cells_running(b.cells, 12, "hangs()", NOW_NS - 5, sink, &b), 0);
+	assert_int_equal(
+		kernel_cells_running(b.cells, 12, "hangs()", SEEN_NS, NOW_NS - 5, sink, &b), 0);
 	/* what front ends ask meanwhile ends no cell */
 	take(&b, HEADER("status"), "{\"msg_id\": \"m3\", \"msg_type\": \"kernel_info_request\"}",
 		IDLE, NULL);
@@ -206,8 +208,9 @@ TEST(cell_from_before_us_has_ended_when_another_begins)
 {
 	struct bench b = bench_of(KEY);
 
-	assert_int_equal(kernel_cells_running(b.cells, 12, "short()", NOW_NS - 5, sink, &b), 0);
-	take(&b, HEADER("status"), PARENT, "{\"execution_state\": \"busy\"}", NULL);
+	assert_int_equal(
+		kernel_cells_running(b.cells, 12, "short()", SEEN_NS, NOW_NS - 5, sink, &b), 0);
+	take(&b, HEADER("status"), PARENT, BUSY, NULL);
 	take(&b, HEADER("execute_input"), PARENT, INPUT, NULL);
 	take(&b, HEADER("status"), PARENT, IDLE, NULL);
 	assert_int_equal(b.count, 4);
@@ -215,6 +218,52 @@ TEST(cell_from_before_us_has_ended_when_another_begins)
 	assert_int_equal(b.told[1].count, 12);
 	assert_int_equal(b.told[2].count, 4);
 	assert_int_equal(b.told[3].count, 4);
+	kernel_cells_free(b.cells);
+}
+
+/* Its messages were on their way when it was seen to run: one cell, however many of them come. */
+static void cell_begins_once(uint64_t seen_ns, unsigned int late)
+{
+	struct bench b = bench_of(KEY);
+
+	assert_int_equal(
+		kernel_cells_running(b.cells, 4, "await x()", seen_ns, NOW_NS - 5, sink, &b), 0);
+	if (late > 2) /* the one before it has no other end */
+		take(&b, HEADER("status"),
+			"{\"msg_id\": \"m0\", \"msg_type\": \"execute_request\"}", IDLE, NULL);
+	if (late > 1)
+		take(&b, HEADER("status"), PARENT, BUSY, NULL);
+	take(&b, HEADER("execute_input"), PARENT, INPUT, NULL);
+	assert_int_equal(b.count, 1);
+	take(&b, HEADER("status"), PARENT, IDLE, NULL);
+	take(&b, HEADER("status"), "{\"msg_id\": \"m2\", \"msg_type\": \"execute_request\"}", BUSY,
+		NULL);
+	assert_int_equal(b.count, 2);
+	assert_int_equal(b.told[1].head.kind, EV_cell_end);
+	assert_int_equal(b.told[1].count, 4);
+	assert_int_equal(kernel_cells_counts(b.cells).cells, 1);
+	assert_int_equal(kernel_cells_counts(b.cells).missed, late > 2);
+	kernel_cells_free(b.cells);
+}
+
+TEST(cell_whose_messages_come_late_begins_once)
+{
+	cell_begins_once(SEEN_NS, 1); /* the subscription came between the two */
+	cell_begins_once(MADE_NS + 1, 1);
+	cell_begins_once(MADE_NS + 1, 2);
+	cell_begins_once(MADE_NS + 1, 3);
+}
+
+TEST(cell_that_a_message_told_begins_once)
+{
+	struct bench b = bench_of(KEY);
+
+	take(&b, HEADER("execute_input"), PARENT, INPUT, NULL);
+	assert_int_equal(kernel_cells_running(b.cells, 4, "await x()", NOW_NS, 0, sink, &b), 0);
+	assert_int_equal(b.count, 1);
+	take(&b, HEADER("status"), PARENT, IDLE, NULL);
+	assert_int_equal(kernel_cells_running(b.cells, 4, "await x()", NOW_NS, 0, sink, &b), 0);
+	assert_int_equal(b.count, 2);
 	kernel_cells_free(b.cells);
 }
 
@@ -303,6 +352,8 @@ int main(void)
 		RUN(cells_that_cannot_be_told_are_missed),
 		RUN(cell_from_before_us_ends_with_the_first_request_that_is_done),
 		RUN(cell_from_before_us_has_ended_when_another_begins),
+		RUN(cell_whose_messages_come_late_begins_once),
+		RUN(cell_that_a_message_told_begins_once),
 		RUN(date_that_cannot_be_true_is_not_believed),
 		RUN(long_source_is_cut_between_characters),
 		RUN(random_bytes_never_make_a_record),
