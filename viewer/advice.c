@@ -113,10 +113,12 @@ static const struct cell *cell_with(const struct report *report, int cell, const
 	return of == NONE ? NULL : &report->cells.at[of];
 }
 
-/* A module that is imported runs its own code once; a cell's own code can await. */
+/* A module that is imported runs its own code once; a cell's own code can await. What exec() runs
+ * is no module. */
 static bool is_module_body(const struct report *report, int cell, const struct place *place)
 {
-	return !strcmp(place->function, "<module>") && !cell_with(report, cell, place->file);
+	return *place->file != '<' && !strcmp(place->function, "<module>") &&
+	       !cell_with(report, cell, place->file);
 }
 
 static bool is_plain_function(const struct report *report, int cell, const struct place *place)

@@ -101,7 +101,12 @@ void holders_print_others(
 
 		if (h->held_ns < stall->causes.ns[CAUSE_gil] / SHARE_LEAST)
 			continue;
-		fprintf(out, *h->thread ? "; thread %s" : "; another thread", h->thread);
+		if (*h->thread)
+			fprintf(out, "; %sthread %s",
+				strcmp(h->thread, stall->holder.thread) ? "" : "another ",
+				h->thread);
+		else
+			fputs("; another thread", out);
 		if (function)
 			fprintf(out, ", in %s", function);
 		fputs(", ", out);

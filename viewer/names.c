@@ -82,6 +82,34 @@ void place_print(const struct report *report, int near, const struct place *plac
 		fprintf(out, ":%d", place->line);
 }
 
+char *site_place_text(const struct report *report, const struct site *site)
+{
+	char *text = NULL;
+	size_t size;
+	FILE *out = open_memstream(&text, &size);
+
+	if (!out)
+		return NULL;
+	if (site->by_loop)
+		fputs("the loop itself", out);
+	else
+		place_print(report, site->cell, &site->place, out);
+	if (site->caller.file) {
+		fputs(", from ", out);
+		place_print(report, site->cell, &site->caller, out);
+	}
+	if (fclose(out)) {
+		free(text);
+		return NULL;
+	}
+	return text;
+}
+
+const char *leak_words(const char *reason)
+{
+	return strcmp(reason, "cancelled_at_shutdown") ? reason : "cut off at shutdown";
+}
+
 char *threshold_text(uint64_t ns, char buf[NAME_BYTES])
 {
 	char *end, *zero;

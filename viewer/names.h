@@ -29,6 +29,11 @@ void program_print(const struct report *report, int loop, FILE *out);
 char *command_text(const char *argv);
 /* A threshold as people write it: "1 ms" where duration_format() has "1.00 ms". Returns buf. */
 char *threshold_text(uint64_t ns, char buf[NAME_BYTES]);
+/* Of a call's site: its place, with the nearest caller where no file holds its code: "<string>:1,
+ * from app.py:8"; or that the loop itself called it. malloc'd. */
+char *site_place_text(const struct report *report, const struct site *site);
+/* "cut off at shutdown" for the reason that a task leaked. */
+const char *leak_words(const char *reason);
 /* NULL where the name tells nothing (<module>, <cell line: 1>). */
 const char *function_name(const struct place *place);
 /* "once", "twice", "three times", ... "12 times". */

@@ -21,6 +21,12 @@ struct page_form {
 	void (*table_end)(FILE *out);
 	/* A block of code with its name. */
 	void (*source)(FILE *out, const char *name, const char *text);
+	/* A list, and lists in its items: depth is 0 for the outermost. An item's text comes first.
+	 */
+	void (*list_begin)(FILE *out, size_t depth);
+	void (*item_begin)(FILE *out, size_t depth, enum page_mark mark, const char *text);
+	void (*item_end)(FILE *out, size_t depth);
+	void (*list_end)(FILE *out, size_t depth);
 	/* Where it can draw: when loops were held. -ENOMEM. */
 	int (*timeline)(FILE *out, const struct report *report);
 	void (*end)(FILE *out);

@@ -116,6 +116,31 @@ static void source(FILE *out, const char *name, const char *text)
 	fputs("</details>\n", out);
 }
 
+static void list_begin(FILE *out, size_t depth)
+{
+	fprintf(out, "<ul%s>\n", depth ? "" : " class=\"tree\"");
+}
+
+static void item_begin(FILE *out, size_t depth, enum page_mark mark, const char *text)
+{
+	(void)depth;
+	fputs("<li>", out);
+	element(out, "p", classes[mark], text);
+	fputc('\n', out);
+}
+
+static void item_end(FILE *out, size_t depth)
+{
+	(void)depth;
+	fputs("</li>\n", out);
+}
+
+static void list_end(FILE *out, size_t depth)
+{
+	(void)depth;
+	fputs("</ul>\n", out);
+}
+
 /* ---- the timeline */
 
 struct drawn { /* loops that are, by their index */
@@ -240,6 +265,10 @@ const struct page_form page_html = {
 	.row_end = row_end,
 	.table_end = table_end,
 	.source = source,
+	.list_begin = list_begin,
+	.item_begin = item_begin,
+	.item_end = item_end,
+	.list_end = list_end,
 	.timeline = timeline,
 	.end = end,
 	.words = true,

@@ -126,6 +126,31 @@ static void source(FILE *out, const char *name, const char *raw)
 	fputs("\n\n", out);
 }
 
+static void list_begin(FILE *out, size_t depth)
+{
+	(void)out;
+	(void)depth;
+}
+
+static void item_begin(FILE *out, size_t depth, enum page_mark mark, const char *text)
+{
+	fprintf(out, "%*s- ", (int)(2 * depth), "");
+	marked(out, mark, text);
+	fputc('\n', out);
+}
+
+static void item_end(FILE *out, size_t depth)
+{
+	(void)out;
+	(void)depth;
+}
+
+static void list_end(FILE *out, size_t depth)
+{
+	if (!depth)
+		fputc('\n', out);
+}
+
 static void end(FILE *out)
 {
 	(void)out;
@@ -141,5 +166,9 @@ const struct page_form page_markdown = {
 	.row_end = row_end,
 	.table_end = table_end,
 	.source = source,
+	.list_begin = list_begin,
+	.item_begin = item_begin,
+	.item_end = item_end,
+	.list_end = list_end,
 	.end = end,
 };

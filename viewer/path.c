@@ -293,7 +293,7 @@ static int busy_charge(
 		uint64_t end = c->end_ns < to ? c->end_ns : to;
 		struct path_link link = {.parent = parent,
 			.kind = PATH_held,
-			.what = site->call,
+			.what = site->words,
 			.place = site->place};
 
 		if (c->loop != loop || c->begin_ns >= to)

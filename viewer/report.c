@@ -337,6 +337,7 @@ int report_read(struct trace *trace, const struct report_options *options, struc
 		timers_read,
 		delays_read,
 		blocking_weigh,
+		sites_name,
 		leaks_read,
 		open_turn_read,
 		findings_read,

@@ -148,9 +148,12 @@ struct site { /* equal process, loop, cell, place, call and class */
 	bool delayed_most;           /* as that stall's */
 	uint64_t delay_ns;
 	int last_stall;
-	size_t order;   /* scratch: before it was sorted */
-	bool in_step;   /* of a task, the longest; else a callback's, or of no loop */
-	bool machinery; /* Jupyter's own: no cell, and no user code in its stack */
+	const char *words;   /* the call as people are told of it */
+	struct place caller; /* of code that no file holds: the nearest that one does; or none */
+	bool by_loop;        /* C code that the loop itself called: the place is where that runs */
+	size_t order;        /* scratch: before it was sorted */
+	bool in_step;        /* of a task, the longest; else a callback's, or of no loop */
+	bool machinery;      /* Jupyter's own: no cell, and no user code in its stack */
 };
 
 struct call { /* one blocking call on a loop */
@@ -203,6 +206,7 @@ struct finding {
 	bool delayed_most;   /* at most so many */
 	uint64_t delay_ns;   /* the longest that is known; 0: none */
 	const char *subject; /* the call, coroutine, ...; as its rule needs it */
+	const char *words;   /* a call as the message names it; NULL: as the subject */
 	const char *detail;
 	const char *message, *advice;
 	const char *evidence;   /* a JSON object */
@@ -310,6 +314,7 @@ int hot_read(struct report *report);
 int holders_read(struct report *report);   /* who had the GIL in them */
 int delays_read(struct report *report);    /* who waited during stalls */
 int blocking_weigh(struct report *report); /* what sites did to stalls */
+int sites_name(struct report *report);     /* needs them as blocking_weigh() leaves them */
 int leaks_read(struct report *report);
 int open_turn_read(struct report *report);
 int findings_read(struct report *report); /* needs all of the above */

@@ -8,6 +8,7 @@
 #include "probe/base/cleanup.h"
 #include "probe/base/units.h"
 #include "viewer/names.h"
+#include "viewer/path_words.h"
 #include "viewer/rule.h"
 #include "viewer/words.h"
 
@@ -191,12 +192,22 @@ static void leaks_write(struct writer *w)
 		put(w, MARK_plain, "%s", l->name);
 		put_place(w, l->cell, &l->created);
 		put(w, MARK_number, "%s", time_text(l->age_ns));
-		put(w, MARK_plain, "%s", l->reason);
+		put(w, MARK_plain, "%s", leak_words(l->reason));
 		put(w, MARK_plain, "%s", l->awaiting);
 		w->form->row_end(w->out);
 	}
 	w->form->table_end(w->out);
 	rest_say(w, report->leaks.n);
+}
+
+static void put_site(struct writer *w, const struct site *site)
+{
+	cleanup(freep) char *place = site_place_text(w->report, site);
+	const char *function = site->by_loop ? NULL : function_name(&site->place);
+
+	w->failed |= !place;
+	put(w, MARK_code, "%s%s%s", place ? place : "?", function ? " " : "",
+		function ? function : "");
 }
 
 static void sites_write(struct writer *w)
@@ -220,9 +231,9 @@ static void sites_write(struct writer *w)
 		shown++;
 		w->form->row_begin(w->out);
 		put_cell(w, s->cell);
-		put(w, MARK_code, "%s", s->call);
+		put(w, MARK_code, "%s", s->words);
 		put(w, MARK_plain, "%s", s->class);
-		put_place(w, s->cell, &s->place);
+		put_site(w, s);
 		put(w, MARK_number, "%" PRIu64, s->count);
 		put(w, MARK_number, "%s", time_text(s->total_ns));
 		put(w, MARK_number, "%s", time_text(s->max_ns));
@@ -259,21 +270,72 @@ static void hot_write(struct writer *w)
 	rest_say(w, report->hot.n);
 }
 
+/* The parts of a wait, and theirs, the largest first. */
+static void links_write(struct writer *w, const struct path *path, size_t parent, size_t depth)
+{
+	bool all = w->options->verbose;
+	size_t i = path_link_next(path, parent, PATH_NO_LINK, all);
+
+	if (i == PATH_NO_LINK)
+		return;
+	w->form->list_begin(w->out, depth);
+	for (; i != PATH_NO_LINK; i = path_link_next(path, parent, i, all)) {
+		cleanup(freep) char *words = path_link_words(w->report, path, &path->links.at[i]);
+		cleanup(freep) char *text = NULL;
+
+		if (!words ||
+			asprintf(&text, "%s %s", time_text(path->links.at[i].ns), words) < 0) {
+			text = NULL;
+			w->failed = true;
+		}
+		w->form->item_begin(w->out, depth, MARK_plain, text ? text : "?");
+		links_write(w, path, i, depth + 1);
+		w->form->item_end(w->out, depth);
+	}
+	w->form->list_end(w->out, depth);
+}
+
+static int paths_write(struct writer *w)
+{
+	path_list paths = {0};
+	size_t shown;
+	int rc = paths_find(w->report, &paths);
+
+	shown = w->options->verbose || paths.n < PATHS_SHOWN ? paths.n : PATHS_SHOWN;
+	if (shown)
+		w->form->heading(w->out, PATHS_TITLE);
+	for (size_t i = 0; i < shown; i++) {
+		cleanup(freep) char *words = path_words(w->report, &paths.at[i]);
+
+		w->failed |= !words;
+		say(w, MARK_strong, "%s", words ? words : "?");
+		links_write(w, &paths.at[i], PATH_ROOT, 0);
+	}
+	if (shown < paths.n)
+		say(w, MARK_plain, "and %zu more: -v writes them", paths.n - shown);
+	paths_free(&paths);
+	return rc;
+}
+
 static void loops_write(struct writer *w)
 {
 	static const char *const titles[] = {"loop on thread", "kind", "iterations", "busy",
 		"lag p50", "p90", "p99", "max", "stalls", NULL};
 	const struct report *report = w->report;
+	size_t shown = 0;
 
 	if (!report->loops.n)
 		return;
 	w->form->heading(w->out, "Loops");
 	w->form->table_begin(w->out, titles, false);
-	for (size_t i = 0; i < rows_of(w, report->loops.n); i++) {
-		const struct loop *l = &report->loops.at[i];
+	for (size_t i = 0; i < 2 * report->loops.n && shown < rows_of(w, report->loops.n); i++) {
+		const struct loop *l = &report->loops.at[i % report->loops.n];
 		const uint64_t lags[] = {
 			l->lag.p50_ns, l->lag.p90_ns, l->lag.p99_ns, l->lag.max_ns};
 
+		if (l->machinery != (i >= report->loops.n))
+			continue; /* the user's first */
+		shown++;
 		w->form->row_begin(w->out);
 		put(w, MARK_plain, "%s%s", l->thread, l->machinery ? " (Jupyter's own)" : "");
 		put(w, MARK_plain, "%s", l->kind);
@@ -366,13 +428,16 @@ int report_page(struct report *report, const struct output_options *options,
 		leaks_write(&w);
 		sites_write(&w);
 		hot_write(&w);
+		rc = rc ? rc : paths_write(&w);
 		loops_write(&w);
 		coverage_write(&w);
 		if (form->words)
 			words_write(&w);
 	}
 	form->end(out);
-	if (rc || w.failed)
+	if (rc)
+		return rc;
+	if (w.failed)
 		return -ENOMEM;
 	return ferror(out) ? -EIO : 0;
 }

@@ -23,7 +23,8 @@ struct weight {                 /* of one site */
 	const struct rule *rule; /* NULL: none judges it */
 	bool manager; /* AS112: of the user's, and synchronous: it is what is to change */
 	bool import;
-	bool callback; /* the loop itself called it: it is not known who asked for that */
+	bool finalizer; /* in what Python calls when an object goes away */
+	bool callback;  /* the loop itself called it: it is not known who asked for that */
 	struct place place, caller;
 	size_t finding; /* its index */
 };
@@ -130,6 +131,21 @@ static bool is_import(const struct judge *judge, const char *call)
 	       !strncmp(judge->frames.at[0].place.file, system, strlen(system));
 }
 
+/* Under weakref.finalize(), or a __del__ of the user's. */
+static bool is_finalizer(const struct judge *judge)
+{
+	for (size_t i = 0; i < judge->frames.n; i++) {
+		const struct frame *f = &judge->frames.at[i];
+		const char *inside = f->place.file ? library_path(f->place.file) : NULL;
+		const char *name = name_last(f->place.function);
+
+		if ((f->user && !strcmp(name, "__del__")) ||
+			(inside && !strcmp(inside, "weakref.py") && !strcmp(name, "__call__")))
+			return true;
+	}
+	return false;
+}
+
 static bool is_machinery_loop(const struct report *report, int loop)
 {
 	return loop != NONE && report->loops.at[loop].machinery;
@@ -171,8 +187,12 @@ static int site_judge(struct judge *judge, const struct site *site, struct weigh
 		w->rule = rule_of_class(site->class);
 		return rc;
 	}
-	if (site->stack && user == NONE)
-		return 0; /* library code alone */
+	w->finalizer = is_finalizer(judge);
+	if (site->stack && user == NONE) { /* library code alone, or it calls a function in C */
+		w->place = (struct place){.function = ""};
+		w->rule = w->finalizer ? rule_of_class(site->class) : NULL;
+		return 0;
+	}
 	if (!site->stack && !file_is_user(judge->report, site->place.file))
 		return 0;
 	if (shows(judge, user))
@@ -259,14 +279,18 @@ static int site_find(struct judge *judge, const struct rule *rule, size_t index)
 	w->finding = (size_t)(f - report->findings.at);
 	if (!f->count || (f->severity == SEVERITY_note && w->loop.count))
 		f->severity = w->loop.count && !w->import ? rule->severity : SEVERITY_note;
-	if (w->callback && f->severity == rule->severity)
+	if (!w->place.file && f->severity == rule->severity)
 		f->severity = severity_lower(f->severity);
 	if (held->longest_ns > f->longest_ns) {
 		f->longest_ns = held->longest_ns;
 		f->caller = w->caller;
 		f->subject = s->call;
+		f->words = s->words;
 		f->detail = s->class;
-		f->advice = w->manager ? rule->advice : w->import ? ADVICE_IMPORT : NULL;
+		f->advice = w->manager     ? rule->advice
+			    : w->import    ? ADVICE_IMPORT
+			    : w->finalizer ? ADVICE_FINALIZER
+					   : NULL;
 	}
 	f->count += held->count;
 	f->cost_ns += held->ns;
@@ -371,12 +395,27 @@ static json_t *ended_evidence(struct judge *judge, const struct site *s)
 		 : NULL;
 }
 
+static const char *circumstance(const struct report *report, const struct finding *f)
+{
+	bool finalizer = f->advice && !strcmp(f->advice, ADVICE_FINALIZER);
+
+	if (f->severity == SEVERITY_note && f->cell != NONE &&
+		report->cells.at[f->cell].synchronous)
+		return ", as a synchronous cell does by design";
+	if (f->place.file)
+		return "";
+	return finalizer
+		       ? ", called as an object went away"
+		       : ", called by the loop itself: a function in C, time.sleep say, was given "
+			 "to call_soon(), call_later() or the like";
+}
+
 static void finding_end(struct judge *judge, struct finding *f)
 {
 	const struct site *ended = ended_site(judge, f);
 	cleanup(freep) char *who = ended_text(judge->report, f, ended);
 	char often[96], delayed[96];
-	const char *why = "";
+	const char *why;
 
 	if (f->severity == SEVERITY_error && f->cost_ns < judge->report->stall_ns)
 		f->severity = SEVERITY_warning;
@@ -387,13 +426,8 @@ static void finding_end(struct judge *judge, struct finding *f)
 	else
 		snprintf(often, sizeof(often), "for %s", time_text(f->cost_ns));
 	delayed_text(f, delayed, sizeof(delayed));
-	if (f->severity == SEVERITY_note && f->cell != NONE &&
-		judge->report->cells.at[f->cell].synchronous)
-		why = ", as a synchronous cell does by design";
-	else if (!f->place.file)
-		why = ", called by the loop itself: somebody gave it to call_soon(), call_later() "
-		      "or the like";
-	finding_say(judge, f, "%s held the event loop %s%s%s%s", f->subject, often, delayed, why,
+	why = circumstance(judge->report, f);
+	finding_say(judge, f, "%s held the event loop %s%s%s%s", f->words, often, delayed, why,
 		who ? who : "");
 	if (!f->advice)
 		f->advice = advice_keep(judge, f);

@@ -5,11 +5,13 @@
 #include <errno.h>
 
 #include "probe/base/cleanup.h"
+#include "viewer/advice.h"
 #include "viewer/names.h"
 #include "viewer/rule.h"
 #include "viewer/takers.h"
 
 #define DELAYED_NAMED 5 /* tasks that AS113 lists */
+#define SHARED_LEAST 3  /* one part in so many of a stall that two causes share */
 
 static double ms_of(uint64_t ns)
 {
@@ -37,12 +39,18 @@ static bool is_by_design(const struct report *report, int cell)
 	return cell != NONE && report->cells.at[cell].synchronous;
 }
 
-/* Was most of it spent so, in a program or cell of the user's? */
+/*
+ * Was most of it spent so, in a program or cell of the user's? Where most of it was spent waiting
+ * for the GIL and for a CPU together, each is told that has a good part and were a stall by itself.
+ */
 static bool is_mostly(const struct report *report, const struct stall *s, enum cause cause)
 {
-	uint64_t ns = s->causes.ns[cause];
+	uint64_t ns = s->causes.ns[cause],
+		 queued_ns = s->causes.ns[CAUSE_gil] + s->causes.ns[CAUSE_runq];
+	bool shared = queued_ns >= s->busy_ns / 2 && ns >= s->busy_ns / SHARED_LEAST &&
+		      ns >= report->stall_ns;
 
-	return ns && ns >= s->busy_ns / 2 && is_users(report, s);
+	return ns && (ns >= s->busy_ns / 2 || shared) && is_users(report, s);
 }
 
 static bool is_of_finding(const struct report *report, const struct stall *s,
@@ -219,7 +227,9 @@ static void starved_say(struct judge *judge, struct finding *f, const taker_list
 	delayed_text(f, delayed, sizeof(delayed));
 	finding_say(judge, f, STARVED "%s", time_text(f->cost_ns), (unsigned long long)f->count,
 		f->count == 1 ? "" : "s", delayed, more);
-	if (load_is_low(load))
+	if (stolen_ns >= f->cost_ns / 2 && stolen_ns)
+		f->advice = ADVICE_STOLEN;
+	else if (load_is_low(load))
 		f->advice = "Others of the machine's CPUs were idle: let it run on more of them "
 			    "(taskset, cpusets), or raise its container's CPU limit.";
 	finding_evidence(judge, f,
@@ -273,6 +283,21 @@ static const struct turn *turn_of_thread(
 	return NULL;
 }
 
+/* Was most of this time spent in blocking calls: what a finalizer does that a collection ran? */
+static bool in_calls(const struct report *report, int loop, uint64_t begin_ns, uint64_t ns)
+{
+	uint64_t off_ns = 0;
+
+	for (size_t i = call_from(report, loop, begin_ns); i < report->calls.n; i++) {
+		const struct call *c = &report->calls.at[i];
+
+		if (c->loop != loop || c->begin_ns >= begin_ns + ns)
+			break;
+		off_ns += c->off_ns;
+	}
+	return off_ns && off_ns >= ns / 2;
+}
+
 static int collection_take(struct judge *judge, const struct rule *rule, sqlite3_stmt *rows)
 {
 	struct report *report = judge->report;
@@ -289,7 +314,9 @@ static int collection_take(struct judge *judge, const struct rule *rule, sqlite3
 			   ? NONE
 			   : cell_index(report, sqlite3_column_int64(rows, 2));
 
-	if (!turn || process == NONE || (cell == NONE && report->processes.at[process].is_kernel))
+	if (!turn || in_calls(report, turn->loop, begin_ns, ns))
+		return 0;
+	if (process == NONE || (cell == NONE && report->processes.at[process].is_kernel))
 		return 0;
 	if (stall)
 		place = users_place(report, &stall->place);

@@ -84,13 +84,6 @@ static int groups_make(const struct report *report, group_list *groups)
 	return 0;
 }
 
-static const char *reason_words(const char *reason)
-{
-	if (!strcmp(reason, "cancelled_at_shutdown"))
-		return "cut off at shutdown";
-	return reason;
-}
-
 static void leak_row(struct text_report *t, struct table *table, const struct leak_group *g)
 {
 	const struct leak *l = g->first;
@@ -108,7 +101,7 @@ static void leak_row(struct text_report *t, struct table *table, const struct le
 		table_add(table, STYLE_plain, "%s", l->name);
 	table_add(table, STYLE_plain, "%s", created ? created : "?");
 	table_add(table, STYLE_plain, "%s", duration_text(g->age_ns, age));
-	table_add(table, STYLE_plain, "%s", reason_words(l->reason));
+	table_add(table, STYLE_plain, "%s", leak_words(l->reason));
 	table_add(table, STYLE_plain, "%s", l->awaiting);
 	table_add(table, STYLE_plain, "%s", l->await.file && await ? await : "");
 }
@@ -217,15 +210,15 @@ static void stack_print(struct text_report *t, int cell, int64_t stack)
 
 static void site_row(struct text_report *t, struct table *table, const struct site *s)
 {
-	cleanup(freep) char *place = place_text(t->report, s->cell, &s->place);
+	cleanup(freep) char *place = site_place_text(t->report, s);
 	cleanup(freep) char *target = text_for_terminal(s->target, TARGET_SHOWN);
-	const char *function = function_name(&s->place);
+	const char *function = s->by_loop ? NULL : function_name(&s->place);
 	char text[DURATION_BYTES], name[NAME_BYTES];
 
 	pid_cell(t, table, s->process);
 	table_add(table, STYLE_plain, "%s",
 		s->cell == NONE ? "" : cell_name(t->report, s->cell, name));
-	table_add(table, s->stall_ns ? STYLE_red : STYLE_plain, "%s", s->call);
+	table_add(table, s->stall_ns ? STYLE_red : STYLE_plain, "%s", s->words);
 	table_add(table, STYLE_plain, "%s", s->class);
 	table_add(table, STYLE_plain, "%s", place ? place : "?");
 	table_add(table, STYLE_plain, "%s", function ? function : "");
@@ -256,7 +249,7 @@ static void stacks_print(struct text_report *t)
 
 		if (!s->stack || s->machinery)
 			continue;
-		print_safe(t, STYLE_bold, 4, "%s, %s", s->call, duration_text(s->total_ns, total));
+		print_safe(t, STYLE_bold, 4, "%s, %s", s->words, duration_text(s->total_ns, total));
 		stack_print(t, s->cell, s->stack);
 	}
 }

@@ -10,6 +10,7 @@
 #include "viewer/advice.h"
 #include "viewer/names.h"
 #include "viewer/rule.h"
+#include "viewer/takers.h"
 
 #define DURATION_BYTES 32
 #define NEARLY_ALL 10 /* but for one part in so many */
@@ -18,7 +19,10 @@ struct culprit { /* one cause at one place of one cell, over all stalls */
 	enum cause cause;
 	int cell, loop;
 	struct place place;
-	const char *call; /* NULL: not a call */
+	const char *call, *words; /* as the trace and as people name it; NULL: not a call */
+	struct place caller;
+	bool by_loop;
+	uint64_t stolen_ns; /* of waiting for a CPU: what the hypervisor took */
 	uint64_t count;
 	uint64_t ns;      /* of that cause */
 	uint64_t held_ns; /* stalls that it was part of, in all */
@@ -102,6 +106,9 @@ static int site_blame(culprit_list *list, const struct site *site)
 		.loop = site->loop,
 		.place = site->place,
 		.call = site->call,
+		.words = site->words,
+		.caller = site->caller,
+		.by_loop = site->by_loop,
 		.count = site->count,
 		.unfinished = site->unfinished != 0,
 		.ns = site->stall_ns,
@@ -124,6 +131,26 @@ static bool is_placed(const struct culprit *c)
 static bool is_foreign(const struct report *report, const struct culprit *c)
 {
 	return is_placed(c) && c->place.file && !file_is_user(report, c->place.file);
+}
+
+/* What of a wait for a CPU was the hypervisor's doing. */
+static int stolen_find(struct report *report, struct culprit *c)
+{
+	int rc = 0;
+
+	for (size_t i = 0; i < report->stalls.n && c->cause == CAUSE_runq && !rc; i++) {
+		const struct stall *s = &report->stalls.at[i];
+		taker_list takers = {0};
+
+		if (s->quiet || !s->causes.ns[CAUSE_runq] || s->cell != c->cell ||
+			s->loop != c->loop || s->place.file != c->place.file ||
+			s->place.line != c->place.line)
+			continue;
+		rc = takers_add(report, s, &takers);
+		c->stolen_ns += takers_stolen(&takers);
+		free(takers.at);
+	}
+	return rc;
 }
 
 /* *ret_foreign: the worst of what is not of the user's. */
@@ -185,8 +212,15 @@ static void where_print(FILE *out, const struct report *report, const struct cul
 
 static void call_print(FILE *out, const struct report *report, const struct culprit *c)
 {
-	fputs(c->call ? c->call : "a blocking call", out);
-	where_print(out, report, c);
+	fputs(c->words ? c->words : "a blocking call", out);
+	if (c->by_loop)
+		fputs(", called by the loop itself", out);
+	else
+		where_print(out, report, c);
+	if (c->caller.file) {
+		fputs(", called from ", out);
+		place_print(report, c->cell, &c->caller, out);
+	}
 	if (c->count > 1 && c->count != c->stalls) { /* else it has been said */
 		fputs(", ", out);
 		times_print(c->count, out);
@@ -213,6 +247,12 @@ static void holder_print(FILE *out, const struct report *report, const struct cu
 	fputc(')', out);
 }
 
+/* Was it not the machine's own programs that had the CPUs? */
+static bool is_stolen(const struct culprit *c)
+{
+	return c->cause == CAUSE_runq && c->stolen_ns && c->stolen_ns >= c->ns / 2;
+}
+
 /* How much of it, unless it is nearly all; what; and where. */
 static void cause_print(FILE *out, const struct report *report, const struct culprit *c)
 {
@@ -233,6 +273,10 @@ static void cause_print(FILE *out, const struct report *report, const struct cul
 		break;
 	case CAUSE_runq:
 		fputs("ready to run, but without a CPU", out);
+		if (is_stolen(c))
+			fprintf(out,
+				": the hypervisor of this virtual machine took %s of that (steal)",
+				duration(c->stolen_ns));
 		break;
 	case CAUSE_unknown:
 		fputs("by something that was not seen", out);
@@ -286,6 +330,8 @@ static void stalled_print(FILE *out, const struct report *report, const struct c
 	advised = c->call ? finding_of(report, c) : NULL;
 	if (advised)
 		fprintf(out, " %s", advised->advice);
+	else if (is_stolen(c))
+		fputs(" " ADVICE_STOLEN, out);
 	else
 		advice_print(out, c->cause, c->call);
 }
@@ -429,12 +475,14 @@ static bool any_iteration(const struct report *report)
 	return false;
 }
 
-static int sentence(FILE *out, const struct report *report)
+static int sentence(FILE *out, struct report *report)
 {
 	const struct finding *found = finding_worst(report);
 	struct culprit worst = {0}, foreign = {0};
 	int rc = culprit_worst(report, &worst, &foreign);
 
+	if (!rc)
+		rc = stolen_find(report, &worst);
 	if (rc)
 		return rc;
 	if (!report->processes.n) {

@@ -1,7 +1,9 @@
 """AS101 to AS107, AS112: two cases each that fire, and near misses."""
+import subprocess
+
 import pytest
 
-from trace_maker import APP, LIB, Trace, cell_file
+from trace_maker import APP, LIB, PROGRAM, Trace, cell_file
 
 CLASSES = [("AS101", "sleep", "time.sleep(0.2)", "error"), ("AS102", "network", "requests.get", "error"),
            ("AS103", "file", "open(path)", "warning"), ("AS104", "database", "sqlite3.Connection.execute", "warning"),
@@ -272,6 +274,53 @@ def test_what_the_loop_calls_itself_has_no_place_and_is_one_severity_lower(tmp_p
         found, = [f for f in report["findings"] if f["rule"] == rule]
         assert found["severity"] == {"error": "warning", "warning": "note"}[severity]
         assert found["file"] is None and found["cell"] is None and "called by the loop itself" in found["message"]
+
+
+MADE = [("<string>", 3, "job"), (APP, 12, "plugin"), (APP, 30, "main")]
+
+
+def as_seen(t, **columns):
+    """A call of which only the C call is known."""
+    t.block(1000, 200, call="clock_nanosleep", **columns)
+    t.sql.execute("UPDATE blocking_call SET syscall = call")
+    t.sql.commit()
+    text = subprocess.run([PROGRAM, "report", t.path], capture_output=True, text=True).stdout
+    return t.report(), " ".join(text.split())
+
+
+def test_a_call_that_only_c_knows_is_told_in_words(tmp_path):
+    report, text = as_seen(Trace(tmp_path / "t.db"))
+    found, = report["findings"]
+    assert "a sleep (clock_nanosleep) held the event loop for 200 ms" in found["message"] and "asyncio.sleep() in place of time.sleep()" in found["advice"]
+    assert "a sleep (clock_nanosleep) in fetch" in report["verdict"] and "a sleep (clock_nanosleep) sleep" in text
+    assert report["blocking_sites"][0]["call"] == found["evidence"]["call"] == "clock_nanosleep"
+
+
+def test_code_that_no_file_holds_has_its_caller_in_all_sections(tmp_path):
+    report, text = as_seen(Trace(tmp_path / "t.db"), frames=MADE)
+    assert "in job, <string>:3, called from /home/u/app.py:12. Use await" in report["verdict"], report["verdict"]
+    assert "<string>:3, from /home/u/app.py:12" in text and "called from /home/u/app.py:12: a sleep" in report["findings"][0]["message"]
+    module, text = as_seen(Trace(tmp_path / "m.db"), frames=[("<string>", 1, "<module>"), *MADE[1:]])
+    assert "Import it" not in module["findings"][0]["advice"]
+
+
+def test_what_the_loop_calls_itself_is_said_to_be_that_wherever_it_is_told(tmp_path):
+    report, text = as_seen(Trace(tmp_path / "t.db"), frames=[])
+    assert "a sleep (clock_nanosleep), called by the loop itself." in report["verdict"] and "sleep the loop itself 1" in text, text
+
+
+FINALIZE = ("/usr/lib/python3.11/weakref.py", 591, "finalize.__call__")
+
+
+@pytest.mark.parametrize("frames, line, severity", [
+    ([(APP, 6, "Conn.__del__"), (APP, 20, "main")], 6, "error"), ([(APP, 3, "Conn.close"), (APP, 6, "Conn.__del__")], 3, "error"),
+    ([(APP, 14, "goodbye"), FINALIZE, (APP, 20, "main")], 14, "error"), ([FINALIZE, (APP, 20, "main")], 20, "error"), ([FINALIZE], None, "warning")])
+def test_a_finalizer_cannot_await(tmp_path, frames, line, severity):
+    t = Trace(tmp_path / "t.db")
+    t.block(1000, 200, frames=frames, task=t.task())
+    found, = t.findings("AS101")
+    assert (found["line"], found["severity"]) == (line, severity) and "async close()" in found["advice"], found
+    assert line or "as an object went away" in found["message"]
 
 
 def test_what_a_tasks_step_waits_for_outside_of_all_code_is_no_callback(tmp_path):

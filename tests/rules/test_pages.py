@@ -6,7 +6,7 @@ from html.parser import HTMLParser
 
 import pytest
 
-from trace_maker import PROGRAM, Trace, cell_file
+from trace_maker import APP, MS, PROGRAM, Trace, cell_file
 
 EVIL = "</script><script>alert(1)</script><img src=x onerror=alert(2)> & \" ' ` | [a](http://x) \x01\x1b[31m \u202e **b**"
 SOURCE = f"x = '''{EVIL}'''\n```\n# not a heading\nasync def fetch():\n    time.sleep(0.2)\nawait fetch()"
@@ -54,7 +54,7 @@ def test_html_is_one_page_of_its_own_tags(evil):
     page = Page(report("html", evil))
     assert not page.open and [tag for tag, _ in page.tags].count("script") == 2
     assert {tag for tag, _ in page.tags} <= {"html", "head", "meta", "title", "style", "body", "h1", "h2", "p", "div", "table", "tr", "th",
-                                             "td", "details", "summary", "pre", "script"}
+                                             "td", "details", "summary", "pre", "script", "ul", "li"}
     assert not [key for _, attributes in page.tags for key in attributes if key in ("src", "href") or key.startswith("on")]
     assert {"AS101 blocking-sleep", "Leaked tasks", "Loops"} <= set(sum(page.text.values(), []))
     assert "alert(1)" in "".join(page.text["pre"]) and "time.sleep(0.2)" in "".join(page.text["pre"])
@@ -74,6 +74,30 @@ def test_markdown_has_no_markup_of_a_target(evil):
     assert all(a == b or not rows[n + 1].startswith("|---") and rows[n].startswith("|---") or a != b and not rows[n].startswith("|---")
                for n, (a, b) in enumerate(zip(widths, widths[1:])))
     assert "AS101" in outside and not re.search(r"^# not", outside, re.M)
+
+
+def waiting(path):
+    """main waits for a child that the loop's other work delayed; all names are a target's own."""
+    t = Trace(path)
+    main, child = t.task(EVIL, name="main"), t.task(EVIL, name=EVIL, ended=400)
+    t.wait(main, 0, 400, f"Task '{EVIL}'", stack=t.stack((APP, 4, EVIL)), woken_how="task", on_task=child, set_ns=400 * MS)
+    t.wait(child, 0, 400, "asyncio.sleep", stack=t.stack((APP, 6, "child")), woken_how="timer", set_ns=250 * MS)
+    t.block(251, 148, call=EVIL)
+    t.sql.commit()
+    return t.path
+
+
+def test_long_waits_are_told_in_a_page_as_in_the_text(tmp_path):
+    path = waiting(tmp_path / "t.db")
+    page = Page(report("html", path))
+    title, paths = "Long waits, and what they waited for in the end", "".join(page.text["p"])
+    assert not page.open and title in page.text["h2"] and page.text["h2"].index(title) < page.text["h2"].index("Loops")
+    assert [tag for tag, _ in page.tags].count("ul") == 2 and "waited 400 ms, from 0.000 s on" in paths
+    assert "250 ms asyncio.sleep (/home/u/app.py:6)" in paths and "the loop was held by </script>" in paths
+    text = report("markdown", path)
+    assert f"\n## {title}\n\n**/home/u/app.py:4, in " in text and "\n- 400 ms Task '" in text and "\n  - 250 ms asyncio.sleep (/home/u/app.py:6)\n" in text
+    outside = text[text.index(title):]
+    assert "<" not in outside and "\x1b" not in outside and " **b**" not in outside and not re.search(r"(?<!\\)\]\(", outside)
 
 
 @pytest.mark.parametrize("form", ["html", "markdown"])

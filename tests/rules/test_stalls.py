@@ -270,6 +270,36 @@ def test_how_busy_the_machine_was_is_told(tmp_path):
     assert found["evidence"]["cpus"] == 2 and round(found["evidence"]["machine_busy_share"], 2) == 0.74
 
 
+def test_a_wait_that_was_mostly_the_hypervisors_is_said_in_the_verdict_with_what_helps(tmp_path):
+    t = Trace(tmp_path / "t.db")
+    t.iteration(1000, 250, runq=200)
+    had_the_cpu(t, 1000, 0, "hypervisor", 99)
+    assert "steal" not in t.report()["verdict"] and t.findings("AS111")[0]["advice"].startswith("Give it more CPU")
+    t.iteration(2000, 450, runq=400)
+    had_the_cpu(t, 2000, 0, "hypervisor", 250)
+    found, = t.findings("AS111")
+    verdict = t.report()["verdict"]
+    assert "the hypervisor of this virtual machine took 349 ms of that (steal)" in verdict, verdict
+    assert verdict.endswith(found["advice"]) and found["advice"].startswith("The host gave")
+
+
+@pytest.mark.parametrize("busy, gil, runq, rules", [
+    (500, 240, 200, ["AS110", "AS111"]), (500, 240, 60, ["AS110"]), (500, 60, 240, ["AS111"]), (500, 150, 150, []), (500, 180, 50, []),
+    (220, 90, 90, [])])
+def test_the_gil_and_the_machine_share_a_stall(tmp_path, busy, gil, runq, rules):
+    """Half of it is theirs together; of each a third, that were a stall by itself."""
+    t = Trace(tmp_path / "t.db")
+    t.iteration(1000, busy, gil=gil, runq=runq)
+    assert sorted(f["rule"] for f in t.report()["findings"] if f["rule"] in ("AS110", "AS111")) == rules
+
+
+def test_a_collection_that_a_finalizer_made_long_is_that_finalizers(tmp_path):
+    t = Trace(tmp_path / "t.db")
+    collection(t, 1000, 160, cpu=5)
+    t.block(1002, 150, frames=[(APP, 6, "Conn.__del__")])
+    assert [f["rule"] for f in t.report()["findings"]] == ["AS101"]
+
+
 def test_holder_of_another_stall_is_not_this_ones(tmp_path):
     t = Trace(tmp_path / "t.db", kernel=True)
     t.add("thread", id=2, process=1, tid=102, name="hog", seen_ns=0)
