@@ -15,8 +15,9 @@ Events, in this order:
     {"event": "begin", "cell": k}                   the k-th of n cells, from 1
     {"event": "finish", "cell": k, "error": "type: message" or null, "allowed", "traceback"}
     {"event": "unsaved", "text"}                    the executed notebook could not be written
-    {"event": "end", "how", "text", "status"}       the last one. status: the kernel's as Popen gives it, null if it had to be
-                                                    left; how: done, failed, timeout, died, unstarted, interrupted, broken
+    {"event": "end", "how", "text", "status", "asked"}  the last one. status: the kernel's as Popen gives it, null if it had to
+                                                    be left; asked: it lived until it was asked to end;
+                                                    how: done, failed, timeout, died, unstarted, interrupted, broken
 """
 import json
 import os
@@ -82,7 +83,10 @@ def read_notebook(path):
 
     try:
         with open(path, encoding="utf-8-sig") as f:
-            data = json.load(f)
+            text = f.read()
+        if not text.strip():
+            raise BadNotebook("is empty, so it is no notebook")
+        data = json.loads(text)
     except OSError as e:
         raise BadNotebook("cannot be read: %s" % (e.strerror or e))
     except UnicodeDecodeError as e:
@@ -164,7 +168,9 @@ class Driver:
         self.client = None
         self.process = None
         self.running = None  # the task that runs the cells
+        self.begun = False  # a cell was given to the kernel
         self.stopping = False
+        self.asked = False  # the kernel, to end
 
     def prepare(self):
         from jupyter_client.kernelspec import KernelSpecManager
@@ -237,6 +243,7 @@ class Driver:
                 continue
             number = self.code.index(index) + 1
             self.pipe.send("begin", cell=number)
+            self.begun = True
             try:
                 await client.async_execute_cell(cell, index, execution_count=client.code_cells_executed + 1)
             except CellExecutionError:
@@ -249,7 +256,7 @@ class Driver:
     def finished(self, number, cell):
         error = next((o for o in cell.outputs if o.output_type == "error"), None)
         self.pipe.send("finish", cell=number,
-                       error="%s: %s" % (error.ename, first_line(error.evalue)) if error else None,
+                       error=": ".join(filter(None, (error.ename, error.evalue.strip().split("\n")[0][:400]))) if error else None,
                        allowed=self.job["allow_errors"] or "raises-exception" in cell.metadata.get("tags", []),
                        traceback="\n".join(error.traceback) if error else "")
 
@@ -272,7 +279,7 @@ class Driver:
         self.stopping = True
         if not self.go.done():
             self.go.set_result(False)
-        elif now:
+        if now or not self.begun:  # a kernel that is interrupted while it starts complains of it
             self.kill()
         elif self.running and not self.running.done():
             asyncio.ensure_future(self.interrupt())
@@ -312,6 +319,7 @@ class Driver:
             return None
         try:
             if self.process.poll() is None:
+                self.asked = True
                 await resolve(km.shutdown_kernel(now=False))
             await resolve(km.cleanup_resources())
             if self.client.kc:
@@ -357,7 +365,7 @@ async def drive(driver):
         how, text = "interrupted", ""
     status = await driver.shut_down()
     driver.save()
-    driver.pipe.send("end", how=how, text=text, status=status)
+    driver.pipe.send("end", how=how, text=text, status=status, asked=driver.asked)
 
 
 def main():

@@ -446,6 +446,10 @@ static void close_coverage(struct model *model, struct process *p)
 			"cells are known by the names of their code; when they ran is not");
 	else if (!p->is_kernel)
 		coverage_add(model, p, "cells", "none", "it ran no notebook cell");
+	else if (p->outside && p->saw_tasks)
+		coverage_add(model, p, "note", "uprobe",
+			"when timers were due is not seen from outside: AS113 does not tell of "
+			"tasks that only a timer (asyncio.sleep) was to wake");
 }
 
 /* Said, since no leak among them would read as if there was none. */

@@ -34,7 +34,8 @@ static int refuse(const char *what, const char *path, int rc)
 	else if (rc == -EINVAL)
 		log_error("%s %s is no regular file, so it is not written over", what, path);
 	else
-		log_error("cannot write %s %s: %s", what, path, strerror(-rc));
+		log_error("cannot write %s %s: %s%s", what, path, strerror(-rc),
+			rc == -ENOSPC ? "; make room there, or write it elsewhere" : "");
 	return rc == -ENOSPC || rc == -EIO || rc == -ENOMEM ? STATUS_OURS : STATUS_USAGE;
 }
 

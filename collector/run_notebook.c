@@ -40,6 +40,7 @@ struct notebook {
 	int stops;
 	int status;       /* of the whole, once over */
 	bool over, heard; /* heard: the driver has said something */
+	bool asked;       /* the kernel lived until it was asked to end */
 	bool unusable;    /* this interpreter cannot run the driver; nothing was started */
 };
 
@@ -82,6 +83,9 @@ static void on_kernel(struct notebook *n, const json_t *event)
 	n->kernel_pid = (pid_t)json_integer_value(json_object_get(event, "pid"));
 	n->kernel_pidfd = (int)syscall(SYS_pidfd_open, n->kernel_pid, 0);
 	n->cells = (int)json_integer_value(json_object_get(event, "cells"));
+	if (!n->cells)
+		log_note("%s has no code cell: its kernel is started, and has nothing to run",
+			n->path);
 	status = name && path
 			 ? recording_begin(&n->recording, name, n->kernel_pid, "notebook", path)
 			 : STATUS_OURS;
@@ -164,7 +168,9 @@ static int wait_status(int returned)
 
 static int end_done(const struct notebook *n, const char *ended, const char *text)
 {
-	if (*ended && strcmp(ended, " with status 0"))
+	if (n->asked || !n->cells) /* a kernel that is slow to end is ended by Jupyter's signal */
+		log_detail("the kernel ended%s", ended);
+	else if (*ended && strcmp(ended, " with status 0"))
 		log_note("the kernel ended%s after its last cell", ended);
 	return n->status;
 }
@@ -234,6 +240,7 @@ static void on_end(struct notebook *n, const json_t *event)
 	char ended[96];
 
 	describe_end(ended, sizeof(ended), returned);
+	n->asked = json_is_true(json_object_get(event, "asked"));
 	if (n->kernel_pid && returned != NO_STATUS)
 		recorder_process_end(
 			n->recording.recorder, (uint32_t)n->kernel_pid, wait_status(returned));

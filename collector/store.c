@@ -77,7 +77,10 @@ static int sql_errno(int rc)
 
 static int run(struct store *store, const char *sql)
 {
-	return sql_errno(sqlite3_exec(store->sql, sql, NULL, NULL, NULL));
+	int rc = sql_errno(sqlite3_exec(store->sql, sql, NULL, NULL, NULL));
+
+	/* of the file that readers share SQLite only says that it cannot be written */
+	return rc == -EIO && sqlite3_system_errno(store->sql) == ENOSPC ? -ENOSPC : rc;
 }
 
 static int create_file(const char *path)

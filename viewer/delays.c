@@ -169,18 +169,28 @@ static void wait_weigh(
 		s->delay_ns = to - from;
 }
 
+/* When its loop saw that the timer was due that ended the wait: from outside, as it set the future.
+ * 0: no timer did, or it was not late. */
+static uint64_t timer_seen(const struct wait *w, const struct timer *timer)
+{
+	if (timer)
+		return timer->seen_ns;
+	return !w->timers_told && w->set_seen && !strcmp(w->how, "timer") ? w->set_ns : 0;
+}
+
 /* A timer that the loop saw goes off in one turn, and its task goes on in the next. */
 static void wait_take(struct report *report, const struct wait *w, int loop,
 	const timer_list *timers, uint64_t felt_ns)
 {
 	const struct timer *timer = timer_find(timers, w);
 	struct stall *s = stall_before(report, loop, w->end_ns), *seen = NULL;
+	uint64_t seen_ns = timer_seen(w, timer);
 
-	if (timer)
-		seen = stall_before(report, loop, timer->seen_ns);
-	if (s && (w->end_ns <= s->reach_ns || (s == seen && timer->seen_ns <= s->reach_ns)))
+	if (seen_ns)
+		seen = stall_before(report, loop, seen_ns);
+	if (s && (w->end_ns <= s->reach_ns || (s == seen && seen_ns <= s->reach_ns)))
 		wait_weigh(w, s, timer, felt_ns);
-	if (seen && seen != s && timer->seen_ns <= seen->reach_ns)
+	if (seen && seen != s && seen_ns <= seen->reach_ns)
 		wait_weigh(w, seen, timer, felt_ns);
 }
 

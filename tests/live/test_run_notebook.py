@@ -84,6 +84,13 @@ def test_only_code_cells_are_counted(awaitscope, tmp_path):
     assert ended.status == 0 and "awaitscope: cell 2 of 2" in said(ended.err), ended
 
 
+def test_notebook_without_code_says_so(awaitscope, tmp_path):
+    (tmp_path / "nb.ipynb").write_text('{"nbformat": 4, "nbformat_minor": 5, "metadata": {}, "cells": []}')
+    ended = awaitscope("run", "nb.ipynb")
+    assert ended.status == 0 and said(ended.err)[0] == "awaitscope: nb.ipynb has no code cell: its kernel is started, and has nothing to run", ended
+    assert "signal" not in ended.err and len(traces(tmp_path)) == 1, ended
+
+
 def test_executed_notebook_is_saved_on_request(awaitscope, make_notebook, tmp_path):
     make_notebook("nb", "print('hello')", "1 + 1")
     ended = awaitscope("run", "--output", "out.ipynb", "nb.ipynb")
@@ -118,8 +125,9 @@ def test_failing_cell_is_1_with_its_traceback(awaitscope, make_notebook, tmp_pat
 
 
 def test_allowed_errors_go_on(awaitscope, make_notebook, tmp_path):
-    make_notebook("nb", "1/0", "open('ran', 'w').close()")
-    ended = awaitscope("run", "--allow-errors", "nb.ipynb")
+    make_notebook("nb", "1/0", "raise MemoryError", "open('ran', 'w').close()")
+    ended = awaitscope("run", "-v", "--allow-errors", "nb.ipynb")
+    assert "awaitscope: cell 2 of 3 failed, which is allowed: MemoryError" in said(ended.err), ended
     assert ended.status == 0 and (tmp_path / "ran").exists() and "Traceback" not in ended.err, ended
 
 
@@ -210,7 +218,7 @@ def test_termination_ends_the_notebook_and_leaves_nothing_behind(make_notebook, 
 
 NO_NOTEBOOKS = [
     ("nonsense", "is not JSON, so it is no notebook"),
-    ("", "is not JSON, so it is no notebook"),
+    ("", "is empty, so it is no notebook"),
     ("[1, 2]", "is JSON, but no notebook"),
     ('{"a": 1}', "is JSON, but no notebook"),
     ('{"nbformat": 4, "nbformat_minor": 5, "metadata": {}, "cells": 3}', "is JSON, but no notebook"),
