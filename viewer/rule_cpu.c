@@ -10,9 +10,12 @@
 #include "viewer/names.h"
 #include "viewer/rule.h"
 
-#define SAMPLES_LEAST 20                       /* fewer do not tell where a step was */
-#define HOG_STEPS 3                            /* that were stalls */
-#define HOG_SHARE 2                            /* one part in so many of the loop's step time */
+#define SAMPLES_LEAST 20 /* fewer do not tell where a step was */
+#define HOG_STEPS 3      /* that were stalls */
+#define HOG_SHARE 2      /* one part in so many of the loop's step time */
+#define OWN_CODE "the cell's own code"
+#define OTHERS_LEAST 3  /* samples outside of user code that tell something */
+#define FRAMES_SURE 100 /* a stack as deep as this may be cut before the user's code */
 #define A_CALLBACK "code that the loop called" /* as far as is known in no task */
 #define NS_PER_S 1000000000
 
@@ -25,8 +28,8 @@ struct step { /* of at least --stall, that computed */
 
 struct spot { /* a line that samples of a finding hit */
 	size_t finding;
-	struct place place, caller;
-	bool import; /* of a module, which it asked for */
+	struct place place, caller; /* no file: in no code of the user's */
+	bool import;                /* of a module, which it asked for */
 	uint64_t samples;
 };
 
@@ -136,7 +139,7 @@ static int step_take(
 		(size_t)(f - report->findings.at)};
 	f->severity = by_design ? SEVERITY_note : rule->severity;
 	f->subject = by_design || sqlite3_column_int(rows, 11)
-			     ? "the cell's own code"
+			     ? OWN_CODE
 			     : step_name(judge, column_text(rows, 8));
 	finding_computed(f, s, cpu_ns);
 	return f->subject ? 0 : -ENOMEM;
@@ -332,6 +335,16 @@ static bool is_import(const struct judge *judge, int user)
 	return false;
 }
 
+/* Code that a library made is no cell's own: IPython's parser and its traceback have named tuples.
+ */
+static bool is_librarys(const struct judge *judge, size_t finding, const struct place *place,
+	const struct place *caller)
+{
+	return place->file && *place->file == '<' && !caller->file &&
+	       !strcmp(judge->report->findings.at[finding].subject, OWN_CODE) &&
+	       cell_of_file(judge->report, place->file, NONE) == NONE;
+}
+
 /* Samples come in order, and most have the stack of the one before. */
 static int samples_read(struct judge *judge, struct cpu_check *check)
 {
@@ -352,13 +365,16 @@ static int samples_read(struct judge *judge, struct cpu_check *check)
 		if (stack != last) {
 			rc = step_frames(judge, stack, &user);
 			last = stack;
+			place = caller = (struct place){0};
 			if (!rc && user != NONE) {
 				place = judge->frames.at[user].place;
 				caller = frames_caller(judge, user);
 			}
-			import = !rc && is_import(judge, user);
+			import = !rc && user != NONE && is_import(judge, user);
+			if (is_librarys(judge, step->finding, &place, &caller))
+				place = (struct place){0};
 		}
-		if (!rc && user != NONE)
+		if (!rc && (place.file || judge->frames.n < FRAMES_SURE))
 			rc = spot_hit(
 				check, &(struct spot){step->finding, place, caller, import, 1});
 	}
@@ -385,18 +401,32 @@ static bool is_there(const struct spot *spot, const struct place *place)
 	       !strcmp(spot->place.file, place->file);
 }
 
-/* Where most samples were: the function that most of them hit, and its hottest line. */
-static void finding_place(struct judge *judge, const struct cpu_check *check, size_t index)
+/* What IPython itself computes around a cell's code, as its parser or a traceback, is not the
+ * cell's: whether, by the samples, less than --stall is left to it. */
+static bool is_others(
+	const struct report *report, const struct finding *f, uint64_t own, uint64_t others)
+{
+	return !strcmp(f->subject, OWN_CODE) && others >= OTHERS_LEAST &&
+	       (double)f->cost_ns * (double)own < (double)report->stall_ns * (double)(own + others);
+}
+
+/* Where most samples were: the function that most of them hit, and its hottest line. False: they
+ * were not in what this finding is about. */
+static bool finding_place(struct judge *judge, const struct cpu_check *check, size_t index)
 {
 	struct finding *f = &judge->report->findings.at[index];
 	const struct spot *best = NULL, *there = NULL;
-	uint64_t all = 0, imports = 0;
+	uint64_t all = 0, imports = 0, others = 0;
 
 	for (size_t i = 0; i < check->spots.n; i++) {
 		const struct spot *s = &check->spots.at[i];
 
 		if (s->finding != index)
 			continue;
+		if (!s->place.file) {
+			others += s->samples;
+			continue;
+		}
 		all += s->samples;
 		imports += s->import ? s->samples : 0;
 		if (!best || s->samples > best->samples)
@@ -404,6 +434,8 @@ static void finding_place(struct judge *judge, const struct cpu_check *check, si
 		if (is_there(s, &f->place))
 			there = s;
 	}
+	if (is_others(judge->report, f, all, others))
+		return false;
 	if (all >= SAMPLES_LEAST || (best && !f->place.line && best->samples > all / 2)) {
 		f->place = best->place;
 		f->caller = best->caller;
@@ -419,6 +451,24 @@ static void finding_place(struct judge *judge, const struct cpu_check *check, si
 		json_pack("{s:s,s:I,s:f,s:I,s:i}", "coro", utf8_keep(judge, f->subject), "steps",
 			(json_int_t)f->count, "longest_ms", (double)(f->longest_ns / 1000) / 1000.0,
 			"samples", (json_int_t)all, "tasks_delayed", (int)f->delayed));
+	return true;
+}
+
+static void findings_place(struct judge *judge, const struct cpu_check *check, size_t first)
+{
+	struct report *report = judge->report;
+	size_t kept = first;
+
+	for (size_t i = first; i < report->findings.n; i++) {
+		if (!finding_place(judge, check, i)) {
+			free(report->findings.at[i].gains.at);
+			continue;
+		}
+		if (kept < i)
+			report->findings.at[kept] = report->findings.at[i];
+		kept++;
+	}
+	report->findings.n = kept;
 }
 
 int rule_cpu(struct judge *judge, const struct rule *rule)
@@ -439,8 +489,8 @@ int rule_cpu(struct judge *judge, const struct rule *rule)
 		qsort(check.steps.at, check.steps.n, sizeof(*check.steps.at), steps_compare);
 	if (!rc && check.steps.n)
 		rc = samples_read(judge, &check);
-	for (size_t i = first; i < report->findings.n && !rc; i++)
-		finding_place(judge, &check, i);
+	if (!rc)
+		findings_place(judge, &check, first);
 	free(check.steps.at);
 	free(check.spots.at);
 	return rc;

@@ -64,6 +64,23 @@ def test_a_query_is_the_databases_alone(tmp_path):
     assert not t.findings("AS108") and t.findings("AS104")[0]["cost_ms"] == 360
 
 
+@pytest.mark.parametrize("source, synchronous, own, found", [(SYNC, True, 0, 0), (SYNC, True, 20, 1), ("await main()", False, 0, 0)])
+def test_what_the_shell_computes_around_a_cell_is_not_the_cells(tmp_path, source, synchronous, own, found):
+    """A traceback, the parser: no frame of the user's, or one of code that a library made."""
+    t = Trace(tmp_path / "t.db", kernel=True)
+    cell = t.cell(900, 2000, source, synchronous=synchronous)
+    task = t.task("run_cell_async", cell, user=0, runs_cell=1)
+    t.iteration(1000, 400, cell, place=("<string>", 1, "<lambda>"))
+    t.step(task, 1000, 400, cell)
+    for i in range(10):
+        shell = ("/usr/lib/python3/dist-packages/IPython/core/ultratb.py", 203, "_format_filename")
+        stack = t.stack(("<string>", 1, "<lambda>"), shell) if i % 2 else t.stack(shell)
+        t.add("sample", process=1, thread=1, time_ns=(1010 + i) * MS, begin_ns=1000 * MS, duration_ns=MS, kind="python", state="R",
+              stack=stack, file=shell[0], line=203, function="_format_filename", cell=cell)
+    sample(t, 1100, own, 12, cell=cell)
+    assert len(t.findings("AS108")) == found
+
+
 def test_few_samples_place_a_cells_own_code_if_most_agree(tmp_path):
     t = Trace(tmp_path / "t.db", kernel=True)
     cell = t.cell(900, 2000, SYNC, synchronous=True)
