@@ -127,7 +127,8 @@ def test_kernel_killed_in_a_cell(awaitscope, report, make_notebook, sensor):
     """A dead kernel's last cell is named, with the line in it."""
     notebook = make_notebook("killed", "import os, socket, subprocess\na, b = socket.socketpair()\n"
                              "def fetch():\n    return a.recv(1)",
-                             "subprocess.Popen(['sh', '-c', 'sleep 0.5; kill -9 %d' % os.getpid()])\nfetch()", "1")
+                             "killer = subprocess.Popen(['sh', '-c', 'read go; sleep 0.5; kill -9 %d' % os.getpid()], stdin=subprocess.PIPE)\n"
+                             "os.write(killer.stdin.fileno(), b'go\\n')\nfetch()", "1")
     ended = awaitscope("run", "--sensor", sensor, "-o", "t.db", notebook, timeout=60)
     assert ended.status == 125, ended
     told = report("t.db")
@@ -139,7 +140,8 @@ def test_kernel_killed_in_a_cell(awaitscope, report, make_notebook, sensor):
 
 
 @pytest.mark.skipif(WHY_NOT is not None, reason=str(WHY_NOT))
-@pytest.mark.parametrize("what, parts", [("result", ("blocked_lock", "runq")), ("computes", ("cpu_user", "cpu_kernel", "runq"))])
+# where it computes it touches pages that probes are just being put on, and waits for whoever does it to have the CPU
+@pytest.mark.parametrize("what, parts", [("result", ("blocked_lock", "runq")), ("computes", ("cpu_user", "cpu_kernel", "runq", "blocked_fault"))])
 def test_killed_while_it_is_watched(tmp_path, what, parts):
     """Its memory is gone when the kernel has told: samples know the place."""
     (tmp_path / "app.py").write_text(PROGRAM)

@@ -208,7 +208,7 @@ def test_a_recording_is_kept_where_asked_for(trace, tmp_path, awaitscope):
     shutil.copy(trace, tmp_path / "kept.db")
     with running(HANGS, tmp_path) as program:
         refused = awaitscope("live", "-o", "kept.db", program.pid)
-        done = awaitscope("live", "--force", "-o", "kept.db", program.pid)
+        done = awaitscope("live", "--force", "--duration", "3s", "-o", "kept.db", program.pid)
     # the trace that was there is never shown as the process's
     assert refused.status == 2 and "kept.db exists already" in refused.err and not refused.out, refused
     assert "demo.ipynb" not in done.out, done

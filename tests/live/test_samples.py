@@ -18,8 +18,8 @@ def square(k):
 
 def score(seconds):
     total = 0
-    end = time.perf_counter() + seconds
-    while time.perf_counter() < end:
+    end = time.thread_time() + seconds
+    while time.thread_time() < end:
         for k in range(200):
             total += square(k)
     return total
@@ -77,7 +77,7 @@ def test_computing_step_shows_its_lines(awaitscope, report, tmp_path, python):
     total = sum(sample["count"] for sample in stall["samples"])
     right = sum(sample["count"] for sample in stall["samples"]
                 if sample["file"] == str(program) and sample["line"] in SCORE_LINES)
-    # a machine that gives the recorder no CPU either gets fewer samples, and the stall is longer
+    # where others have the CPU the stall is longer, and the recorder comes as often as what it looks at
     assert total >= 20, stall
     assert right >= 0.8 * total, stall
     assert stall["file"] == str(program) and stall["line"] in SCORE_LINES, stall
@@ -248,8 +248,8 @@ def test_recursion_deeper_than_is_told(awaitscope, report, tmp_path, python):
                        "def down(n):\n"
                        "    if n:\n"
                        "        return down(n - 1)\n"
-                       "    end = time.perf_counter() + 0.4\n"
-                       "    while time.perf_counter() < end:\n"
+                       "    end = time.thread_time() + 0.4\n"
+                       "    while time.thread_time() < end:\n"
                        "        pass\n"
                        "async def main():\n"
                        "    down(1500)\n"
@@ -264,8 +264,8 @@ def test_recursion_deeper_than_is_told(awaitscope, report, tmp_path, python):
 
 def test_cell_that_another_follows_at_the_same_address(awaitscope, report, make_notebook):
     """CPython gives the code of one cell the memory of the last: a sample must name its own."""
-    sources = [f"import time as t{n}\n" + "\n" * n + f"end = t{n}.perf_counter() + 0.3\n"
-               f"while t{n}.perf_counter() < end: pass" for n in range(6)]
+    sources = [f"import time as t{n}\n" + "\n" * n + f"end = t{n}.thread_time() + 0.3\n"
+               f"while t{n}.thread_time() < end: pass" for n in range(6)]
     ended = awaitscope("run", "--sensor", "agent", "-o", "t.db", make_notebook("cells", *sources), timeout=120)
     assert ended.status == 0, ended
     told = report("t.db")
@@ -273,4 +273,4 @@ def test_cell_that_another_follows_at_the_same_address(awaitscope, report, make_
     for n, cell in enumerate(told["cells"]):
         samples = [sample for stall in told["stalls"] if stall["cell"] == n for sample in stall["samples"]]
         assert samples and {(s["file"], s["line"]) for s in samples if "/ipykernel_" in s["file"]} \
-            <= {(cell["filename"], n + 2), (cell["filename"], n + 3)}, (n, samples)
+            <= {(cell["filename"], line) for line in (1, n + 2, n + 3)}, (n, samples)
