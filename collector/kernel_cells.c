@@ -40,7 +40,7 @@ struct kernel_cells {
 	char *key;
 	struct kernel_cells_counts counts;
 	struct open_cell open[KERNEL_CELLS_OPEN_MAX];
-	char begun[ID_BYTES]; /* the request whose beginning was seen last */
+	char begun[ID_BYTES]; /* the last request to run code whose beginning was seen */
 	uint64_t last_ns;     /* of the last record: order is kept */
 	int32_t newest;       /* the number of the cell whose beginning was told last */
 	uint64_t seen_ns;     /* when the cell from before us ran */
@@ -224,12 +224,17 @@ static struct open_cell *cell_find(struct kernel_cells *k, const char *id)
 	return NULL;
 }
 
-/* Whether a message answers a request to run code that began before we listened. */
-static bool from_before(const struct kernel_cells *k, const struct message *m)
+static bool runs_code(const struct message *m)
 {
 	const char *request = json_string_value(json_object_get(m->part[PART_PARENT], "msg_type"));
 
-	return request && !strcmp(request, "execute_request") && strcmp(k->begun, m->parent_id);
+	return request && !strcmp(request, "execute_request");
+}
+
+/* Whether a message answers a request to run code that began before we listened. */
+static bool from_before(const struct kernel_cells *k, const struct message *m)
+{
+	return runs_code(m) && strcmp(k->begun, m->parent_id);
 }
 
 /* The same, or the one whose beginning was not seen, if that ran when it was said. */
@@ -320,7 +325,8 @@ static int busy_take(struct kernel_cells *k, const struct message *m, record_fn 
 	bool another = from_before(k, m) && !in_subshell(m) && m->made_ns >= k->seen_ns;
 	int rc = 0;
 
-	snprintf(k->begun, sizeof(k->begun), "%s", m->parent_id);
+	if (runs_code(m)) /* others are answered meanwhile, by the control channel's thread */
+		snprintf(k->begun, sizeof(k->begun), "%s", m->parent_id);
 	if (before && another) {
 		rc = end_put(k, before, m->time_ns, sink, ctx);
 		*before = (struct open_cell){.id = ""};

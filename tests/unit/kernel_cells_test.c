@@ -168,8 +168,10 @@ TEST(cells_that_cannot_be_told_are_missed)
 	take(&b, HEADER("execute_input"), PARENT, INPUT, NULL);
 	assert_int_equal(b.count, 1);
 	assert_int_equal(kernel_cells_counts(b.cells).missed, 3);
-	/* a silent request has no input; it is no cell */
+	/* a silent request has no input; it is no cell, whatever is asked while it runs */
 	take(&b, HEADER("status"), "{\"msg_id\": \"m4\", \"msg_type\": \"execute_request\"}", BUSY,
+		NULL);
+	take(&b, HEADER("status"), "{\"msg_id\": \"m5\", \"msg_type\": \"debug_request\"}", BUSY,
 		NULL);
 	take(&b, HEADER("status"), "{\"msg_id\": \"m4\", \"msg_type\": \"execute_request\"}", IDLE,
 		NULL);
