@@ -16,10 +16,11 @@
 
 #define COMMIT_NS 250000000ull /* of CLOCK_MONOTONIC between commits */
 #define COMMIT_ROWS 50000u
+#define COMMIT_CHANGED 16384u       /* rows kept current: tasks that have ended live until it */
 #define CHECKPOINT_NS 2000000000ull /* a copy of the file without its WAL is at most this old */
-#define FOLD_LINES_MAX 4096u        /* totals kept in memory before they are committed */
-#define FOLD_FLOOR_NS 100000u       /* where min_step is 0, folding by size begins here */
-#define FOLD_LEVELS 14u             /* doublings of min_step on the way to max_bytes */
+#define FOLD_LINES_MAX 1024u  /* totals kept in memory before they are committed, 2 KiB each */
+#define FOLD_FLOOR_NS 100000u /* where min_step is 0, folding by size begins here */
+#define FOLD_LEVELS 14u       /* doublings of min_step on the way to max_bytes */
 
 static uint64_t clock_ns(clockid_t clock)
 {
@@ -122,6 +123,7 @@ void model_dirty(struct model *model, struct dirty *dirty)
 	if (dirty->queued)
 		return;
 	dirty->queued = true;
+	model->dirtied++;
 	dirty->next = model->dirty;
 	model->dirty = dirty;
 }
@@ -224,6 +226,8 @@ static void settle(struct model *model, struct dirty *put, bool stored)
 		else if (d->stored)
 			d->stored(model, d);
 	}
+	model->dirtied = 0;
+	model->refused = !stored;
 	if (!stored) {
 		stack_refused(model);
 		return;
@@ -386,6 +390,17 @@ static void dispatch(struct model *model, struct process *p, const struct ev_hea
 }
 #undef RECORD
 
+/* What waits for the commit takes memory. */
+static bool batch_is_full(const struct model *model)
+{
+	if (store_pending(model->store) >= COMMIT_ROWS || model->dirtied >= COMMIT_CHANGED)
+		return true;
+	/* Totals that the disk refused are all still here: not tried again at each record. */
+	return !model->refused &&
+	       (model->steps.count > FOLD_LINES_MAX || model->iterations.count > FOLD_LINES_MAX ||
+		       model->timers.count > FOLD_LINES_MAX);
+}
+
 int model_record(void *ctx, uint32_t pid, const struct ev_head *record)
 {
 	struct model *model = ctx;
@@ -411,8 +426,7 @@ int model_record(void *ctx, uint32_t pid, const struct ev_head *record)
 	}
 	p->last_ns = time_ns;
 	dispatch(model, p, record);
-	if (store_pending(model->store) >= COMMIT_ROWS || model->steps.count > FOLD_LINES_MAX ||
-		model->iterations.count > FOLD_LINES_MAX || model->timers.count > FOLD_LINES_MAX)
+	if (batch_is_full(model))
 		model_commit(model,
 			clock_ns(CLOCK_MONOTONIC)); /* its error is model->error, told at close */
 	return 0;

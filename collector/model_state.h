@@ -140,8 +140,8 @@ struct task {
 	uint64_t wait_bound_ns; /* the same, of those it had set when it began to wait */
 	const char *leaked;
 	struct task *next, *previous; /* of its process */
-	struct task *stepped_next;    /* rows to refresh at the next checkpoint */
-	bool stepped;
+	/* Of those whose rows are to be refreshed at the next checkpoint; link NULL: it is none. */
+	struct task *stepped_next, **stepped_link;
 	struct task *ended_next;
 };
 
@@ -327,10 +327,12 @@ struct model {
 	bool full;                              /* max_bytes: no more rows of facts */
 	uint64_t committed_at, checkpointed_at; /* CLOCK_MONOTONIC */
 	int error;                              /* the first of the recording */
+	bool refused;                           /* by the disk: the last batch */
 	struct map processes;
 	struct process *process; /* list, newest first */
 	struct process *last_process;
 	struct dirty *dirty;
+	unsigned int dirtied; /* put into that list since the last commit */
 	struct task *stepped;
 	struct live *live;
 	struct fold steps, iterations, timers;

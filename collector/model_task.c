@@ -155,22 +155,32 @@ void task_dirty(struct model *model, struct task *t)
 /* Only its sums changed: the row can wait for the next checkpoint. */
 static void stepped(struct model *model, struct task *t)
 {
-	if (t->stepped)
+	if (t->stepped_link)
 		return;
-	t->stepped = true;
+	t->stepped_link = &model->stepped;
 	t->stepped_next = model->stepped;
+	if (t->stepped_next)
+		t->stepped_next->stepped_link = &t->stepped_next;
 	model->stepped = task_ref(t);
+}
+
+/* Its row is put at the next commit, which lets go of it if it has ended. */
+static void unstep(struct model *model, struct task *t)
+{
+	if (!t->stepped_link)
+		return;
+	*t->stepped_link = t->stepped_next;
+	if (t->stepped_next)
+		t->stepped_next->stepped_link = t->stepped_link;
+	t->stepped_link = NULL;
+	task_dirty(model, t);
+	task_unref(model, t);
 }
 
 void task_refresh(struct model *model)
 {
-	for (struct task *t = model->stepped, *next; t; t = next) {
-		next = t->stepped_next;
-		t->stepped = false;
-		task_dirty(model, t);
-		task_unref(model, t);
-	}
-	model->stepped = NULL;
+	while (model->stepped)
+		unstep(model, model->stepped);
 }
 
 /* ---- birth */
@@ -243,6 +253,7 @@ static void end_task(struct model *model, struct task *t, uint32_t state, uint64
 		p->ended_first = t;
 	p->ended_last = t;
 	p->ended_count++;
+	unstep(model, t);
 	task_dirty(model, t);
 	if (p->ended_count > TASKS_ENDED_MAX)
 		forget_oldest(model, p);

@@ -5,8 +5,8 @@
  *
  *   ingest_bench [RECORDS]                           both cases; default 4,000,000 records
  *   ingest_bench RECORDS MIN_STEP_NS TRACE           one case, the trace is kept
- *   ingest_bench RECORDS day                         a day of a loop in so many records, each of
- * its sums compared
+ *   ingest_bench RECORDS day                         a day of a loop in so many records: fails
+ * where a sum in the trace is not what was given, or memory in use grows with the run
  */
 #include <sqlite3.h>
 #include <stdint.h>
@@ -34,6 +34,11 @@
 #define TURN_RECORDS 20000 /* what a turn of the recorder finds in the ring */
 #define DAY_NS 86400000000000ull
 #define DAY_BYTES (512u << 20) /* the default of --max-size */
+#define TENTHS 10u
+/* By then the collector keeps as many ended tasks, and pages of the file, as it ever will. */
+#define SETTLED_RECORDS 5000000ull
+/* Between the tenths of a run: totals of the seconds since the last commit come and go. */
+#define FLAT_KIB (8u << 10)
 
 enum { PID = 4711, TID = 4711, LOOP = 1, FUTURES = 0x100000000 };
 
@@ -44,7 +49,8 @@ struct feed {
 	uint64_t time_ns, records;
 	uint64_t pause_ns;                                  /* in the selector, before each turn */
 	uint64_t turns, busy_ns, select_ns, steps, step_ns; /* what was given */
-	uint64_t early_kib; /* memory in use when a tenth of the records was through */
+	uint64_t planned;                                   /* records */
+	uint64_t memory_kib[TENTHS]; /* the most in use in each tenth of them */
 };
 
 static uint64_t now_ns(clockid_t clock)
@@ -53,6 +59,27 @@ static uint64_t now_ns(clockid_t clock)
 
 	clock_gettime(clock, &t);
 	return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
+}
+
+static uint64_t memory_kib(void)
+{
+	unsigned long pages = 0;
+	FILE *in = fopen("/proc/self/statm", "re");
+
+	if (!in || fscanf(in, "%*u %lu", &pages) != 1)
+		abort();
+	fclose(in);
+	return pages * (uint64_t)sysconf(_SC_PAGESIZE) / 1024;
+}
+
+static void note_memory(struct feed *f)
+{
+	uint64_t *most = &f->memory_kib[f->records < f->planned ? f->records * TENTHS / f->planned
+								: TENTHS - 1];
+	uint64_t kib = memory_kib();
+
+	if (kib > *most)
+		*most = kib;
 }
 
 /* A record_fn. */
@@ -68,6 +95,7 @@ static void drain(struct feed *f, int final)
 	if (rings_drain_at(f->rings, f->time_ns + RINGS_HOLDBACK_NS, final, take, f) < 0 ||
 		model_tick(f->model, now_ns(CLOCK_MONOTONIC)))
 		abort();
+	note_memory(f);
 }
 
 static void give(struct feed *f, struct ev_head *h, unsigned int kind, size_t size)
@@ -173,17 +201,6 @@ static void give_step(struct feed *f, uint64_t step)
 	f->time_ns += STEP_NS / 2;
 }
 
-static uint64_t memory_kib(void)
-{
-	unsigned long pages = 0;
-	FILE *in = fopen("/proc/self/statm", "re");
-
-	if (!in || fscanf(in, "%*u %lu", &pages) != 1)
-		abort();
-	fclose(in);
-	return pages * (uint64_t)sysconf(_SC_PAGESIZE) / 1024;
-}
-
 static void give_turn(struct feed *f, uint64_t begin_ns, uint64_t stall_ns)
 {
 	struct ev_iteration turn = {.loop = LOOP, .begin_ns = begin_ns, .select_ns = f->pause_ns};
@@ -200,6 +217,7 @@ static void feed(struct feed *f, uint64_t records)
 {
 	uint64_t begin_ns = 0;
 
+	f->planned = records;
 	give_process(f);
 	give_texts(f);
 	give_loop(f);
@@ -212,8 +230,6 @@ static void feed(struct feed *f, uint64_t records)
 		if (step % STEPS_A_TURN == STEPS_A_TURN - 1)
 			give_turn(
 				f, begin_ns, step % STALL_STEPS == STALL_STEPS - 1 ? STALL_NS : 0);
-		if (!f->early_kib && f->records > records / 10)
-			f->early_kib = memory_kib();
 	}
 	if (f->steps % STEPS_A_TURN)
 		give_turn(f, begin_ns, 0);
@@ -328,32 +344,54 @@ static int compare(sqlite3 *db, const struct feed *f)
 	return wrong;
 }
 
+/* What was in use. 1: it grew after the run had settled. */
+static int compare_memory(const struct feed *f)
+{
+	uint64_t least = UINT64_MAX, most = 0;
+	const char *comma = "";
+
+	printf("\"memory_kib\": [");
+	for (unsigned int i = 0; i < TENTHS; i++) {
+		uint64_t kib = f->memory_kib[i];
+
+		printf("%s%llu", comma, (unsigned long long)kib);
+		comma = ", ";
+		if ((i + 1) * f->planned / TENTHS <= SETTLED_RECORDS)
+			continue;
+		least = kib < least ? kib : least;
+		most = kib > most ? kib : most;
+	}
+	printf("], \"flat\": %s, ", most - least <= FLAT_KIB ? "true" : "false");
+	return most - least > FLAT_KIB;
+}
+
 static int day(const char *folder, const char *path, uint64_t records)
 {
 	/* a step is a wakeup, the step itself and every other time a timer */
 	uint64_t turns = records / (STEPS_A_TURN * 5 / 2 + 1);
 	struct feed f = {.pause_ns = DAY_NS / turns - (uint64_t)STEPS_A_TURN * STEP_NS};
-	uint64_t begin_ns = now_ns(CLOCK_PROCESS_CPUTIME_ID), cpu_ns, late_kib;
+	uint64_t begin_ns = now_ns(CLOCK_PROCESS_CPUTIME_ID), cpu_ns;
+	struct rusage usage;
 	struct stat st;
 	sqlite3 *db;
-	int wrong;
+	int wrong, grew;
 
 	run(&f, folder, path, MIN_STEP_NS, DAY_BYTES, records);
-	late_kib = memory_kib();
 	cpu_ns = now_ns(CLOCK_PROCESS_CPUTIME_ID) - begin_ns;
 	if (stat(path, &st) || sqlite3_open(path, &db))
 		abort();
-	printf("{\"records\": %llu, \"hours\": %.1f, \"cpu_s\": %.0f, \"early_kib\": %llu, "
-	       "\"late_kib\": %llu, \"bytes\": %lld, ",
+	getrusage(RUSAGE_SELF, &usage);
+	printf("{\"records\": %llu, \"hours\": %.1f, \"cpu_s\": %.0f, \"peak_kib\": %ld, "
+	       "\"bytes\": %lld, ",
 		(unsigned long long)f.records, (double)f.time_ns / 3600e9, (double)cpu_ns / 1e9,
-		(unsigned long long)f.early_kib, (unsigned long long)late_kib,
-		(long long)st.st_size);
+		usage.ru_maxrss, (long long)st.st_size);
+	grew = compare_memory(&f);
 	wrong = compare(db, &f);
 	printf("\"lost\": %llu, \"exact\": %s}\n",
 		(unsigned long long)ask(db, "SELECT coalesce(sum(count), 0) FROM lost"),
 		wrong ? "false" : "true");
 	sqlite3_close(db);
-	return wrong;
+	return wrong || grew;
 }
 
 /* In a process of its own, so that the peak of memory is its own. */

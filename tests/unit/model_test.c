@@ -446,6 +446,36 @@ TEST(model_forgets_jobs_that_are_done)
 		ask(path, "SELECT count(*) FROM executor_job WHERE began_ns = given_ns"), count);
 }
 
+/* With no tick between: it is no time that bounds them. */
+TEST(model_forgets_tasks_that_have_ended_however_fast_they_come)
+{
+	const char *path = trace();
+	struct model *model = new_model(path, 0);
+	const uint64_t count = 200000;
+	size_t before = 0;
+
+	for (uint64_t n = 0; n < count; n++) {
+		uint64_t at = 2000 + n * 1000;
+		struct ev_step last = {.head = {at + 300, 1, EV_step, sizeof(last) / 8},
+			.task = 1 + n,
+			.begin_ns = at + 200,
+			.state = TASK_FINISHED};
+
+		put_task(model, 1 + n, at);
+		put_step(model, 1 + n, at + 50, at + 100);
+		assert_int_equal(model_record(model, 1, &last.head), 0);
+		if (n == count / 4)
+			before = mallinfo2().uordblks;
+	}
+	/* 90 MB of tasks came meanwhile; SQLite's cache takes up to 16 MB. */
+	assert_true(mallinfo2().uordblks < before + (20u << 20));
+	assert_int_equal(model_close(model, 0), 0);
+	model_free(model);
+	check_trace(path);
+	assert_int_equal(ask(path, "SELECT count(*) FROM task WHERE state = 'done' AND steps = 2"),
+		(int64_t)count);
+}
+
 TEST(model_bounds_jobs_that_nobody_takes)
 {
 	const char *path = trace();
@@ -534,6 +564,7 @@ int main(void)
 		RUN(model_goes_on_after_a_full_disk),
 		RUN(model_bounds_short_waits_that_bring_exceptions),
 		RUN(model_forgets_jobs_that_are_done),
+		RUN(model_forgets_tasks_that_have_ended_however_fast_they_come),
 		RUN(model_bounds_jobs_that_nobody_takes),
 		RUN(model_keeps_a_queue_that_stays_as_it_is_in_one_sample),
 		RUN(model_bounds_runs_and_knows_when_each_ended),
