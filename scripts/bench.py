@@ -318,16 +318,18 @@ def ingest(args):
 
 
 def day_of(args):
-    """A sentence on a day of a loop in many records: ingest_bench compares each sum of the trace with what was given."""
+    """What is to be said of a day of a loop in many records: ingest_bench compares each sum of the trace with what was given, and memory by tenths."""
     if args.day_result:
         with open(args.day_result, encoding="ascii") as f:
             got = json.load(f)
     else:
-        got = json.loads(subprocess.run([args.bench, str(args.day), "day"], capture_output=True, text=True, check=True).stdout)
-    return ("**%.0f hours of a loop compressed into %d million records**, with --max-size 512M: %.0f s of CPU time, a trace of %.0f MiB; memory in use %.1f MiB "
-            "after a tenth of the records and %.1f MiB at the end; %d turns, %d steps, their busy, selector and step times in the trace: %s."
-            % (got["hours"], got["records"] // 1_000_000, got["cpu_s"], got["bytes"] / 2**20, got["early_kib"] / 1024, got["late_kib"] / 1024,
-               got["turns"][1], got["steps"][1], "each sum is exact to the ns" if got["exact"] else "**sums differ**"))
+        got = json.loads(subprocess.run([args.bench, str(args.day), "day"], capture_output=True, text=True, check=False).stdout)
+    return ("**%.0f hours of a loop compressed into %d million records**, with --max-size 512M: %.0f s of CPU time, a trace of %.0f MiB; %d turns, %d steps, "
+            "their busy, selector and step times in the trace: %s. The most memory in use in each tenth of the records, MiB: %s: %s; "
+            "peak with the closing %.0f."
+            % (got["hours"], got["records"] // 1_000_000, got["cpu_s"], got["bytes"] / 2**20, got["turns"][1], got["steps"][1],
+               "each sum is exact to the ns" if got["exact"] else "**sums differ**", ", ".join("%.1f" % (kib / 1024) for kib in got["memory_kib"]),
+               "flat" if got["flat"] else "**it grows**", got["peak_kib"] / 1024))
 
 
 def first_of(*paths):
