@@ -137,7 +137,9 @@ static bool is_bound(const struct event *e, size_t i, size_t count)
 	       (i + 1 < count && e[i + 1].told == PART_TOLD_TURN);
 }
 
-/* Nothing missing: what is known of the offset is left in known. Else that is given; NULL: learned.
+/*
+ * known: NULL, so that the offset is learned; else what is known of it is left there where nothing
+ * is missing, and given from there where something is.
  */
 static void replay(struct replay *r, const struct event *e, size_t count, const bool *missing,
 	struct offset *known)
