@@ -111,6 +111,8 @@ struct place place_of(const char *file, const char *stdlib, const char *function
 
 	if (file[0] == '<')
 		return bracketed(file, function);
+	if (text_is_interpreters(file))
+		return (struct place){.owner = PLACE_GENERATED};
 	for (size_t i = 0; i < sizeof(folders) / sizeof(*folders); i++) {
 		path = below(file, folders[i]);
 		if (path) {

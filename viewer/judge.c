@@ -173,7 +173,7 @@ bool file_is_user(const struct report *report, const char *file)
 		return true;
 	if (*file == '<')
 		return text_is_typed_in(file);
-	if (library_path(file) || strstr(file, "/ipykernel_"))
+	if (library_path(file) || strstr(file, "/ipykernel_") || text_is_interpreters(file))
 		return false;
 	for (size_t i = 0; i < report->processes.n; i++) {
 		const char *stdlib = report->processes.at[i].stdlib;

@@ -268,3 +268,8 @@ bool text_is_typed_in(const char *file)
 			return true;
 	return false;
 }
+
+bool text_is_interpreters(const char *file)
+{
+	return !strcmp(file, "__init__");
+}

@@ -27,4 +27,9 @@ char *text_to_utf8(const void *bytes, size_t n);
  * it. */
 bool text_is_typed_in(const char *file);
 
+/* The interpreter's own frame between a class's call and its __init__: its code, that has no lines,
+ * has this for a file (_Py_InitCleanup, Python/specialize.c@v3.13.0). CPython tells nobody of it.
+ */
+bool text_is_interpreters(const char *file);
+
 #endif

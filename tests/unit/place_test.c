@@ -46,6 +46,7 @@ TEST(place_knows_packages_and_machinery)
 		"ipykernel.kernelbase");
 	is("/opt/IPython/core/interactiveshell.py", PLACE_PACKAGE, "IPython.core.interactiveshell");
 	is("<attrs generated init mine.Row>", PLACE_GENERATED, "");
+	is("__init__", PLACE_GENERATED, "");
 	assert_int_equal(place_of("<string>", STDLIB, "__create_fn__.<locals>.__init__").owner,
 		PLACE_GENERATED);
 }
