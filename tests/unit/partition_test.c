@@ -294,6 +294,86 @@ TEST(partition_calls_stolen_time_the_run_queue)
 	assert_int_equal(sum(&t.part), t.now - 5 * MS);
 }
 
+/* Out of the selector. */
+static void turn(struct thread *t)
+{
+	part_exit(&t->part, t->now, &t->account);
+	part_turn(&t->part);
+	memset(t->part.sum_ns, 0, sizeof(t->part.sum_ns));
+}
+
+static void out(struct thread *t)
+{
+	t->account.clock = t->now - ARRIVED_BEFORE;
+	part_out(&t->part, t->now, 0, &t->account);
+}
+
+/* A ms later, on a CPU of which a hypervisor has had so much in its time. */
+static void in(struct thread *t, uint64_t stolen_ns)
+{
+	t->now += 1 * MS;
+	t->account.clock = t->now - ARRIVED_BEFORE;
+	t->account.stolen_ns = stolen_ns;
+	part_in(&t->part, t->now, &t->account);
+	arrive(t, 0);
+}
+
+/* GIVEN what is found out only in the next turn, of a wait that was over sooner or of stolen time
+ * THEN that turn's sums are changed only by what they have */
+TEST(partition_sets_right_only_the_open_turn)
+{
+	struct thread t;
+
+	begin(&t);
+	part_enter(&t.part, t.now, PART_SELECT, &t.account);
+	out(&t);
+	in(&t, 70 * MS);
+	turn(&t);
+	run(&t, 1 * MS);
+	t.account.ran_ns += 300000; /* it was back before */
+	out(&t);
+	assert_int_equal(t.part.sum_ns[PART_USER], 1 * MS);
+	assert_int_equal(sum(&t.part), 1 * MS);
+	in(&t, 70 * MS);
+	run(&t, 5 * MS);
+	part_enter(&t.part, t.now, PART_SELECT, &t.account);
+	turn(&t);
+	run(&t, 1 * MS);
+	t.account.stolen_ns += 3 * MS; /* most of it in the turn before */
+	part_settle(&t.part, &t.account);
+	part_enter(&t.part, t.now, PART_FILE, &t.account);
+	assert_int_equal(sum(&t.part), 1 * MS);
+	for (int i = 0; i < PART_CLASSES; i++)
+		assert_in_range(t.part.sum_ns[i], 0, 1 * MS);
+}
+
+/* GIVEN it moved to a CPU of which a hypervisor has had more THEN only what is taken while it is
+ * there was taken from it, and from what it did there */
+TEST(partition_knows_each_cpu_by_its_own_account)
+{
+	struct thread t;
+
+	begin(&t);
+	part_enter(&t.part, t.now, PART_SELECT, &t.account);
+	out(&t);
+	in(&t, 70 * MS);
+	turn(&t);
+	part_enter(&t.part, t.now, PART_FILE, &t.account);
+	run(&t, 5 * MS);
+	out(&t);
+	in(&t, 900 * MS);
+	part_exit(&t.part, t.now, &t.account);
+	run(&t, 2 * MS);
+	t.now += 1 * MS;
+	t.account.stolen_ns += 1 * MS;
+	out(&t);
+	assert_int_equal(t.part.sum_ns[PART_KERNEL], 5 * MS);
+	assert_int_equal(t.part.sum_ns[PART_FILE], 1 * MS);
+	assert_int_equal(t.part.sum_ns[PART_USER], 2 * MS);
+	assert_int_equal(t.part.sum_ns[PART_RUNQ], 1 * MS);
+	assert_int_equal(t.part.discrepancy_ns, 0);
+}
+
 /* GIVEN it was preempted, and we were told late THEN it is the run queue's all the same */
 TEST(partition_believes_the_run_queue)
 {
@@ -389,6 +469,8 @@ int main(void)
 		RUN(partition_believes_the_scheduler_at_the_edges),
 		RUN(partition_has_switches_when_the_scheduler_had_them),
 		RUN(partition_calls_stolen_time_the_run_queue),
+		RUN(partition_sets_right_only_the_open_turn),
+		RUN(partition_knows_each_cpu_by_its_own_account),
 		RUN(partition_believes_the_run_queue),
 		RUN(partition_gives_up_what_the_scheduler_denies),
 		RUN(partition_sums_exactly_whatever_comes),
