@@ -41,9 +41,9 @@ static uint64_t coroutine_of(const void *frame)
 
 	for (size_t i = 0; i < ASKERS; i++) {
 		coroutine = known_variable(&asker_calls[i], frame);
-		if (coroutine && strcmp(object_type_name(coroutine), "cell") == 0)
+		if (coroutine && object_is_native(coroutine, "cell"))
 			coroutine = object_at(coroutine, CELL_CONTENTS_OFF);
-		if (coroutine && strcmp(object_type_name(coroutine), "coroutine") == 0)
+		if (task_coro_native(coroutine))
 			return (uint64_t)(uintptr_t)coroutine;
 	}
 	return 0;
@@ -165,12 +165,14 @@ static void close_write(PyObject *loop, uint32_t stack)
 
 static PyObject *on_close(PyObject *self, PyObject *args, PyObject *kwargs)
 {
-	PyObject *result;
+	PyObject *result, *closed;
 	bool open;
 
 	if (!agent_ours())
 		return descriptor_call(&methods[CLOSE], self, args, kwargs);
-	open = is_open(self);
+	closed = object_get(self, closed_name);
+	open = closed != Py_True; /* or a class computes it */
+	Py_DecRef(closed);
 	result = descriptor_call(&methods[CLOSE], self, args, kwargs);
 	if (result && open && agent.on) {
 		thread_seen();

@@ -63,9 +63,7 @@ static size_t set_read(PyObject *set, uint64_t *members)
 
 static bool is_set(PyObject *o)
 {
-	const char *type = o ? object_type_name(o) : "";
-
-	return !strcmp(type, "set") || !strcmp(type, "frozenset");
+	return o && (Py_TYPE(o) == &PySet_Type || Py_TYPE(o) == &PyFrozenSet_Type);
 }
 
 /* Whether that call of wait() may return with some of its futures not done. */
@@ -75,7 +73,7 @@ static bool one_is_enough(const void *call)
 	PyObject *until = NULL;
 	bool all;
 
-	if (cell && !strcmp(object_type_name(cell), "cell"))
+	if (cell && object_is_native(cell, "cell"))
 		until = object_get(cell, contents_name);
 	all = until && PyUnicode_Check(until) &&
 	      (!PyUnicode_CompareWithASCIIString(until, "ALL_COMPLETED") ||

@@ -2,9 +2,27 @@
  */
 #include "probe/agent/object.h"
 
+#include <dlfcn.h>
 #include <errno.h>
 
 #include "probe/agent/frame.h"
+#include "probe/agent/slot.h"
+
+/* What a class has under a name, borrowed; runs no code. Not of the limited API, but there. */
+static PyObject *(*class_lookup)(PyTypeObject *, PyObject *);
+
+static bool descriptors_prove(void)
+{
+	PyObject *get = PyObject_GetAttrString((PyObject *)&PyProperty_Type, "__get__");
+	bool proven =
+		get && strcmp(object_type_name(get), "wrapper_descriptor") == 0 &&
+		object_at(&PyProperty_Type, SLOT_DESCR_GET) == object_at(get, DESCR_WRAPPED_OFF) &&
+		!object_at(&PyLong_Type, SLOT_DESCR_GET);
+
+	Py_DecRef(get);
+	PyErr_Clear();
+	return proven;
+}
 
 int object_open(void)
 {
@@ -15,12 +33,21 @@ int object_open(void)
 
 	Py_DecRef(shown);
 	PyErr_Clear();
-	return same && strcmp(name, "int") == 0 ? 0 : -EPROTO;
+	class_lookup =
+		(PyObject * (*)(PyTypeObject *, PyObject *)) dlsym(RTLD_DEFAULT, "_PyType_Lookup");
+	return same && strcmp(name, "int") == 0 && class_lookup && descriptors_prove() ? 0
+										       : -EPROTO;
 }
 
 const char *object_type_name(PyObject *o)
 {
 	return object_at(Py_TYPE(o), TYPE_NAME_OFF);
+}
+
+bool object_is_native(PyObject *o, const char *type)
+{
+	return !(PyType_GetFlags(Py_TYPE(o)) & Py_TPFLAGS_HEAPTYPE) &&
+	       strcmp(object_type_name(o), type) == 0;
 }
 
 PyObject *module_find(const char *module)
@@ -39,9 +66,19 @@ PyObject *module_attr(const char *module, const char *name)
 	return PyDict_GetItemString(PyModule_GetDict(m), name);
 }
 
+/* A property or any other descriptor but those of C members. */
+static bool is_computed(PyTypeObject *type, PyObject *name)
+{
+	PyObject *found = class_lookup(type, name);
+	const PyTypeObject *kind = found ? Py_TYPE(found) : NULL;
+
+	return found && kind != &PyMemberDescr_Type && kind != &PyGetSetDescr_Type &&
+	       object_at(kind, SLOT_DESCR_GET);
+}
+
 PyObject *object_get(PyObject *o, PyObject *name)
 {
-	PyObject *value = PyObject_GenericGetAttr(o, name);
+	PyObject *value = is_computed(Py_TYPE(o), name) ? NULL : PyObject_GenericGetAttr(o, name);
 
 	if (!value)
 		PyErr_Clear();

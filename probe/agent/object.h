@@ -36,13 +36,15 @@ int object_open(void);
  * by the type. GIL
  */
 const char *object_type_name(PyObject *o);
+/* Of the interpreter's own type of that name, not of a class of the target's called so. GIL */
+bool object_is_native(PyObject *o, const char *type);
 
 /* sys.modules[module].name, borrowed; NULL: not there. Never imports, never leaves an error. GIL */
 PyObject *module_find(const char *module);
 PyObject *module_attr(const char *module, const char *name);
 /*
- * An attribute through object's own lookup, past any __getattribute__ of the target's. New
- * reference, or NULL without an error. GIL
+ * An attribute through object's own lookup, past any __getattribute__ of the target's; what a class
+ * computes (a property) is none. New reference, or NULL without an error. GIL
  */
 PyObject *object_get(PyObject *o, PyObject *name);
 /*

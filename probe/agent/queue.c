@@ -47,20 +47,12 @@ static struct queue *queue_place(void)
 	return queues_used < QUEUES_MAX ? &queues[queues_used++] : NULL;
 }
 
-/* A class that computes `_queue` or its own attributes would run its code for us. */
-static bool class_plain(PyObject *queue)
-{
-	PyTypeObject *type = Py_TYPE(queue);
-
-	return Py_TYPE(type) == &PyType_Type && !PyObject_HasAttr((PyObject *)type, items_name);
-}
-
 static void queue_keep(PyObject *queue)
 {
 	struct queue *place;
 	PyObject *ref;
 
-	if (!class_plain(queue) || queue_known(queue))
+	if (queue_known(queue))
 		return;
 	/* first: a collection that it begins may make queues, which take places */
 	ref = PyWeakref_NewRef(queue, NULL);
@@ -95,7 +87,7 @@ static PyObject *on_init(PyObject *self, PyObject *args, PyObject *kwargs)
 /* -1: neither a list nor a deque, exactly. */
 static Py_ssize_t size_of(PyObject *queue)
 {
-	PyObject *items = class_plain(queue) ? object_get(queue, items_name) : NULL;
+	PyObject *items = object_get(queue, items_name);
 	Py_ssize_t size = -1;
 
 	if (items && PyList_CheckExact(items))

@@ -5,10 +5,9 @@
 #include <fcntl.h>
 #include <unistd.h>
 
-#define DESCR_TYPE_OFF 16    /* PyDescrObject.d_type */
-#define DESCR_WRAPPED_OFF 48 /* PyWrapperDescrObject.d_wrapped */
-#define DESCR_METHOD_OFF 40  /* PyMethodDescrObject.d_method */
-#define DESCR_GETSET_OFF 40  /* PyGetSetDescrObject.d_getset */
+#define DESCR_TYPE_OFF 16   /* PyDescrObject.d_type */
+#define DESCR_METHOD_OFF 40 /* PyMethodDescrObject.d_method */
+#define DESCR_GETSET_OFF 40 /* PyGetSetDescrObject.d_getset */
 #define MAPS_BYTES 8192
 #define SUBCLASS_DEPTH_MAX 16
 

@@ -8,12 +8,15 @@
 
 #include "probe/agent/object.h"
 
-/* Offsets in PyTypeObject, the same from 3.8 to 3.14 on 64-bit; each use is proven by slot_place().
+/* Offsets in PyTypeObject, the same from 3.8 to 3.14 on 64-bit; each use is proven, most by
+ * slot_place().
  */
 #define SLOT_CALL 128
+#define SLOT_DESCR_GET 272
 #define SLOT_INIT 296
 #define SLOT_FINALIZE 392
 #define CFUNCTION_DEF_OFF 16 /* PyCFunctionObject.m_ml */
+#define DESCR_WRAPPED_OFF 48 /* PyWrapperDescrObject.d_wrapped */
 
 /*
  * Put `hook` where type keeps its slot, and in the wrapper_descriptor `wrapper` ("__init__") of the

@@ -177,8 +177,7 @@ bool task_is_eager(PyObject *kwargs)
 
 bool task_coro_native(PyObject *coro)
 {
-	return coro && !(PyType_GetFlags(Py_TYPE(coro)) & Py_TPFLAGS_HEAPTYPE) &&
-	       strcmp(object_type_name(coro), "coroutine") == 0;
+	return coro && object_is_native(coro, "coroutine");
 }
 
 bool task_birth_eager(struct task_birth *birth, PyObject *task, PyObject *kwargs)

@@ -32,6 +32,15 @@ async def main():
         for one in crowd:
             futures.clear()
             await one
+    for name in "set", "frozenset":
+        tasks = [asyncio.ensure_future(asyncio.sleep(0.001))]
+        crowd = type(name, (), {"__len__": lambda self: 1, "__iter__": lambda self: iter(tasks)})()
+        await asyncio.tasks._wait(crowd, None, asyncio.ALL_COMPLETED, asyncio.get_running_loop())
+    for one in [type("cell", (), {"__slots__": ()})() for _ in range(100)]:
+        try:
+            asyncio.run(one)
+        except RuntimeError as e:
+            assert "running event loop" in str(e)
 futures = []
 asyncio.run(main())
 print("done")
@@ -172,7 +181,7 @@ with select.epoll() as epoll:
 """
 
 FAKES = """
-import asyncio, select
+import asyncio, select, weakref
 class Fake:
     @property
     def _selector(self):
@@ -183,10 +192,12 @@ class Fake:
 async def main():
     await asyncio.sleep(0)
     loop = asyncio.get_running_loop()
-    asyncio._set_running_loop(Fake())
+    fake = Fake()
+    asyncio._set_running_loop(fake)
     with select.epoll() as epoll:
         epoll.poll(0)
     asyncio._set_running_loop(loop)
+    print(weakref.getweakrefcount(fake))
     await asyncio.sleep(0)
 asyncio.run(main())
 print("done")
@@ -202,7 +213,7 @@ def test_running_loop_that_is_gone(python, tmp_path):
 @every_python
 def test_running_loop_that_is_none(python, tmp_path):
     _, bare = same([python, "-c", FAKES], tmp_path)
-    assert bare.out == "done\n"
+    assert bare.out == "0\ndone\n"
 
 
 # A collection at every moment of a loop's start: its finalizers start loops themselves.
@@ -301,12 +312,47 @@ class Queue(asyncio.Queue):
     def _queue(self):
         print("its items?")
         return []
+    @property
+    def _maxsize(self):
+        print("how many?")
+        return 7
+    @_maxsize.setter
+    def _maxsize(self, size):
+        pass
+class Growing(Queue):
+    _queue = None
+class Loop(asyncio.SelectorEventLoop):
+    @property
+    def _default_executor(self):
+        print("whose pool?")
+        return None
+    @_default_executor.setter
+    def _default_executor(self, pool):
+        pass
+class Workers(concurrent.futures.ThreadPoolExecutor):
+    @property
+    def _max_workers(self):
+        print("workers?")
+        return 1
+    @_max_workers.setter
+    def _max_workers(self, count):
+        pass
+class Own(asyncio.tasks._PyTask):
+    state = "PENDING"
+    @property
+    def _state(self):
+        print("its state?")
+        return self.state
+    @_state.setter
+    def _state(self, state):
+        self.state = state
 async def given(value):
     await asyncio.sleep(0)
     return value
 async def main():
     loop = asyncio.get_running_loop()
-    queues = [asyncio.Queue(), Queue()]
+    queues = [asyncio.Queue(), Queue(), Growing()]
+    queues[2]._queue = [1]
     heap = [Tells()]
     heapq.heappop(heap)
     heap = [Handle(1.0, print, (), loop)]
@@ -317,6 +363,9 @@ async def main():
     queues[0].put_nowait(1)
     await asyncio.sleep(0)
     await loop.run_in_executor(None, str)
+    with Workers(1) as pool:
+        await loop.run_in_executor(pool, str)
+    print(await Own(given(3), loop=loop))
     concurrent.futures.ThreadPoolExecutor.submit(Pool(), print)
 class Pool:
     _shutdown = _broken = False
@@ -331,7 +380,9 @@ class Pool:
     def _adjust_thread_count(self):
         print("adjusts")
     _resolve_work_item_task = staticmethod(lambda fn, args, kwargs: (fn, args, kwargs))
-asyncio.run(main())
+loop = Loop()
+loop.run_until_complete(main())
+loop.close()
 print("done")
 """
 
