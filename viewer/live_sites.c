@@ -4,6 +4,8 @@
 #include <errno.h>
 #include <stdlib.h>
 
+#include "viewer/names.h"
+
 #define SITES_MOST 4096u  /* places kept; calls of others are only counted */
 #define SITE_SLOTS 16384u /* a power of two, four times as many */
 #define CELLS_MOST 500    /* shown, the newest */
@@ -59,7 +61,8 @@ static int call_take(struct live_model *model, sqlite3_stmt *rows)
 	struct live_site call = {.id = sqlite3_column_int64(rows, 0),
 		.loop = sqlite3_column_int64(rows, 1),
 		.stack = sqlite3_column_int64(rows, 2),
-		.call = live_text(model, rows, 6),
+		.call = call_words(&model->strings, column_text(rows, 6), column_text(rows, 11),
+			column_text(rows, 7)),
 		.class = live_text(model, rows, 7)};
 	uint64_t ns = column_ns(rows, 10);
 	struct live_site *site;

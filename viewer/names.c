@@ -151,6 +151,8 @@ void program_print(const struct report *report, int loop, FILE *out)
 		process == NONE ? NULL : json_loads(report->processes.at[process].argv, 0, NULL);
 	const char *script = script_of(argv);
 
+	if (process != NONE && report->processes.at[process].is_kernel)
+		script = "The kernel";
 	fputs(script && *script ? script : "The program", out);
 	if (process != NONE && report->processes.n > 1)
 		fprintf(out, " (pid %lld)", report->processes.at[process].pid);

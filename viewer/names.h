@@ -22,13 +22,18 @@ const char *library_path(const char *file);
 const char *path_shown(const char *file);
 /* "In [3]:2", "app.py:12" (relative to the current folder where below it), "?" where unknown. */
 void place_print(const struct report *report, int near, const struct place *place, FILE *out);
-/* "app.py", with its pid where there are several processes; "The program" where its command line
- * does not tell. */
+/* "app.py", "The kernel", with its pid where there are several processes; "The program" where its
+ * command line does not tell. */
 void program_print(const struct report *report, int loop, FILE *out);
 /* A command line, of a JSON array: "python3 app.py --port 80". malloc'd. */
 char *command_text(const char *argv);
 /* A threshold as people write it: "1 ms" where duration_format() has "1.00 ms". Returns buf. */
 char *threshold_text(uint64_t ns, char buf[NAME_BYTES]);
+/* A call as people are told of it. Where Python's name of it is not known, it is what the C call is
+ * for: "a sleep (clock_nanosleep)" may be time.sleep(), or an extension's. Kept in the set; NULL:
+ * out of memory. */
+const char *call_words(
+	struct strings *strings, const char *call, const char *syscall, const char *class);
 /* Of a call's site: its place, with the nearest caller where no file holds its code: "<string>:1,
  * from app.py:8"; or that the loop itself called it. malloc'd. */
 char *site_place_text(const struct report *report, const struct site *site);

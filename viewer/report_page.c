@@ -10,6 +10,8 @@
 #include "viewer/names.h"
 #include "viewer/path_words.h"
 #include "viewer/rule.h"
+#include "viewer/stall_words.h"
+#include "viewer/text_parts.h"
 #include "viewer/words.h"
 
 #define ROWS_MOST 200 /* of a table without -v; what is left out is counted */
@@ -144,7 +146,8 @@ static void cells_write(struct writer *w)
 	static const char *const titles[] = {
 		"cell", "status", "wall", "busy", "longest", "stalls", "most of it", "tasks", NULL};
 	const struct report *report = w->report;
-	char name[NAME_BYTES], split[SPLIT_WORDS_BYTES];
+	char name[NAME_BYTES], most[WORDS_BYTES];
+	bool quiet = false;
 
 	if (!report->cells.n)
 		return;
@@ -152,23 +155,26 @@ static void cells_write(struct writer *w)
 	w->form->table_begin(w->out, titles, false);
 	for (size_t i = 0; i < rows_of(w, report->cells.n); i++) {
 		const struct cell *c = &report->cells.at[i];
-		enum cause most = causes_largest(&c->causes);
+		bool timed = c->ended_ns != c->began_ns; /* else known by its code only */
 
 		w->form->row_begin(w->out);
+		quiet |= cell_is_quiet(c);
 		put(w, c->felt_ns ? MARK_strong : MARK_plain, "%s",
 			cell_name(report, (int)i, name));
 		put(w, MARK_plain, "%s", c->status);
-		put(w, MARK_number, "%s", time_text(c->ended_ns - c->began_ns));
-		put(w, MARK_number, "%s", time_text(c->busy_ns));
-		put(w, MARK_number, "%s", time_text(c->longest_ns));
-		put(w, MARK_number, "%" PRIu64, c->stalls);
-		put(w, MARK_plain, "%s %s%s", cause_name(most), time_text(c->causes.ns[most]),
-			split_words(&c->split, &c->causes, most, split));
+		put(w, MARK_number, "%s", timed ? time_text(c->ended_ns - c->began_ns) : "-");
+		put(w, MARK_number, "%s", timed ? time_text(c->busy_ns) : "-");
+		put(w, MARK_number, "%s", timed ? time_text(c->longest_ns) : "-");
+		put(w, MARK_number, cell_is_quiet(c) ? "sync" : "%" PRIu64, c->stalls);
+		causes_words(&c->causes, &c->split, most, sizeof(most));
+		put(w, MARK_plain, "%s", most);
 		put(w, MARK_number, "%" PRIu64, c->tasks);
 		w->form->row_end(w->out);
 	}
 	w->form->table_end(w->out);
 	rest_say(w, report->cells.n);
+	if (quiet)
+		say(w, MARK_plain, QUIET_LEGEND);
 	for (size_t i = 0; i < rows_of(w, report->cells.n) && !w->options->no_source; i++)
 		source_write(w, (int)i);
 }
@@ -238,6 +244,42 @@ static void sites_write(struct writer *w)
 		put(w, MARK_number, "%s", time_text(s->total_ns));
 		put(w, MARK_number, "%s", time_text(s->max_ns));
 		put(w, MARK_code, "%s", s->target);
+		w->form->row_end(w->out);
+	}
+	w->form->table_end(w->out);
+	rest_say(w, n);
+}
+
+static void stalls_write(struct writer *w)
+{
+	static const char *const titles[] = {
+		"at", "held", "cell", "most of it", "place", "tasks waiting", NULL};
+	const struct report *report = w->report;
+	size_t n = 0;
+	cleanup(freep) const struct stall **listed = stalls_list(report, w->options->verbose, &n);
+
+	w->failed |= !listed;
+	if (!n)
+		return;
+	w->form->heading(w->out, w->options->verbose || !report->cells.n
+					 ? "Stalls, longest first"
+					 : "Stalls outside the cells, longest first");
+	w->form->table_begin(w->out, titles, false);
+	for (size_t i = 0; i < rows_of(w, n); i++) {
+		const struct stall *s = listed[i];
+		cleanup(freep) char *place = stall_place_words(report, s);
+		char most[WORDS_BYTES];
+		bool waited = s->tasks_delayed != NOT_COUNTED && s->tasks_delayed;
+
+		w->failed |= !place;
+		w->form->row_begin(w->out);
+		put(w, MARK_number, "%s", time_text(s->begin_ns));
+		put(w, MARK_number, "%s", time_text(s->busy_ns));
+		put_cell(w, s->cell);
+		causes_words(&s->causes, &s->split, most, sizeof(most));
+		put(w, MARK_plain, "%s", most);
+		put(w, MARK_code, "%s", place ? place : "?");
+		put(w, MARK_number, waited ? "%" PRIu32 : "", s->tasks_delayed);
 		w->form->row_end(w->out);
 	}
 	w->form->table_end(w->out);
@@ -343,7 +385,7 @@ static void loops_write(struct writer *w)
 		put(w, MARK_number, "%s", time_text(l->busy_ns));
 		for (size_t k = 0; k < sizeof(lags) / sizeof(*lags); k++)
 			put(w, MARK_number, "%s", l->lag.known ? time_text(lags[k]) : "");
-		put(w, MARK_number, "%" PRIu64, l->stalls);
+		put(w, MARK_number, "%" PRIu64, l->felt);
 		w->form->row_end(w->out);
 	}
 	w->form->table_end(w->out);
@@ -427,6 +469,7 @@ int report_page(struct report *report, const struct output_options *options,
 		cells_write(&w);
 		leaks_write(&w);
 		sites_write(&w);
+		stalls_write(&w);
 		hot_write(&w);
 		rc = rc ? rc : paths_write(&w);
 		loops_write(&w);

@@ -92,7 +92,7 @@ int rule_lock(struct judge *judge, const struct rule *rule)
 		finding_say(judge, f, "%llu task%s waited %s%s for %s%s%s",
 			(unsigned long long)f->count, f->count == 1 ? "" : "s",
 			f->count == 1 ? "" : "up to ", time_text(f->longest_ns), f->detail,
-			*f->subject ? " that was held by " : "", f->subject);
+			*f->subject ? " that was held by a task of " : "", f->subject);
 		finding_evidence(judge, f,
 			json_pack("{s:I,s:f,s:s}", "waits", (json_int_t)f->count, "longest_ms",
 				(double)(f->longest_ns / 1000) / 1000.0, "holder",

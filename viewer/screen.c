@@ -11,7 +11,7 @@
 #include "probe/base/text.h"
 
 #define WIDTH_DEFAULT 100
-#define WIDTH_LEAST 80 /* narrower terminals wrap by themselves */
+#define WIDTH_LEAST 40 /* narrower terminals wrap by themselves */
 #define WIDTH_MOST 140
 #define UNIT_BYTES 3 /* ms, µs, min, % */
 #define INDENT 2
@@ -45,24 +45,29 @@ static bool is_utf8(void)
 	return utf8;
 }
 
+static size_t width_bound(size_t width)
+{
+	if (!width)
+		return WIDTH_DEFAULT;
+	return width < WIDTH_LEAST ? WIDTH_LEAST : width > WIDTH_MOST ? WIDTH_MOST : width;
+}
+
 void screen_init(struct screen *screen, FILE *out, bool no_color)
 {
 	const char *forbidden = getenv("NO_COLOR"); /* no-color.org: present and not empty */
-	const char *term = getenv("TERM");
+	const char *term = getenv("TERM"), *columns = getenv("COLUMNS");
 	bool tty = isatty(fileno(out));
 	struct winsize size;
 
 	*screen = (struct screen){.out = out, .width = WIDTH_DEFAULT};
-	if (!tty)
+	if (!tty) { /* a log: as wide as whoever shows it says */
+		screen->width = width_bound(columns ? (size_t)strtoul(columns, NULL, 10) : 0);
 		return;
+	}
 	screen->color = !no_color && !(forbidden && *forbidden) && term && strcmp(term, "dumb");
 	screen->ascii = !is_utf8();
 	if (!ioctl(fileno(out), TIOCGWINSZ, &size) && size.ws_col)
-		screen->width = size.ws_col;
-	if (screen->width < WIDTH_LEAST)
-		screen->width = WIDTH_LEAST;
-	if (screen->width > WIDTH_MOST)
-		screen->width = WIDTH_MOST;
+		screen->width = width_bound(size.ws_col);
 }
 
 static const struct glyph *glyph_at(const char *text)
@@ -237,9 +242,8 @@ static int cell_print(struct table *table, struct screen *screen, size_t column,
 	return 0;
 }
 
-/* Natural widths; then without the columns that may be dropped; then the widest of those that may
- * shrink until the row fits. */
-static void widths_find(const struct table *table, const struct screen *screen, size_t *widths)
+/* As the cells and titles want them; 0: empty in all rows. Returns the whole row's. */
+static size_t widths_natural(const struct table *table, size_t *widths)
 {
 	size_t total = INDENT;
 
@@ -258,12 +262,13 @@ static void widths_find(const struct table *table, const struct screen *screen, 
 			widths[c] = title;
 		total += widths[c] ? widths[c] + GAP : 0;
 	}
-	for (size_t c = 0; c < table->n && total > screen->width + GAP; c++)
-		if (table->columns[c].drops && widths[c]) {
-			total -= widths[c] + GAP;
-			widths[c] = 0;
-		}
-	while (total > screen->width + GAP) {
+	return total;
+}
+
+/* The widest of those that may shrink, until the row fits; its width then. */
+static size_t widths_shrink(const struct table *table, size_t *widths, size_t total, size_t room)
+{
+	while (total > room) {
 		size_t widest = table->n;
 
 		for (size_t c = 0; c < table->n; c++)
@@ -271,10 +276,30 @@ static void widths_find(const struct table *table, const struct screen *screen, 
 				(widest == table->n || widths[c] > widths[widest]))
 				widest = c;
 		if (widest == table->n)
-			return;
+			break;
 		widths[widest]--;
 		total--;
 	}
+	return total;
+}
+
+/* Natural widths; then without the columns that may be dropped; then shrunken ones; then without
+ * the spare ones. */
+static void widths_find(const struct table *table, const struct screen *screen, size_t *widths)
+{
+	size_t total = widths_natural(table, widths), room = screen->width + GAP;
+
+	for (size_t c = 0; c < table->n && total > room; c++)
+		if (table->columns[c].drops && widths[c]) {
+			total -= widths[c] + GAP;
+			widths[c] = 0;
+		}
+	total = widths_shrink(table, widths, total, room);
+	for (size_t c = 0; c < table->n && total > room; c++)
+		if (table->columns[c].spare && widths[c]) {
+			total -= widths[c] + GAP;
+			widths[c] = 0;
+		}
 }
 
 static int row_print(struct table *table, struct screen *screen, const size_t *widths,

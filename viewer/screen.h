@@ -23,8 +23,8 @@ struct screen {
 #define GLYPH_WAIT "▒"
 #define GLYPH_UNKNOWN "░"
 
-/* Colour and width are the terminal's where out is one; else no colour and 100 columns. NO_COLOR is
- * obeyed. */
+/* Colour and width are the terminal's where out is one; else no colour and $COLUMNS or 100 columns.
+ * NO_COLOR is obeyed. */
 void screen_init(struct screen *screen, FILE *out, bool no_color);
 /* Text is valid UTF-8 without control bytes (text_for_terminal). */
 void screen_put(struct screen *screen, enum style style, const char *text);
@@ -39,6 +39,7 @@ struct column {
 	bool keep_end;  /* what does not fit is cut at the beginning: file names */
 	size_t most;    /* columns at most; 0: no limit */
 	bool drops;     /* left out where the screen is too narrow for all */
+	bool spare;     /* left out where even what shrinks is too wide */
 	size_t shrinks; /* may be cut to that many where the screen is narrow; 0: never */
 };
 

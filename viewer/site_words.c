@@ -21,24 +21,23 @@ static const struct {
 	{"lock", "a wait for a lock"},
 };
 
-/* "a sleep (clock_nanosleep)": it was time.sleep(), most likely, but what C code called is not
- * known. */
-static const char *words_of(struct report *report, const struct site *s)
+const char *call_words(
+	struct strings *strings, const char *call, const char *syscall, const char *class)
 {
 	cleanup(freep) char *words = NULL;
 
-	if (strcmp(s->call, s->syscall) != 0)
-		return s->call;
+	if (strcmp(call, syscall) != 0)
+		return string_keep(strings, call);
 	for (size_t i = 0; i < sizeof(kinds) / sizeof(*kinds); i++) {
-		if (strcmp(kinds[i].class, s->class) != 0)
+		if (strcmp(kinds[i].class, class) != 0)
 			continue;
-		if (asprintf(&words, "%s (%s)", kinds[i].words, s->call) < 0) {
+		if (asprintf(&words, "%s (%s)", kinds[i].words, call) < 0) {
 			words = NULL;
 			return NULL;
 		}
-		return string_keep(&report->strings, words);
+		return string_keep(strings, words);
 	}
-	return s->call;
+	return string_keep(strings, call);
 }
 
 /* Is the place in the stack itself? Else it is where the callback was given to the loop. */
@@ -65,7 +64,7 @@ int sites_name(struct report *report)
 		const char *file = s->place.file;
 		bool made = file && *file == '<' && cell_of_file(report, file, NONE) == NONE;
 
-		s->words = words_of(report, s);
+		s->words = call_words(&report->strings, s->call, s->syscall, s->class);
 		if (!s->words)
 			rc = -ENOMEM;
 		if (rc || !s->stack || (s->in_step && !made))

@@ -4,6 +4,7 @@
 #include "probe/base/cleanup.h"
 #include "probe/base/text.h"
 #include "viewer/names.h"
+#include "viewer/stall_words.h"
 #include "viewer/text_parts.h"
 
 #define HELD_SHARE 10   /* a loop that was held for --stall/10 is worth a row */
@@ -37,11 +38,6 @@ static char *first_line(const char *source)
 	return line ? text_for_terminal(line, SOURCE_SHOWN) : NULL;
 }
 
-static bool is_quiet(const struct cell *c)
-{
-	return c->stalls && !c->felt_ns;
-}
-
 /* A cell that is known by its code only has no times. */
 static void time_add(struct table *table, const struct cell *c, uint64_t ns)
 {
@@ -66,7 +62,7 @@ static bool cell_row(
 	time_add(table, c, c->ended_ns - c->began_ns);
 	time_add(table, c, c->busy_ns);
 	time_add(table, c, c->longest_ns);
-	if (is_quiet(c))
+	if (cell_is_quiet(c))
 		table_add(table, STYLE_plain, "sync");
 	else
 		table_add(table, c->felt_ns ? STYLE_red : STYLE_plain, c->stalls ? "%" PRIu64 : "-",
@@ -105,11 +101,9 @@ static void quiet_legend(struct text_report *t, const struct ranked *ranked, siz
 	bool quiet = false;
 
 	for (size_t i = 0; i < shown; i++)
-		quiet |= is_quiet(ranked[i].cell);
+		quiet |= cell_is_quiet(ranked[i].cell);
 	if (quiet)
-		print_safe(t, STYLE_dim, 2,
-			"sync: a synchronous cell, which holds the loop by design; no task was "
-			"kept waiting.");
+		print_safe(t, STYLE_dim, 2, QUIET_LEGEND);
 }
 
 void cells_section(struct text_report *t)
@@ -122,9 +116,9 @@ void cells_section(struct text_report *t)
 		{.title = "busy", .right = true},
 		{.title = "longest", .right = true},
 		{.title = "stalls", .right = true},
-		{.title = "held by"},
+		{.title = "held by", .spare = true},
 		{.title = "most of it"},
-		{.title = "first line", .shrinks = 12},
+		{.title = "first line", .spare = true, .shrinks = 12},
 	};
 	const struct report *report = t->report;
 	cleanup(freep) struct ranked *ranked = calloc(report->cells.n + 1, sizeof(*ranked));
@@ -161,41 +155,9 @@ void cells_section(struct text_report *t)
 	quiet_legend(t, ranked, shown);
 }
 
-/* In a notebook the cells tell; listed are the stalls that no cell tells, and with -v all. */
-static bool is_listed(const struct text_report *t, const struct stall *s)
-{
-	if (s->quiet || t->report->loops.at[s->loop].machinery)
-		return false;
-	return t->options->verbose || s->cell == NONE;
-}
-
-static int longest_compare(const void *a, const void *b)
-{
-	const struct stall *x = *(const struct stall *const *)a,
-			   *y = *(const struct stall *const *)b;
-
-	if (x->busy_ns != y->busy_ns)
-		return x->busy_ns > y->busy_ns ? -1 : 1;
-	return x < y ? -1 : x > y;
-}
-
-/* Where it was; of a wait for the GIL, where the thread was that had it. */
-static void stall_place(struct text_report *t, struct table *table, const struct stall *s)
-{
-	bool kept = s->holder.samples && s->causes.ns[CAUSE_gil] >= s->busy_ns / 2;
-	const struct place *at = kept ? &s->holder.place : &s->place;
-	cleanup(freep) char *place = place_text(t->report, s->cell, at);
-	const char *function = function_name(at);
-
-	table_add(table, STYLE_plain, "%s%s%s%s%s", place ? place : "?", function ? " " : "",
-		function ? function : "", kept ? ", thread " : "",
-		!kept               ? ""
-		: *s->holder.thread ? s->holder.thread
-				    : "?");
-}
-
 static void stall_row(struct text_report *t, struct table *table, const struct stall *s)
 {
+	cleanup(freep) char *place = stall_place_words(t->report, s);
 	char text[DURATION_BYTES], bar[BAR_BYTES], words[WORDS_BYTES], name[NAME_BYTES];
 
 	pid_cell(t, table, t->report->loops.at[s->loop].process);
@@ -207,7 +169,7 @@ static void stall_row(struct text_report *t, struct table *table, const struct s
 	causes_words(&s->causes, &s->split, words, sizeof(words));
 	table_add(table, STYLE_bar, "%s", bar);
 	table_add(table, STYLE_plain, "%s", words);
-	stall_place(t, table, s);
+	table_add(table, STYLE_plain, "%s", place ? place : "?");
 	if (s->tasks_delayed != NOT_COUNTED && s->tasks_delayed)
 		table_add(table, STYLE_plain, "%" PRIu32, s->tasks_delayed);
 	else
@@ -221,24 +183,19 @@ void stalls_section(struct text_report *t)
 		{.title = "at", .right = true},
 		{.title = "held", .right = true},
 		{.title = "cell"},
-		{.title = "held by"},
+		{.title = "held by", .spare = true},
 		{.title = "most of it"},
 		{.title = "place", .keep_end = true, .shrinks = 16},
 		{.title = "tasks waiting", .right = true},
 	};
 	const struct report *report = t->report;
-	cleanup(freep) const struct stall **listed =
-		malloc((report->stalls.n + 1) * sizeof(*listed));
 	struct table table = {.columns = columns, .n = sizeof(columns) / sizeof(*columns)};
 	size_t n = 0;
+	cleanup(freep) const struct stall **listed = stalls_list(report, t->options->verbose, &n);
 
 	t->failed |= !listed;
-	for (size_t i = 0; i < report->stalls.n && listed; i++)
-		if (is_listed(t, &report->stalls.at[i]))
-			listed[n++] = &report->stalls.at[i];
 	if (!n)
 		return;
-	qsort(listed, n, sizeof(*listed), longest_compare);
 	section_title(t, "Stalls",
 		t->options->verbose || !report->cells.n ? ", longest first"
 							: " outside the cells, longest first");
@@ -329,9 +286,9 @@ void loops_section(struct text_report *t)
 		{.title = "kind", .drops = true},
 		{.title = "iterations", .right = true, .drops = true},
 		{.title = "busy", .right = true},
-		{.title = "by what"},
+		{.title = "by what", .spare = true},
 		{.title = "lag p50", .right = true},
-		{.title = "p90", .right = true},
+		{.title = "p90", .right = true, .spare = true},
 		{.title = "p99", .right = true},
 		{.title = "max", .right = true},
 		{.title = "stalls", .right = true},

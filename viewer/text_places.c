@@ -230,9 +230,9 @@ static void site_row(struct text_report *t, struct table *table, const struct si
 
 static const struct column site_columns[] = {
 	PID_COLUMN,
-	{.title = "cell"},
+	{.title = "cell", .spare = true},
 	{.title = "call", .most = 40, .shrinks = 24},
-	{.title = "class"},
+	{.title = "class", .spare = true},
 	{.title = "line", .most = 40, .keep_end = true, .shrinks = 12},
 	{.title = "in", .most = 28, .drops = true},
 	{.title = "count", .right = true},

@@ -147,7 +147,7 @@ def test_who_woke_whom(python, awaitscope, report, tmp_path):
     assert min(end - set_ns for name, how, by, begin, end, set_ns in waits if how != "task") < 20e6, waits
     if python.minor >= 11:  # before, a code object does not know that its acquire() is a lock's
         finding, = [one for one in report("t.db")["findings"] if one["rule"] == "AS402"]
-        assert "held by holds" in finding["message"]
+        assert "held by a task of holds" in finding["message"]
 
 
 ASKS = """

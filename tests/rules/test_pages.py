@@ -134,3 +134,22 @@ def test_words_are_explained_where_they_are_read(evil):
     for word in ("held", "stall", "lag", "gil", "runq", "leaked task"):
         assert word in words and re.search(rf"^  {word} ", told, re.M), word
     assert "awaitscope report --help the words" in " ".join(report("text", evil).split())
+
+
+def test_stalls_that_no_cell_tells_are_told_in_every_form(tmp_path):
+    t = Trace(tmp_path / "t.db")
+    t.iteration(1000, 250, gil=200)
+    t.sql.commit()
+    assert "## Stalls, longest first\n\n" in report("markdown", t.path) and "| 1.00 s | 250 ms |  | gil 200 ms | /home/u/app.py:7 crunch |  |" in report("markdown", t.path)
+    assert "Stalls, longest first" in Page(report("html", t.path)).text["h2"]
+
+
+@pytest.mark.parametrize("columns", [60, 80])
+def test_a_log_is_as_wide_as_it_is_said_to_be(tmp_path, columns):
+    t = Trace(tmp_path / "t.db", kernel=True)
+    for n in range(3):
+        t.block(1000 * n, 100 + 50 * n, cell=t.cell(1000 * n - 10, 1000 * n + 500, SOURCE + str(n)), frames=[("/home/u/a/long/way/down/to/the/module.py", 700 + n, "work")])
+    t.sql.commit()
+    text = subprocess.run([PROGRAM, "report", t.path], capture_output=True, text=True, env={"COLUMNS": str(columns)}).stdout
+    assert max(len(line) for line in text.split("\n") if not line.startswith("Findings")) <= columns, text
+    assert all(time in text for time in ("100 ms", "150 ms", "200 ms", "dule.py:702"))
