@@ -34,6 +34,9 @@ char *threshold_text(uint64_t ns, char buf[NAME_BYTES]);
  * out of memory. */
 const char *call_words(
 	struct strings *strings, const char *call, const char *syscall, const char *class);
+/* What the times of sites have in them that those of findings have not; malloc'd. NULL: nothing, or
+ * out of memory. */
+char *sites_note(const struct report *report);
 /* Of a call's site: its place, with the nearest caller where no file holds its code: "<string>:1,
  * from app.py:8"; or that the loop itself called it. malloc'd. */
 char *site_place_text(const struct report *report, const struct site *site);

@@ -221,6 +221,7 @@ static void sites_write(struct writer *w)
 	static const char *const titles[] = {
 		"cell", "call", "class", "place", "count", "total", "longest", "target", NULL};
 	const struct report *report = w->report;
+	cleanup(freep) char *note = sites_note(report);
 	size_t n = 0, shown = 0;
 
 	for (size_t i = 0; i < report->sites.n; i++)
@@ -248,6 +249,8 @@ static void sites_write(struct writer *w)
 	}
 	w->form->table_end(w->out);
 	rest_say(w, n);
+	if (note)
+		say(w, MARK_plain, "%s", note);
 }
 
 static void stalls_write(struct writer *w)

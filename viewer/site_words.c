@@ -40,6 +40,26 @@ const char *call_words(
 	return string_keep(strings, call);
 }
 
+char *sites_note(const struct report *report)
+{
+	uint64_t queued_ns = 0;
+	char *text = NULL;
+
+	for (size_t i = 0; i < report->calls.n; i++) {
+		const struct call *c = &report->calls.at[i];
+
+		if (!report->sites.at[c->site].machinery)
+			queued_ns += c->off_ns - c->waited_ns;
+	}
+	if (queued_ns < report->min_block_ns || asprintf(&text,
+							"Of these times %s went by while a call "
+							"was over and its thread waited for a CPU "
+							"or the GIL; findings leave that out.",
+							time_text(queued_ns)) < 0)
+		return NULL;
+	return text;
+}
+
 /* Is the place in the stack itself? Else it is where the callback was given to the loop. */
 static int is_in_stack(struct report *report, const struct site *s, bool *ret)
 {

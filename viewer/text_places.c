@@ -276,6 +276,7 @@ void sites_section(struct text_report *t)
 	const struct report *report = t->report;
 	struct table table = {
 		.columns = site_columns, .n = sizeof(site_columns) / sizeof(*site_columns)};
+	cleanup(freep) char *note = sites_note(report);
 	size_t n = 0, shown = 0;
 	uint64_t rest_ns = 0;
 	char title[64], text[DURATION_BYTES], least[NAME_BYTES];
@@ -304,6 +305,8 @@ void sites_section(struct text_report *t)
 	if (shown < n)
 		print_safe(t, STYLE_dim, 2, "and %zu more place%s, %s in all: -v shows them",
 			n - shown, n - shown == 1 ? "" : "s", duration_text(rest_ns, text));
+	if (note)
+		print_safe(t, STYLE_dim, 2, "%s", note);
 	machinery_line(t);
 	if (t->options->verbose)
 		stacks_print(t);

@@ -226,7 +226,9 @@ static void call_print(FILE *out, const struct report *report, const struct culp
 		times_print(c->count, out);
 	}
 	if (c->unfinished)
-		fputs(", which had not returned yet", out);
+		fputs(c->count > 1 ? ", the last of which had not returned yet"
+				   : ", which had not returned yet",
+			out);
 }
 
 /* " (crunch at app.py:8, in thread hog)" */

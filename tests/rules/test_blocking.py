@@ -84,6 +84,9 @@ def test_what_a_call_waits_for_a_cpu_after_it_is_over_is_not_its_cost(tmp_path):
     assert found["cost_ms"] == 200 and "for 200 ms" in found["message"]
     assert t.report()["verdict"].startswith("app.py held the loop for 400 ms: 200 ms of it time.sleep(0.2) in fetch")
     assert t.report()["blocking_sites"][0]["total_ms"] == 260  # that is how long the call was off the CPU
+    for form in ("text", "markdown", "html"):
+        text = subprocess.run([PROGRAM, "report", "--format", form, t.path], capture_output=True, text=True).stdout
+        assert "Of these times 60.0 ms went by while a call was over" in " ".join(text.split()), form
 
 
 def test_a_short_call_on_a_busy_machine_is_no_finding(tmp_path):
