@@ -397,7 +397,9 @@ def test_nobody_looks_at_a_programs_own_objects(python, tmp_path):
 KEPT = """
 import asyncio, weakref
 def told(name, thing):
-    weakref.finalize(thing, print, name, "is gone").atexit = False
+    goes = weakref.finalize(thing, print, name, "is gone")
+    goes.atexit = False
+    return goes
 class Work:
     def __call__(self):
         return self
@@ -417,12 +419,15 @@ async def main():
         await asyncio.sleep(0)
     print("generator done")
     work = Work()
-    told("work", work)
+    goes = told("work", work)
     future = loop.run_in_executor(None, work)
     del work
     await future
     del future
-    await asyncio.sleep(0.01)
+    for _ in range(1000):  # the worker lets go of it when it has a CPU
+        if not goes.alive:
+            break
+        await asyncio.sleep(0.01)
     print("work done")
     queue = asyncio.Queue()
     told("queue", queue)

@@ -30,10 +30,12 @@ async def fails():
 
 
 async def future_waiter(future):
+    waits.set()
     return await future
 
 
 async def event_waiter(event):
+    waits.set()
     await event.wait()
 
 
@@ -66,9 +68,11 @@ async def counting():
 
 def set_later(loop, call, *args):
     def late():
+        waits.wait()
         time.sleep(0.01)
         loop.call_soon_threadsafe(call, *args)  # thread
 
+    waits.clear()
     threading.Thread(target=late, name="setter").start()
 
 
@@ -144,5 +148,6 @@ async def main():
     await asyncio.sleep(1.1)
 
 
+waits = threading.Event()
 main.total = 0
 asyncio.run(main())
