@@ -3,6 +3,7 @@ import os
 import signal
 import sqlite3
 import subprocess
+import time
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -88,14 +89,20 @@ def running(source, tmp_path, python=DEBIAN):
 GOES = "    while not os.path.exists('go'):\n        await asyncio.sleep(0.01)\n"
 
 
+def watch_begun(child, tmp_path, *options):
+    """An attach that records the program as t.db, and has begun to."""
+    watch = subprocess.Popen([PROGRAM, "attach", "-o", "t.db", *options, str(child.pid)], cwd=tmp_path, text=True, stdout=subprocess.DEVNULL,
+                             stderr=subprocess.PIPE, stdin=subprocess.DEVNULL)
+    while "watching" not in watch.stderr.readline():
+        assert watch.poll() is None
+    return watch
+
+
 @contextmanager
 def watched(child, tmp_path):
     """A program with GOES is recorded as t.db while it goes on, until it ends or this does."""
-    watch = subprocess.Popen([PROGRAM, "attach", "-o", "t.db", str(child.pid)], cwd=tmp_path, text=True, stdout=subprocess.DEVNULL,
-                             stderr=subprocess.PIPE, stdin=subprocess.DEVNULL)
+    watch = watch_begun(child, tmp_path)
     try:
-        while "watching" not in watch.stderr.readline():
-            assert watch.poll() is None
         (tmp_path / "go").touch()
         yield
         watch.send_signal(signal.SIGINT)
@@ -111,3 +118,11 @@ def rows(trace, sql):
         return db.execute(sql).fetchall()
     finally:
         db.close()
+
+
+def wait_for_rows(trace, sql, expected, seconds=10):
+    """Until the trace, which is being written, says so."""
+    end = time.monotonic() + seconds
+    while (found := rows(trace, sql)) != expected:
+        assert time.monotonic() < end, found
+        time.sleep(0.05)

@@ -144,7 +144,7 @@ if "WHEN" == "first":
     apply.pop()()
 
 async def naps():
-    time.sleep(0.004)
+    time.sleep(0.02)
 
 async def work():
     await asyncio.sleep(0.001)
@@ -170,7 +170,7 @@ def test_a_loop_whose_turns_are_those_of_nest_asyncio_is_one(when, tmp_path):
     with running(NESTED.replace("WHEN", when), tmp_path) as child, watched(child, tmp_path):
         child.wait()
     seen = rows(tmp_path / "t.db", "SELECT function, call, count(*) FROM blocking_call WHERE class = 'sleep' GROUP BY 1 ORDER BY 1")
-    assert seen == [("naps", "time.sleep(0.004)", 5), ("work", "time.sleep(0.03)", 5)]
+    assert seen == [("naps", "time.sleep(0.02)", 5), ("work", "time.sleep(0.03)", 5)]
     assert rows(tmp_path / "t.db", "SELECT kind, count(*) FROM loop GROUP BY 1") == [("asyncio", 1)]
 
 

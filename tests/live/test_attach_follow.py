@@ -7,7 +7,7 @@ import pytest
 
 from conftest import PROGRAM
 from interpreters import DEBIAN
-from attached import WHY_NOT, rows
+from attached import WHY_NOT, rows, wait_for_rows
 
 pytestmark = pytest.mark.skipif(WHY_NOT is not None, reason=str(WHY_NOT))
 
@@ -131,6 +131,8 @@ def test_a_kernel_is_followed_through_a_restart(report, tmp_path):
         watch = Watch(tmp_path, "--follow", first)
         watch.until("watching process")
         ask("run")
+        # while it lives: what a kernel was doing is looked up in its memory
+        wait_for_rows(tmp_path / "t.db", "SELECT count(*) FROM blocking_call WHERE cell IS NOT NULL AND duration_ns > 140000000", [(1,)])
         second = ask("restart")
         watch.until(f"process {first} has ended; waiting for the next start of")
         watch.until("watching process")

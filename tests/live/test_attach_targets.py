@@ -46,9 +46,9 @@ def test_another_users_process_in_namespaces_of_its_own(awaitscope, report, tmp_
     told = report("t.db")
     assert told["coverage"]["tasks"] == "uprobe" and told["coverage"]["lost_events"] == 0
     site, = [site for site in told["blocking_sites"] if site["function"] == "blocks"]
-    assert site["call"] == "time.sleep(0.05)" and site["count"] >= 2 and 45 < site["max_ms"] < 80
+    assert site["call"] == "time.sleep(0.05)" and site["count"] >= 2 and 45 < site["max_ms"] < 150
     states = dict(rows(tmp_path / "t.db", "SELECT name, count(*) FROM task WHERE state = 'done' AND name LIKE 'quick-%' GROUP BY 1"))
-    assert set(states) == {"quick-0", "quick-1", "quick-2"} and min(states.values()) >= 3
+    assert set(states) == {"quick-0", "quick-1", "quick-2"} and min(states.values()) >= 2
     assert (tmp_path / "t.db").stat().st_uid == 65534
 
 
@@ -127,15 +127,18 @@ def test_nothing_is_left_of_a_watcher_that_is_killed(tmp_path):
         watch.kill()
         watch.communicate()
         assert during == len(watched), "each of them is looked at where it is"
-        assert not list(changed(child.pid, watched))
+        end = time.monotonic() + 5
+        while list(changed(child.pid, watched)):  # the kernel may put it off for a moment
+            assert time.monotonic() < end
+            time.sleep(0.02)
         assert child.poll() is None
 
 
 @pytest.mark.parametrize("python", interpreters.refused() or [pytest.param(None, marks=pytest.mark.skip(reason="every interpreter here is served"))],
                          ids=repr)
 def test_interpreters_that_are_not_served_say_so(python, awaitscope):
-    with subprocess.Popen([python.path, "-c", "import time; time.sleep(60)"]) as child:
-        time.sleep(0.1)
+    with subprocess.Popen([python.path, "-c", "import os, time; os.write(1, b'ready'); time.sleep(60)"], stdout=subprocess.PIPE) as child:
+        assert child.stdout.read(5) == b"ready"
         ended = awaitscope("attach", str(child.pid))
         child.kill()
     assert ended.status == 3 and f"process {child.pid} cannot be watched" in ended.err and "CPython 3.8 to 3.14" in ended.err, ended

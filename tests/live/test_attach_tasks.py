@@ -1,11 +1,7 @@
 """What attach tells of a running program's tasks: those that were there before, what they wait for, who wakes them."""
-import subprocess
-import time
-
 import pytest
 
-from attached import GOES, PYTHONS, WHY_NOT, rows, running, watched
-from conftest import PROGRAM
+from attached import GOES, PYTHONS, WHY_NOT, rows, running, wait_for_rows, watch_begun, watched
 from interpreters import DEBIAN
 
 pytestmark = pytest.mark.skipif(WHY_NOT is not None, reason=str(WHY_NOT))
@@ -76,21 +72,10 @@ asyncio.run(main())
 """
 
 
-def wait_for_rows(trace, sql, expected, seconds=10):
-    """Until the trace, which is being written, says so."""
-    end = time.monotonic() + seconds
-    while (found := rows(trace, sql)) != expected:
-        assert time.monotonic() < end, found
-        time.sleep(0.05)
-
-
 @pytest.mark.parametrize("python", PYTHONS, ids=lambda one: one.name)
 def test_what_tasks_wait_for_is_known_while_they_wait(python, tmp_path):
     with running(BEGINS_TO_WAIT, tmp_path, python.path) as child:
-        watch = subprocess.Popen([PROGRAM, "attach", "-o", "t.db", str(child.pid)], cwd=tmp_path, text=True, stdout=subprocess.DEVNULL,
-                                 stderr=subprocess.PIPE, stdin=subprocess.DEVNULL)
-        while "watching" not in watch.stderr.readline():
-            assert watch.poll() is None
+        watch = watch_begun(child, tmp_path)
         child.stdin.write("\n")
         child.stdin.flush()
         wait_for_rows(tmp_path / "t.db", "SELECT coro, await_line FROM task WHERE coro = 'outer' ORDER BY await_line",
@@ -106,9 +91,10 @@ def test_what_tasks_wait_for_is_known_while_they_wait(python, tmp_path):
 LOCKED = """\
 import asyncio, os
 
-async def holds(lock):
+async def holds(lock, wanted):
     async with lock:
-        await asyncio.sleep(0.25)
+        await wanted.wait()
+        await asyncio.sleep(0.2)
 
 async def wants(lock):
     async with lock:
@@ -117,10 +103,12 @@ async def wants(lock):
 async def main():
     print("ready", flush=True)
 """ + GOES + """\
-    lock, answer = asyncio.Lock(), asyncio.get_running_loop().create_future()
-    holder = asyncio.create_task(holds(lock), name="holder")
+    lock, wanted, answer = asyncio.Lock(), asyncio.Event(), asyncio.get_running_loop().create_future()
+    holder = asyncio.create_task(holds(lock, wanted), name="holder")
     await asyncio.sleep(0.05)
     wanting = asyncio.create_task(wants(lock), name="wanting")
+    await asyncio.sleep(0)
+    wanted.set()
     asyncio.get_running_loop().call_later(0.1, answer.set_result, None)
     await answer
     await asyncio.gather(holder, wanting)

@@ -136,7 +136,8 @@ def test_agent_and_kernel_agree_on_each_cause(awaitscope, tmp_path, report):
             one["unknown"] += one.pop("blocked_other")
         edge = abs(busy - sum(agent[begin].values()))  # it waited for a CPU between the system call and the agent's look at the clock
         for part in agent[begin]:
-            room = max(0.02 * busy, 2_000_000) + edge + kernel[begin]["runq"] / 5  # beside others an agent takes some more of a wait for runq
+            # beside others an agent takes some more of a wait for runq; a page that has to be read is nothing that it sees
+            room = max(0.02 * busy, 2_000_000) + edge + kernel[begin]["runq"] / 5 + kernel[begin]["blocked_fault"]
             assert abs(kernel[begin][part] - agent[begin][part]) <= room, (begin, part, kernel[begin], agent[begin])
 
 
@@ -146,7 +147,7 @@ import asyncio, ctypes, struct
 
 async def main():
     await asyncio.sleep(0)
-    ctypes.CDLL(None).syscall(35, struct.pack("qq", 0, 80_000_000), None)
+    ctypes.CDLL(None).syscall(35, struct.pack("qq", 0, 150_000_000), None)
     await asyncio.sleep(0)
 
 asyncio.run(main())
@@ -157,8 +158,8 @@ def test_a_wait_that_no_agent_saw_is_a_row_with_the_stack_of_a_sample(awaitscope
     trace, _ = recorded(awaitscope, tmp_path, UNSEEN)
     (syscall, ms, cls, line), = rows(trace, "SELECT syscall, duration_ns / 1000000, class, line FROM blocking_call")
     assert (syscall, cls, line) == ("nanosleep", "sleep", 5)
-    assert 80 <= ms < 100
-    assert rows(trace, "SELECT max(blocked_sleep_ns) / 1000000 >= 80 FROM iteration") == [(1,)]
+    assert 149 <= ms < 250
+    assert rows(trace, "SELECT max(blocked_sleep_ns) / 1000000 >= 149 FROM iteration") == [(1,)]
 
 
 FAMILY = """\
@@ -180,7 +181,7 @@ asyncio.run(main((sys.argv + ["parent"])[1]))
 def test_processes_of_the_tree_are_covered_as_they_come(awaitscope, tmp_path):
     trace, _ = recorded(awaitscope, tmp_path, FAMILY)
     said = rows(trace, "SELECT p.id, c.what, c.sensor FROM coverage c JOIN process p ON p.id = c.process WHERE c.what IN ('causes', 'syscalls')")
-    slept = rows(trace, "SELECT process, count(*), min(duration_ns) >= 30000000, max(syscall) FROM blocking_call WHERE class = 'sleep' GROUP BY process")
+    slept = rows(trace, "SELECT process, count(*), min(duration_ns) >= 20000000, max(syscall) FROM blocking_call WHERE class = 'sleep' GROUP BY process")
     assert len(slept) == 3 and {one[1:] for one in slept} == {(1, 1, "clock_nanosleep")}, slept
     for process, *_ in slept:
         assert {(process, "causes", "exact"), (process, "syscalls", "bpf")} <= set(said), said

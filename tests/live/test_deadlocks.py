@@ -53,7 +53,7 @@ tasks = {}
 
 async def main():
     print("ready", flush=True)
-    await asyncio.get_running_loop().run_in_executor(None, sys.stdin.readline)
+    watched = await asyncio.get_running_loop().run_in_executor(None, sys.stdin.readline)
     lock = [asyncio.Lock() for _ in range(7)]
     for name, coroutine in {"right": right(), "left": left(), "other": other(), "sleep": asyncio.sleep(60),
                             "one_of": one_of(["other", "sleep"])}.items():
@@ -62,7 +62,8 @@ async def main():
                                                      busy(lock[3]), hurried(lock[4], lock[5]), transfer(lock[5], lock[4]))]
     if sys.version_info >= (3, 11):
         others.append(asyncio.ensure_future(group(lock[6])))
-    asyncio.get_running_loop().call_later(0.8, os.kill, os.getpid(), signal.SIGKILL)
+    if not watched:
+        asyncio.get_running_loop().call_later(0.8, os.kill, os.getpid(), signal.SIGKILL)
     await asyncio.wait([*tasks.values(), *others])
 
 asyncio.run(main())
