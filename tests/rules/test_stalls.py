@@ -81,6 +81,16 @@ def test_what_the_shell_computes_around_a_cell_is_not_the_cells(tmp_path, source
     assert len(t.findings("AS108")) == found
 
 
+def test_a_cell_that_never_ended_lasts_until_its_process_did(tmp_path):
+    t = Trace(tmp_path / "t.db", kernel=True)
+    cell = t.cell(900, 2000)
+    t.sql.execute("UPDATE cell SET ended_ns = NULL, status = 'running'")
+    t.iteration(1000, 400, cell)
+    assert t.report()["cells"][0]["wall_ms"] == 59_100  # the trace's end
+    t.sql.execute("UPDATE process SET ended_ns = ?", (1400 * MS,))
+    assert t.report()["cells"][0]["wall_ms"] == 500
+
+
 def test_few_samples_place_a_cells_own_code_if_most_agree(tmp_path):
     t = Trace(tmp_path / "t.db", kernel=True)
     cell = t.cell(900, 2000, SYNC, synchronous=True)
