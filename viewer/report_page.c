@@ -282,7 +282,10 @@ static void stalls_write(struct writer *w)
 		causes_words(&s->causes, &s->split, most, sizeof(most));
 		put(w, MARK_plain, "%s", most);
 		put(w, MARK_code, "%s", place ? place : "?");
-		put(w, MARK_number, waited ? "%" PRIu32 : "", s->tasks_delayed);
+		if (waited)
+			put(w, MARK_number, "%" PRIu32, s->tasks_delayed);
+		else
+			put(w, MARK_number, "%s", "");
 		w->form->row_end(w->out);
 	}
 	w->form->table_end(w->out);
