@@ -40,17 +40,18 @@ static bool is_by_design(const struct report *report, int cell)
 }
 
 /*
- * Was most of it spent so, in a program or cell of the user's? Where most of it was spent waiting
- * for the GIL and for a CPU together, each is told that has a good part and were a stall by itself.
+ * Was most of it spent so, in a program or cell of the user's? Where that is neither the wait for
+ * the GIL nor that for a CPU, but both together, each is told that has a good part and were a stall
+ * by itself.
  */
 static bool is_mostly(const struct report *report, const struct stall *s, enum cause cause)
 {
-	uint64_t ns = s->causes.ns[cause],
-		 queued_ns = s->causes.ns[CAUSE_gil] + s->causes.ns[CAUSE_runq];
-	bool shared = queued_ns >= s->busy_ns / 2 && ns >= s->busy_ns / SHARED_LEAST &&
-		      ns >= report->stall_ns;
+	uint64_t half_ns = s->busy_ns / 2, ns = s->causes.ns[cause],
+		 gil_ns = s->causes.ns[CAUSE_gil], runq_ns = s->causes.ns[CAUSE_runq];
+	bool shared = gil_ns < half_ns && runq_ns < half_ns && gil_ns + runq_ns >= half_ns &&
+		      ns >= s->busy_ns / SHARED_LEAST && ns >= report->stall_ns;
 
-	return ns && (ns >= s->busy_ns / 2 || shared) && is_users(report, s);
+	return ns && (ns >= half_ns || shared) && is_users(report, s);
 }
 
 static bool is_of_finding(const struct report *report, const struct stall *s,

@@ -312,9 +312,9 @@ def test_a_wait_that_was_mostly_the_hypervisors_is_said_in_the_verdict_with_what
 
 @pytest.mark.parametrize("busy, gil, runq, rules", [
     (500, 240, 200, ["AS110", "AS111"]), (500, 240, 60, ["AS110"]), (500, 60, 240, ["AS111"]), (500, 150, 150, []), (500, 180, 50, []),
-    (220, 90, 90, [])])
+    (220, 90, 90, []), (500, 300, 180, ["AS110"]), (500, 180, 300, ["AS111"])])
 def test_the_gil_and_the_machine_share_a_stall(tmp_path, busy, gil, runq, rules):
-    """Half of it is theirs together; of each a third, that were a stall by itself."""
+    """Half of it is theirs only together; of each a third, that were a stall by itself."""
     t = Trace(tmp_path / "t.db")
     t.iteration(1000, busy, gil=gil, runq=runq)
     assert sorted(f["rule"] for f in t.report()["findings"] if f["rule"] in ("AS110", "AS111")) == rules
