@@ -153,25 +153,40 @@ static bool is_worker(const struct thread *t)
 	       !strncmp(t->name, "ThreadPoolExecutor", strlen("ThreadPoolExecutor"));
 }
 
-/*
- * The same for what a thread does outside of steps. Where it runs no cells, and what it runs stands
- * in a cell that was over by then, the cell that was running let it.
- */
-static struct cell *cell_for_thread(const struct thread *t, const struct stack *s, uint64_t time_ns)
+static bool runs_cells(const struct thread *t)
 {
-	struct cell *by_stack = cell_for_stack(t->process, s);
+	return t->cell || t->recent[0];
+}
+
+/*
+ * Whose work it is that a thread does outside of steps, with code of a cell (NULL: of none). Where
+ * it runs no cells, and that cell was over by then, the cell that was running let it.
+ */
+static struct cell *cell_that_let(const struct thread *t, struct cell *of_code, uint64_t time_ns)
+{
 	uint64_t asked_ns = is_worker(t) ? time_ns : t->seen_ns;
 
-	if (!by_stack || t->cell || t->recent[0] || !by_stack->ended ||
-		by_stack->ended_ns >= asked_ns)
-		return by_stack;
+	if (!of_code || runs_cells(t) || !of_code->ended || of_code->ended_ns >= asked_ns)
+		return of_code;
 	for (uint32_t i = t->process->cells; i-- > 0;) {
 		struct cell *c = t->process->cell[i];
 
 		if (c->began_ns <= asked_ns && (!c->ended || c->ended_ns >= asked_ns))
 			return c;
 	}
-	return by_stack;
+	return of_code;
+}
+
+static struct cell *cell_for_thread(const struct thread *t, const struct stack *s, uint64_t time_ns)
+{
+	return cell_that_let(t, cell_for_stack(t->process, s), time_ns);
+}
+
+struct cell *cell_for_coroutine(const struct thread *t, const struct code *code, uint64_t time_ns)
+{
+	if (!code || runs_cells(t))
+		return NULL;
+	return cell_that_let(t, cell_for_file(t->process, code->file), time_ns);
 }
 
 /* The open cell that this task runs on this thread. */

@@ -134,15 +134,19 @@ void never_awaited_record(struct model *model, struct process *p, const struct e
 	struct thread *t = thread_get(model, p, r->head.tid, time_ns);
 	const struct task *task = task_get(p, r->task);
 	struct stack *s = stack_get(model, p, r->stack);
+	const struct code *code = code_get(p, r->code);
 	const char *coro = tail_text(model, &r->head, 0);
 	char message[200];
+	struct cell *cell;
 
 	if (!t)
 		return;
 	shorten(message, sizeof(message), "coroutine '%s' was never awaited", coro);
+	cell = cell_for_worker(t, r->task, s, time_ns, time_ns);
+	if (!cell && !task)
+		cell = cell_for_coroutine(t, code, time_ns);
 	anomaly_put(model, p, time_ns, was_refused(p, r->coroutine) ? "refused" : "never_awaited",
-		task, cell_for_worker(t, r->task, s, time_ns, time_ns), coro, message, s,
-		site_of_dropped(s, code_get(p, r->code)));
+		task, cell, coro, message, s, site_of_dropped(s, code));
 }
 
 void asyncgen_left_record(struct model *model, struct process *p, const struct ev_asyncgen_left *r)

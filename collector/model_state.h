@@ -483,6 +483,12 @@ struct cell *cell_for_work(const struct thread *t, const struct task *task, cons
 /* The same for the task, or callback, that a record names. */
 struct cell *cell_for_worker(const struct thread *t, uint64_t worker, const struct stack *s,
 	uint64_t begin_ns, uint64_t end_ns);
+/*
+ * Whose a coroutine is, by its code (NULL: not known), that a thread without cells was given, where
+ * no code of the user's gave it: asyncio.to_thread(asyncio.run, main()).
+ */
+struct cell *cell_for_coroutine(
+	const struct thread *t, const struct code *code, uint64_t time_ns);
 struct cell *cell_for_span(const struct thread *t, uint64_t begin_ns, uint64_t end_ns);
 
 /* ---- model_callback.c: who gave loops their work */

@@ -326,6 +326,8 @@ static void born(struct model *model, struct task *t, const struct ev_task_new *
 	}
 	if (!t->late)
 		t->cell = cell_for_birth(t->thread, r->parent, s, t->created_ns);
+	if (!t->late && !t->cell && !parent)
+		t->cell = cell_for_coroutine(t->thread, t->code, t->created_ns);
 	if (t->cell) {
 		t->cell->tasks++;
 		model_dirty(model, &t->cell->dirty);

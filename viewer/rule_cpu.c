@@ -410,8 +410,11 @@ static bool is_others(
 	       (double)f->cost_ns * (double)own < (double)report->stall_ns * (double)(own + others);
 }
 
-/* Where most samples were: the function that most of them hit, and its hottest line. False: they
- * were not in what this finding is about. */
+/*
+ * Where most samples were: the function that most of them hit, and its hottest line. Few of them
+ * tell it too where they agree, or where none was at the place of the stall: that may have waited.
+ * False: they were not in what this finding is about.
+ */
 static bool finding_place(struct judge *judge, const struct cpu_check *check, size_t index)
 {
 	struct finding *f = &judge->report->findings.at[index];
@@ -436,7 +439,8 @@ static bool finding_place(struct judge *judge, const struct cpu_check *check, si
 	}
 	if (is_others(judge->report, f, all, others))
 		return false;
-	if (all >= SAMPLES_LEAST || (best && !f->place.line && best->samples > all / 2)) {
+	if (all >= SAMPLES_LEAST ||
+		(best && (best->samples > all / 2 || (f->place.line && !there)))) {
 		f->place = best->place;
 		f->caller = best->caller;
 	} else if (there) {

@@ -7,18 +7,21 @@
 
 #include <errno.h>
 
+#include "probe/agent/handle.h"
+
 static PyObject *warn_original;
 
 static void never_awaited_write(PyObject *coro)
 {
 	uint32_t stack = stack_here(), code = code_of_coroutine(coro);
+	uint64_t handle = handle_of_returned(coro);
 	struct ev_never_awaited *e;
 	struct text text;
 
 	coro_text(coro, &text);
 	e = ring_new(never_awaited, text.size, 0);
 	if (e) {
-		e->task = agent_thread.task;
+		e->task = handle ? handle : agent_thread.task;
 		e->stack = stack;
 		e->code = code;
 		e->coroutine = (uint64_t)(uintptr_t)coro;

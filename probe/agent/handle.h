@@ -8,6 +8,12 @@
 
 #include "probe/agent/agent.h"
 
+/*
+ * The handle whose function returned this coroutine to its loop, which drops it, as it would stand
+ * in agent_thread.task; 0: none did. GIL
+ */
+uint64_t handle_of_returned(PyObject *coroutine);
+
 /* Handle, TimerHandle, Context.run, add_done_callback; once, where cells run. GIL */
 void handle_open(void);
 

@@ -50,11 +50,23 @@ def test_cpu_bound_step_is_at_its_hottest_line(tmp_path):
     assert (found["cell"], found["line"], found["function"]) == (0, 13, "score")
 
 
-def test_few_samples_do_not_place_it(tmp_path):
+def test_few_samples_that_do_not_agree_do_not_place_it(tmp_path):
     t = Trace(tmp_path / "t.db")
     computing(t, 1000, 400)
-    sample(t, 1010, 19, 12)
+    sample(t, 1010, 9, 12)
+    sample(t, 1100, 8, 13)
+    sample(t, 1200, 1, 5)
     assert t.findings("AS108")[0]["line"] == 5
+
+
+def test_a_step_that_waited_longer_than_it_computed_is_where_it_computed(tmp_path):
+    t = Trace(tmp_path / "t.db")
+    t.call(1000, 220, frames=[(APP, 5, "rank")])
+    computing(t, 1000, 400, blocked_sleep=220)
+    sample(t, 1300, 4, 12)
+    sample(t, 1350, 3, 13)
+    sample(t, 1370, 3, 14)
+    assert (t.findings("AS101")[0]["line"], t.findings("AS108")[0]["line"]) == (5, 12)
 
 
 def test_a_query_is_the_databases_alone(tmp_path):
