@@ -70,6 +70,7 @@ void callback_record(struct model *model, struct process *p, const struct ev_cal
 	if (!take_added(p, r, &made)) {
 		made.stack = stack_get(model, p, r->stack);
 		made.cell = cell_for_birth(t, r->task, made.stack, time_ns);
+		made.asking = made.cell ? NULL : cell_asking(t, time_ns);
 		made.unheard = p->unheard;
 	}
 	c = callback_room(model, p, r->callback ? r->callback : done_key(r->future, r->function));

@@ -158,23 +158,31 @@ static bool runs_cells(const struct thread *t)
 	return t->cell || t->recent[0];
 }
 
-/*
- * Whose work it is that a thread does outside of steps, with code of a cell (NULL: of none). Where
- * it runs no cells, and that cell was over by then, the cell that was running let it.
- */
-static struct cell *cell_that_let(const struct thread *t, struct cell *of_code, uint64_t time_ns)
+struct cell *cell_asking(const struct thread *t, uint64_t time_ns)
 {
 	uint64_t asked_ns = is_worker(t) ? time_ns : t->seen_ns;
 
-	if (!of_code || runs_cells(t) || !of_code->ended || of_code->ended_ns >= asked_ns)
-		return of_code;
-	for (uint32_t i = t->process->cells; i-- > 0;) {
+	for (uint32_t i = runs_cells(t) ? 0 : t->process->cells; i-- > 0;) {
 		struct cell *c = t->process->cell[i];
 
 		if (c->began_ns <= asked_ns && (!c->ended || c->ended_ns >= asked_ns))
 			return c;
 	}
-	return of_code;
+	return NULL;
+}
+
+/* The work is with code of a cell (NULL: of none); another that asked for it when that was over. */
+static struct cell *later_of(struct cell *of_code, struct cell *asking)
+{
+	bool over = of_code && asking && of_code->ended && of_code->ended_ns < asking->began_ns;
+
+	return over ? asking : of_code;
+}
+
+/* Whose work it is that a thread does outside of steps, with code of this cell. */
+static struct cell *cell_that_let(const struct thread *t, struct cell *of_code, uint64_t time_ns)
+{
+	return of_code ? later_of(of_code, cell_asking(t, time_ns)) : NULL;
 }
 
 static struct cell *cell_for_thread(const struct thread *t, const struct stack *s, uint64_t time_ns)
@@ -215,7 +223,7 @@ struct cell *cell_for_birth(
 	}
 	c = cell_for_thread(t, s, time_ns);
 	if (c)
-		return c;
+		return callback ? later_of(c, callback->asking) : c;
 	/*
 	 * No step was open. A cell that runs without a task, or code of the user's that runs beside
 	 * one. From outside no cell's task is known, and its end comes later than the task of the
@@ -260,10 +268,12 @@ struct cell *cell_for_worker(const struct thread *t, uint64_t worker, const stru
 	uint64_t begin_ns, uint64_t end_ns)
 {
 	const struct callback *callback = callback_get(t->process, worker);
+	struct cell *c;
 
 	if (callback && callback->cell)
 		return callback->cell;
-	return cell_for_work(t, task_get(t->process, worker), s, begin_ns, end_ns);
+	c = cell_for_work(t, task_get(t->process, worker), s, begin_ns, end_ns);
+	return callback ? later_of(c, callback->asking) : c;
 }
 
 struct cell *cell_for_span(const struct thread *t, uint64_t begin_ns, uint64_t end_ns)

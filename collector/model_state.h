@@ -474,6 +474,9 @@ struct cell *cell_for_magic(const struct process *p, const struct code *code,
 	struct magic_shift *ret); /* whose code a magic compiled under another name */
 struct cell *cell_for_stack(
 	const struct process *p, const struct stack *s); /* the newest with a frame in it */
+/* For whom a thread that runs no cells works: what it does now, or (no pool's) at all; NULL:
+ * nobody. */
+struct cell *cell_asking(const struct thread *t, uint64_t time_ns);
 /* Of what a task, or callback, makes or gives to a loop on this thread. worker 0: none was open. */
 struct cell *cell_for_birth(
 	const struct thread *t, uint64_t worker, const struct stack *s, uint64_t time_ns);
@@ -487,13 +490,13 @@ struct cell *cell_for_worker(const struct thread *t, uint64_t worker, const stru
  * Whose a coroutine is, by its code (NULL: not known), that a thread without cells was given, where
  * no code of the user's gave it: asyncio.to_thread(asyncio.run, main()).
  */
-struct cell *cell_for_coroutine(
-	const struct thread *t, const struct code *code, uint64_t time_ns);
+struct cell *cell_for_coroutine(const struct thread *t, const struct code *code, uint64_t time_ns);
 struct cell *cell_for_span(const struct thread *t, uint64_t begin_ns, uint64_t end_ns);
 
 /* ---- model_callback.c: who gave loops their work */
 struct callback {
 	struct cell *cell;   /* whose code gave it; NULL: none's */
+	struct cell *asking; /* none's gave it, but a thread for it; NULL: for none */
 	struct stack *stack; /* where; NULL: not taken */
 	uint64_t unheard;    /* of its process, when it was told */
 };
