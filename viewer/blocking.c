@@ -234,40 +234,40 @@ static int sites_sort(struct report *report)
 
 /*
  * A call that is over goes on when there is a CPU: of the time in the calls of a turn that is what
- * its causes do not tell as blocked.
+ * its causes do not tell as blocked. The calls whose class has less in the causes had to wait.
  */
-static void turn_settle(const struct turn *turn, struct call *calls, size_t n)
+void calls_settle(struct report *report, int loop, uint64_t begin_ns, uint64_t end_ns,
+	const struct causes *causes)
 {
-	uint64_t off_ns = 0, queued_ns;
+	size_t from = call_from(report, loop, begin_ns), to = from;
+	uint64_t off_ns[CAUSE_COUNT] = {0}, all_ns = 0, queued_ns;
+	double less_ns[CAUSE_COUNT] = {0}, all_less_ns = 0;
+	uint64_t told_ns =
+		causes_family(causes, FAMILY_BLOCKED) + causes_family(causes, FAMILY_UNKNOWN);
+	uint64_t most_ns = causes_family(causes, FAMILY_WAIT);
 
-	for (size_t i = 0; i < n; i++)
-		off_ns += calls[i].off_ns;
-	queued_ns = off_ns > turn->blocked_ns ? off_ns - turn->blocked_ns : 0;
-	queued_ns = queued_ns < turn->queued_ns ? queued_ns : turn->queued_ns;
-	for (size_t i = 0; i < n && queued_ns; i++)
-		calls[i].waited_ns -=
-			(uint64_t)((unsigned __int128)calls[i].off_ns * queued_ns / off_ns);
-}
+	for (; to < report->calls.n && report->calls.at[to].loop == loop &&
+		report->calls.at[to].begin_ns < end_ns;
+		to++) {
+		off_ns[report->calls.at[to].cause] += report->calls.at[to].off_ns;
+		all_ns += report->calls.at[to].off_ns;
+	}
+	queued_ns = all_ns > told_ns ? all_ns - told_ns : 0;
+	queued_ns = queued_ns < most_ns ? queued_ns : most_ns;
+	for (size_t i = 0; i < CAUSE_COUNT && queued_ns; i++) {
+		if (off_ns[i] > causes->ns[i])
+			less_ns[i] = (double)(off_ns[i] - causes->ns[i]);
+		all_less_ns += less_ns[i];
+	}
+	for (size_t i = from; i < to && queued_ns; i++) {
+		struct call *c = &report->calls.at[i];
+		double part = less_ns[c->cause] / all_less_ns * (double)queued_ns;
+		uint64_t waits_ns =
+			off_ns[c->cause]
+				? (uint64_t)(part * (double)c->off_ns / (double)off_ns[c->cause])
+				: 0;
 
-/* Calls and turns by loop and begin: one walk. */
-static void calls_settle(struct report *report)
-{
-	size_t at = 0;
-
-	for (size_t i = 0; i < report->turns.n; i++) {
-		const struct turn *turn = &report->turns.at[i];
-		size_t from;
-
-		while (at < report->calls.n &&
-			(report->calls.at[at].loop < turn->loop ||
-				(report->calls.at[at].loop == turn->loop &&
-					report->calls.at[at].begin_ns < turn->begin_ns)))
-			at++;
-		from = at;
-		while (at < report->calls.n && report->calls.at[at].loop == turn->loop &&
-			report->calls.at[at].begin_ns < turn->begin_ns + turn->busy_ns)
-			at++;
-		turn_settle(turn, &report->calls.at[from], at - from);
+		c->waited_ns -= waits_ns < c->waited_ns ? waits_ns : c->waited_ns;
 	}
 }
 
@@ -277,7 +277,6 @@ int blocking_weigh(struct report *report)
 	size_t s = 0;
 	int loop = NONE;
 
-	calls_settle(report);
 	for (size_t i = 0; i < report->calls.n; i++) {
 		const struct call *c = &report->calls.at[i];
 

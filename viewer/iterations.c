@@ -206,10 +206,8 @@ static int turn_add(struct report *report, const struct iteration *it)
 
 	if (!turn)
 		return -ENOMEM;
-	*turn = (struct turn){it->loop, it->begin_ns, it->end_ns - it->begin_ns,
-		causes_family(&it->causes, FAMILY_WAIT),
-		causes_family(&it->causes, FAMILY_BLOCKED) +
-			causes_family(&it->causes, FAMILY_UNKNOWN)};
+	*turn = (struct turn){it->loop, it->begin_ns, it->end_ns - it->begin_ns};
+	calls_settle(report, it->loop, it->begin_ns, it->end_ns, &it->causes);
 	return 0;
 }
 

@@ -167,8 +167,6 @@ struct call { /* one blocking call on a loop */
 struct turn { /* an iteration long enough to matter */
 	int loop;
 	uint64_t begin_ns, busy_ns;
-	uint64_t queued_ns;  /* of it waiting for a CPU or the GIL */
-	uint64_t blocked_ns; /* and off the CPU for another reason */
 };
 
 struct hot_line { /* samples of one place, and C function if there is one */
@@ -304,6 +302,9 @@ int report_samples(struct report *report, const struct stall *stall, sample_list
 
 /* First of report->calls of a loop that begins at or after `from`; they are by loop and begin. */
 size_t call_from(const struct report *report, int loop, uint64_t from);
+/* Of the calls in a turn of a loop, by its causes: what they waited without the wait for a CPU. */
+void calls_settle(struct report *report, int loop, uint64_t begin_ns, uint64_t end_ns,
+	const struct causes *causes);
 
 /* The parts of report_read(), in this order; each in its own file. */
 int coverage_read(struct report *report);   /* needs processes and loops */

@@ -42,6 +42,7 @@ threading.Thread(target=other.run_forever, daemon=True).start()""",
     "threading.Thread(target=lambda: loop.call_soon_threadsafe(block, 80)).start(); loop.call_soon(spawn)\n"
     "asyncio.run_coroutine_threadsafe(waits(), other)\nawait until(80)",
     "loop.call_soon(time.sleep, 0.09)\nloop.call_later(0.01, time.sleep, 0.1)\nloop.call_later(0.2, block, 1)\nawait until(1)",
+    "loop.call_soon(until)\nthreading.Timer(0.01, loop.call_soon_threadsafe, (block, 110)).start()\nawait until(110)",
 ]
 
 
@@ -50,11 +51,12 @@ def test_callbacks_are_of_the_cell_that_asked_for_them(awaitscope, make_notebook
     ended = awaitscope("run", "-o", "t.db", "--sensor", "agent", "nb.ipynb")
     assert ended.status == 0, ended
     told = blocks(tmp_path / "t.db")
-    assert sorted((cell, line) for cell, line, *_ in told) == [(1, 5), (1, 5), (1, 5), (2, 5), (2, 5), (4, 5), (5, 1), (5, 2)], told
+    assert sorted((cell, line) for cell, line, *_ in told) == [(1, 5), (1, 5), (1, 5), (2, 5), (2, 5), (4, 5), (5, 1), (5, 2), (6, 5)], told
     # which of them: by their lengths in sum, since on a busy machine any may be longer than the next
     slept = {cell: sum(ms for c, _, _, ms in told if c == cell) for cell in (1, 2, 4)}
     assert slept[1] > 115 and slept[2] > 125 and slept[4] > 75, told
     assert [call for *at, call, _ in told if at == [5, 2]][0].startswith("loop.call_later(0.01, time.sleep, 0.1"), told
+    assert rows(tmp_path / "t.db", "SELECT c.idx, a.coro FROM anomaly a JOIN cell c ON c.id = a.cell") == [(6, "until")]
     made = rows(tmp_path / "t.db", "SELECT c.idx, t.user FROM task t JOIN cell c ON c.id = t.cell WHERE t.coro = 'waits'")
     refused = rows(tmp_path / "t.db", "SELECT what, detail FROM coverage WHERE what LIKE 'hook:%Handle%' AND sensor = 'refused'")
     assert made == [(4, 1), (4, 1)] and not refused, (made, refused)

@@ -89,6 +89,14 @@ def test_what_a_call_waits_for_a_cpu_after_it_is_over_is_not_its_cost(tmp_path):
         assert "Of these times 60.0 ms went by while a call was over" in " ".join(text.split()), form
 
 
+def test_what_a_call_waits_for_a_cpu_is_not_taken_off_another_that_did_not(tmp_path):
+    t = Trace(tmp_path / "t.db")
+    t.iteration(1000, 300, blocked_network=250, runq=30, cpu_user=20)
+    t.call(1000, 20, "socket.getaddrinfo", "dns")
+    t.call(1030, 252, "requests.get", "network")
+    assert t.findings("AS102")[0]["cost_ms"] == 250 and not t.findings("AS106")
+
+
 def test_a_short_call_on_a_busy_machine_is_no_finding(tmp_path):
     t = Trace(tmp_path / "t.db")
     t.iteration(1000, 21, blocked_sleep=4, runq=11, gil=5)
