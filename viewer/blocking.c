@@ -259,7 +259,7 @@ void calls_settle(struct report *report, int loop, uint64_t begin_ns, uint64_t e
 			less_ns[i] = (double)(off_ns[i] - causes->ns[i]);
 		all_less_ns += less_ns[i];
 	}
-	for (size_t i = from; i < to && queued_ns; i++) {
+	for (size_t i = from; i < to && all_less_ns > 0; i++) {
 		struct call *c = &report->calls.at[i];
 		double part = less_ns[c->cause] / all_less_ns * (double)queued_ns;
 		uint64_t waits_ns =
