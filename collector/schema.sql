@@ -92,7 +92,7 @@ CREATE TABLE task(
 	await_task INTEGER REFERENCES task,	-- if it waits for a task
 	bound_ns INTEGER,		-- when the last of the timeouts that it set is due; null: it set none; the largest number: not known when
 	cancel_ns INTEGER,		-- when the last cancel() asked it to end; null: nobody did, but for a loop's shutdown
-	leaked TEXT			-- null; pending, destroyed, cancelled_at_shutdown: DESIGN "leaked task"
+	leaked TEXT			-- null; pending, destroyed, cancelled_at_shutdown
 ) STRICT;
 
 CREATE TABLE task_step(			-- steps of at least min_step_ns; shorter ones are in step_total

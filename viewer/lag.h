@@ -1,4 +1,4 @@
-/* Loop lag: DESIGN's P(lag > x) = Σ max(0, B_i − x) / T and its percentiles. Silent. */
+/* Loop lag: P(lag > x) = Σ max(0, B_i − x) / T and its percentiles. Silent. */
 #ifndef VIEWER_LAG_H
 #define VIEWER_LAG_H
 

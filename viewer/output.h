@@ -13,7 +13,7 @@ struct output_options {
 	bool no_color;  /* even on a terminal */
 };
 
-/* One object, as DESIGN's JSON report. -ENOMEM; -EIO: trace_why() tells, or the stream's error. */
+/* One object, as docs/report.md tells. -ENOMEM; -EIO: trace_why() tells, or the stream's error. */
 int report_json(struct report *report, const struct output_options *options, FILE *out);
 /* For people: the verdict, coverage, cells, leaked tasks, blocking calls. The same errors. */
 int report_text(struct report *report, const struct output_options *options, FILE *out);

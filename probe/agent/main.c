@@ -19,7 +19,7 @@
 #include "probe/agent/symver.h"
 
 #define SILENT_MINOR 13       /* from here on _interpreters makes others without an audit event */
-#define MIN_BLOCK_NS 1000000u /* DESIGN: --min-block 1ms */
+#define MIN_BLOCK_NS 1000000u /* --min-block 1ms */
 #define MIN_STEP_NS 100000u   /* --min-step 100us */
 
 #define EXPORT __attribute__((visibility("default")))

@@ -197,6 +197,15 @@ def test_rules_page_tells_the_rules():
     subprocess.run([TOP / "scripts/rules_doc.py", "--check"], check=True)
 
 
+def test_report_page_tells_every_key():
+    """docs/report.md says of each key of the JSON report what it is."""
+    written = (TOP / "viewer/report_json.c").read_text() + (TOP / "viewer/split.c").read_text()
+    keys = set(re.findall(r'\bmember\(&\w+, "(\w+)"|"(\w+_ms|samples)"', written))
+    told = set(re.findall(r"`(?:\w+\.)?(\w+)(?:\[\])?`", (TOP / "docs/report.md").read_text()))
+    missing = sorted({name for pair in keys for name in pair if name} - told)
+    assert not missing, f"docs/report.md does not say what is {', '.join(missing)}"
+
+
 def test_hooks_page_tells_every_record():
     """docs/hooks.md says of each kind of record that the agent writes what is hooked for it."""
     agent = "".join(path.read_text() for path in (TOP / "probe/agent").glob("*.c"))
