@@ -5,6 +5,7 @@ import atexit
 import functools
 import json
 import os
+import readline
 import shutil
 import signal
 import subprocess
@@ -16,6 +17,8 @@ import pytest
 
 TOP = Path(__file__).resolve().parents[2]
 PROGRAM = Path(os.environ.get("AWAITSCOPE", TOP / "build-test/bin/awaitscope"))
+os.environ.pop("COLUMNS", None)  # what is printed is as wide as it is by itself
+os.unsetenv("COLUMNS")  # readline sets it for programs begun later, unseen by os.environ, once: as newer pytests import it
 SKIPPED = 77  # ctest's SKIP_RETURN_CODE
 
 # python3 -c PLAIN SOURCE RESULT allow|stop: a notebook executed as awaitscope does it, without awaitscope

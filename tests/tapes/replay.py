@@ -32,6 +32,7 @@ import subprocess
 import sys
 import tempfile
 
+os.environ.pop("COLUMNS", None)  # what is printed is as wide as it is by itself
 PROMISES = [  # what, a query that must give no row
     ("the file is whole", "SELECT * FROM pragma_integrity_check WHERE integrity_check != 'ok'"),
     ("every reference has its row", "SELECT * FROM pragma_foreign_key_check"),
