@@ -42,6 +42,14 @@ static struct fold_line *add(struct fold *fold, uint64_t loop, uint64_t cell, ui
 	return l;
 }
 
+/* No more than a trace holds: lengths that a target made up. */
+static uint64_t sum_of(uint64_t a, uint64_t b)
+{
+	uint64_t sum = a + b;
+
+	return sum < a || sum > INT64_MAX ? INT64_MAX : sum;
+}
+
 int fold_add(struct fold *fold, uint64_t loop, uint64_t cell, uint64_t time_ns,
 	uint64_t duration_ns, uint64_t extra_ns)
 {
@@ -59,8 +67,8 @@ int fold_add(struct fold *fold, uint64_t loop, uint64_t cell, uint64_t time_ns,
 	}
 	l->used |= 1ull << bucket;
 	l->bucket[bucket].count++;
-	l->bucket[bucket].sum_ns += duration_ns;
-	l->bucket[bucket].extra_ns += extra_ns;
+	l->bucket[bucket].sum_ns = sum_of(l->bucket[bucket].sum_ns, duration_ns);
+	l->bucket[bucket].extra_ns = sum_of(l->bucket[bucket].extra_ns, extra_ns);
 	if (duration_ns > l->bucket[bucket].max_ns)
 		l->bucket[bucket].max_ns = duration_ns;
 	return 0;

@@ -43,6 +43,10 @@ struct store {
 	char *path;
 };
 
+/* A sum that no INTEGER holds, of lengths that a target made up, stays at the most: as a REAL it
+ * would be refused, and the batch with it. */
+#define ADD(column) #column "=min(" #column "+excluded." #column ",9223372036854775807)"
+
 static const char *const put_sql[STORE_ROWS] = {
 #define PUT(name, sql) sql,
 #include "collector/store.def"

@@ -211,6 +211,26 @@ TEST(store_waits_for_a_program_that_locks_the_file)
 	assert_int_equal(ask(path, "SELECT count(*) FROM task_step"), 7);
 }
 
+TEST(store_adds_up_what_no_number_holds)
+{
+	const char *path = in_folder("sums.db");
+	struct store *store = new_store(path);
+
+	for (int i = 0; i < 3; i++) {
+		STORE_PUT(store, step_total, NUMBER(1), NUMBER(0), NUMBER(0), NUMBER(62), NUMBER(1),
+			NUMBER(INT64_MAX - 5));
+		STORE_PUT(store, iteration_total, NUMBER(1), NUMBER(0), NUMBER(0), NUMBER(62),
+			NUMBER(1), NUMBER(INT64_MAX - 5), NUMBER(1));
+		assert_int_equal(store_commit(store), 0);
+	}
+	assert_int_equal(store_finish(store), 0);
+	store_free(store);
+	assert_int_equal(ask(path, "SELECT duration_ns FROM step_total"), INT64_MAX);
+	assert_int_equal(ask(path, "SELECT busy_ns FROM iteration_total"), INT64_MAX);
+	assert_int_equal(ask(path, "SELECT select_ns FROM iteration_total"), 3);
+	assert_int_equal(ask(path, "SELECT count FROM iteration_total"), 3);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -221,6 +241,7 @@ int main(void)
 		RUN(store_ends_as_one_file),
 		RUN(store_goes_on_after_a_full_disk),
 		RUN(store_waits_for_a_program_that_locks_the_file),
+		RUN(store_adds_up_what_no_number_holds),
 	};
 
 	return cmocka_run_group_tests(tests, make_folder, remove_folder);
