@@ -3,6 +3,7 @@
  * record means stands in model_<noun>.c. The recorder calls this; nothing here logs or ends the
  * recording for what a target wrote.
  */
+#include "collector/model_sample.h"
 #include "collector/model_state.h"
 
 #include <errno.h>

@@ -1,5 +1,6 @@
 /* Calls that held a loop thread. */
 #include "collector/callsite.h"
+#include "collector/model_sample.h"
 
 #include <stdio.h>
 

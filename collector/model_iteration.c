@@ -3,6 +3,7 @@
  * are measured over the whole iteration, waits one by one in the calls that block; what nothing
  * explains is `unknown`.
  */
+#include "collector/model_sample.h"
 #include "collector/model_state.h"
 
 #include <stdlib.h>

@@ -1,5 +1,6 @@
 /* Processes, their threads, names and hooks; and what the trace says about itself: facts, coverage,
  * losses. */
+#include "collector/model_sample.h"
 #include "collector/model_state.h"
 
 #include <errno.h>

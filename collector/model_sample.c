@@ -2,7 +2,7 @@
  * Samples: where a loop's thread was while an iteration lasted. Each is a row; together they say
  * which line an iteration spent its time on, and where a loop is that has not come back yet.
  */
-#include "collector/model_state.h"
+#include "collector/model_sample.h"
 
 #include <errno.h>
 #include <stdlib.h>

@@ -251,7 +251,7 @@ struct thread {
 	unsigned int gcs;
 	struct loop_run *inner_run[INNER_RUNS_MAX];
 	unsigned int inner_runs;
-	struct samples *samples; /* model_sample.c; NULL: never sampled */
+	struct samples *samples; /* model_sample.h; NULL: never sampled */
 	struct holders *holders; /* model_holder.c; NULL: none seen */
 	struct ended {           /* who ended a wait of this thread, until it is told of */
 		struct thread *by;
@@ -526,6 +526,9 @@ struct loop *thread_loop(const struct thread *t); /* the innermost running one; 
 /* ---- model_iteration.c: iterations and their causes */
 void iteration_record(struct model *model, struct process *p, const struct ev_iteration *r);
 void unfinished_record(struct model *model, struct process *p, const struct ev_unfinished *r);
+/* An iteration whose end nobody told: the process ended in it, or the trace did. */
+void iteration_unfinished(
+	struct model *model, struct thread *t, uint64_t begin_ns, uint64_t last_ns);
 void turns_record(struct model *model, struct process *p, const struct ev_turns *r);
 void span_block(struct thread *t, enum block_class class, uint64_t begin_ns, uint64_t end_ns,
 	uint64_t off_ns, struct site site);
@@ -583,26 +586,5 @@ void holders_end(struct model *model, struct thread *t, uint64_t begin_ns, uint6
 void block_ended_record(struct model *model, struct process *p, const struct ev_block_ended *r);
 /* Who ended the thread's wait, if that is known and was then. */
 struct ended ended_take(struct thread *t, uint64_t begin_ns, uint64_t end_ns);
-
-/* ---- model_sample.c */
-#define HOTTEST_SAMPLES_MIN 3u /* of an iteration, before its place is taken from them */
-void sample_record(struct model *model, struct process *p, const struct ev_sample *r);
-/*
- * Where the samples of the iteration that began then stand for the most time; running: leaving out
- * those off CPU. file NULL: too few.
- */
-struct site samples_hottest(const struct thread *t, uint64_t begin_ns, bool running);
-/* Where a thread was while it waited, by a sample of the open iteration, and in whose step (an
- * address); NULL: there was none. */
-struct stack *samples_stack(
-	const struct thread *t, uint64_t begin_ns, uint64_t end_ns, uint64_t *ret_task);
-/* What of the iteration that began then was waits for pages, by samples; 0: too few to say. */
-uint64_t samples_fault(const struct thread *t, uint64_t begin_ns);
-void samples_end(struct thread *t, uint64_t begin_ns);
-/* An iteration was sampled that has not ended. */
-bool samples_open(const struct thread *t, uint64_t *ret_begin_ns, uint64_t *ret_last_ns);
-/* An iteration whose end nobody told: the process ended in it, or the trace did. */
-void iteration_unfinished(
-	struct model *model, struct thread *t, uint64_t begin_ns, uint64_t last_ns);
 
 #endif

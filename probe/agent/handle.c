@@ -25,7 +25,7 @@ static struct known handle_run; /* Handle._run(self) */
 static struct {
 	const PyObject *coroutine; /* not ours: its address only */
 	uint64_t handle;
-} returned; /* by the last function that made one */
+} returned; /* by the last function, until the loop calls another; NULL: no coroutine */
 
 /* ---- records ----------------------------------------------------------------------------- */
 
@@ -89,15 +89,6 @@ static int on_timer(PyObject *self, PyObject *args, PyObject *kwargs)
 	return made(self, args, 1, timer_init.init(self, args, kwargs));
 }
 
-/* As of a coroutine function that call_later() was given. */
-static void note_returned(PyObject *result, uint64_t handle)
-{
-	if (!result || result == Py_None || strcmp(object_type_name(result), "coroutine") != 0)
-		return;
-	returned.coroutine = result;
-	returned.handle = handle;
-}
-
 uint64_t handle_of_returned(PyObject *coroutine)
 {
 	uint64_t handle = returned.coroutine == coroutine ? returned.handle : 0;
@@ -120,8 +111,12 @@ static PyObject *on_run(PyObject *context, PyObject *const *args, Py_ssize_t n, 
 		return run_original(context, args, n, names);
 	now = (uint64_t)(uintptr_t)handle | WORK_CALLBACK;
 	agent_thread.task = now;
+	returned.coroutine = NULL;
 	result = run_original(context, args, n, names);
-	note_returned(result, now);
+	if (task_coro_native(result)) { /* as of a coroutine function that call_later() was given */
+		returned.coroutine = result;
+		returned.handle = now;
+	}
 	/* greenlets may have left others open; as task_step_end() */
 	agent_thread.task = agent_thread.task == now ? before : 0;
 	return result;

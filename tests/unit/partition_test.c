@@ -318,17 +318,23 @@ static void in(struct thread *t, uint64_t stolen_ns)
 	arrive(t, 0);
 }
 
+/* After a wait of its selector's. */
+static void begin_turn(struct thread *t)
+{
+	begin(t);
+	part_enter(&t->part, t->now, PART_SELECT, &t->account);
+	out(t);
+	in(t, 70 * MS);
+	turn(t);
+}
+
 /* GIVEN what is found out only in the next turn, of a wait that was over sooner or of stolen time
  * THEN that turn's sums are changed only by what they have */
 TEST(partition_sets_right_only_the_open_turn)
 {
 	struct thread t;
 
-	begin(&t);
-	part_enter(&t.part, t.now, PART_SELECT, &t.account);
-	out(&t);
-	in(&t, 70 * MS);
-	turn(&t);
+	begin_turn(&t);
 	run(&t, 1 * MS);
 	t.account.ran_ns += 300000; /* it was back before */
 	out(&t);
@@ -353,11 +359,7 @@ TEST(partition_knows_each_cpu_by_its_own_account)
 {
 	struct thread t;
 
-	begin(&t);
-	part_enter(&t.part, t.now, PART_SELECT, &t.account);
-	out(&t);
-	in(&t, 70 * MS);
-	turn(&t);
+	begin_turn(&t);
 	part_enter(&t.part, t.now, PART_FILE, &t.account);
 	run(&t, 5 * MS);
 	out(&t);
